@@ -1,0 +1,447 @@
+//! The typed configuration of a model: everything that determines its
+//! architecture, nothing about how it is trained.
+//!
+//! The JSON form uses the field names of the HRM reference configuration, so
+//! that a published `config` block reads as it is; what other recurrences
+//! need beyond it is optional and defaults to HRM.
+
+use serde::{Deserialize, Serialize};
+
+use crate::puzzle::Shape;
+
+/// Why a configuration can't be built into a model.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ConfigError {
+    /// The text is no valid JSON of this format (unknown fields included).
+    #[error("model config: {0}")]
+    Syntax(String),
+    /// A field has a value that no model can have.
+    #[error("model config: `{field}` {reason}")]
+    Invalid {
+        /// Name of the offending field.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A preset that does not exist.
+    #[error("unknown preset `{name}`; known: {known}")]
+    UnknownPreset {
+        /// The name asked for.
+        name: String,
+        /// The names there are, comma separated.
+        known: String,
+    },
+}
+
+/// How positions are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PosEncodings {
+    /// Rotary embedding of queries and keys (HRM).
+    Rope,
+    /// A learned table added to the token embedding.
+    Learned,
+}
+
+/// Whether the high and the low level have weights of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Modules {
+    /// `H_level` and `L_level` are two modules (HRM).
+    #[default]
+    Separate,
+    /// One module, stored as `L_level`, serves as both (TRM).
+    Shared,
+}
+
+/// How information crosses from one position to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenMixer {
+    /// Multi-head self-attention (HRM).
+    #[default]
+    Attention,
+    /// A gated MLP over the positions, the same for every channel (TRM-MLP).
+    Mlp,
+}
+
+/// The gate of the gated MLPs, `down(gate(g) · v)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gate {
+    /// SwiGLU: `silu(g) * v` (HRM).
+    #[default]
+    Silu,
+    /// `sigmoid(g) * rms_norm(g * v)`: the form whose scale does not depend
+    /// on the weights' scale, which Muon needs.
+    NormalizedSigmoid,
+}
+
+/// What the q head looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum QPool {
+    /// The first position (HRM: the puzzle embedding's).
+    #[default]
+    First,
+    /// The mean over all positions.
+    Mean,
+}
+
+/// A model's architecture.
+///
+/// Lengths are counts of elements; `expansion` is the ratio of SwiGLU's
+/// nominal inner width to `hidden_size`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(non_snake_case)]
+pub struct ModelConfig {
+    /// The board the model plays on.
+    #[serde(default = "sudoku_9x9")]
+    pub puzzle: Shape,
+    /// Cells of a puzzle, without any prefix position.
+    pub seq_len: usize,
+    /// Number of tokens, `side + 2` for a Sudoku.
+    pub vocab_size: usize,
+    /// Width of the puzzle embedding put in front as one position: 0 for
+    /// none, otherwise `hidden_size`.
+    #[serde(default)]
+    pub puzzle_emb_ndim: usize,
+    /// Rows of the puzzle embedding table.
+    #[serde(default = "one")]
+    pub num_puzzle_identifiers: usize,
+    /// Width of the hidden states.
+    pub hidden_size: usize,
+    /// Attention heads; `hidden_size` is a multiple. Unused without attention.
+    #[serde(default = "one")]
+    pub num_heads: usize,
+    /// Inner width of the channel MLP relative to `hidden_size`, see
+    /// [`ModelConfig::channel_inner`].
+    #[serde(default = "four")]
+    pub expansion: f64,
+    /// High-level updates a segment.
+    pub H_cycles: usize,
+    /// Low-level updates before each high-level one.
+    pub L_cycles: usize,
+    /// Blocks of the high-level module (equal to `L_layers` when shared).
+    pub H_layers: usize,
+    /// Blocks of the low-level module.
+    pub L_layers: usize,
+    /// Position information.
+    pub pos_encodings: PosEncodings,
+    /// Base of the rotary frequencies.
+    #[serde(default = "rope_theta")]
+    pub rope_theta: f64,
+    /// Epsilon of every RMS norm.
+    #[serde(default = "rms_norm_eps")]
+    pub rms_norm_eps: f64,
+    /// Segments after which a training sequence halts at the latest, and
+    /// the number an evaluation runs.
+    pub halt_max_steps: usize,
+    /// Probability that a training sequence must run a random minimum of
+    /// segments before it may halt.
+    #[serde(default)]
+    pub halt_exploration_prob: f64,
+
+    /// One module or two.
+    #[serde(default)]
+    pub modules: Modules,
+    /// Attention or an MLP over positions.
+    #[serde(default)]
+    pub token_mixer: TokenMixer,
+    /// Inner width of the MLP over positions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_inner: Option<usize>,
+    /// Inner width of the channel MLP where it does not follow `expansion`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mlp_inner: Option<usize>,
+    /// The MLPs' gate.
+    #[serde(default)]
+    pub gate: Gate,
+    /// The q head's input.
+    #[serde(default)]
+    pub q_pool: QPool,
+    /// Whether the q head has a second output, the value of continuing.
+    #[serde(default = "yes")]
+    pub q_continue: bool,
+    /// How many of a segment's last module calls carry gradient in training
+    /// (2 is HRM's one-step gradient: the last L and the last H call).
+    #[serde(default = "two")]
+    pub gradient_updates: usize,
+
+    /// Accepted from reference configurations and not kept: a property of
+    /// training, not of the model.
+    #[serde(default, skip_serializing)]
+    pub batch_size: Option<usize>,
+    /// Accepted from reference configurations and not kept.
+    #[serde(default, skip_serializing)]
+    pub forward_dtype: Option<String>,
+}
+
+fn sudoku_9x9() -> Shape {
+    Shape::S9
+}
+fn one() -> usize {
+    1
+}
+fn two() -> usize {
+    2
+}
+fn four() -> f64 {
+    4.0
+}
+fn rope_theta() -> f64 {
+    10_000.0
+}
+fn rms_norm_eps() -> f64 {
+    1e-5
+}
+fn yes() -> bool {
+    true
+}
+
+/// Sizes beyond which a configuration is taken for a mistake or an attack:
+/// far above any published model, far below what exhausts memory.
+const MAX_WIDTH: usize = 1 << 14;
+const MAX_COUNT: usize = 1 << 12;
+const MAX_DEPTH: usize = 64;
+
+impl ModelConfig {
+    /// An HRM for `puzzle` with the paper's recurrence (arXiv 2506.21734):
+    /// `H_cycles` 2, `L_cycles` 2, 16 segments.
+    #[must_use]
+    pub fn hrm(puzzle: Shape, hidden_size: usize, num_heads: usize, layers: usize) -> Self {
+        Self {
+            puzzle,
+            seq_len: puzzle.cells(),
+            vocab_size: puzzle.vocab(),
+            puzzle_emb_ndim: hidden_size,
+            num_puzzle_identifiers: 1,
+            hidden_size,
+            num_heads,
+            expansion: 4.0,
+            H_cycles: 2,
+            L_cycles: 2,
+            H_layers: layers,
+            L_layers: layers,
+            pos_encodings: PosEncodings::Rope,
+            rope_theta: rope_theta(),
+            rms_norm_eps: rms_norm_eps(),
+            halt_max_steps: 16,
+            halt_exploration_prob: 0.1,
+            modules: Modules::Separate,
+            token_mixer: TokenMixer::Attention,
+            token_inner: None,
+            mlp_inner: None,
+            gate: Gate::Silu,
+            q_pool: QPool::First,
+            q_continue: true,
+            gradient_updates: 2,
+            batch_size: None,
+            forward_dtype: None,
+        }
+    }
+
+    /// The compact reasoner: one block for both levels, an MLP over the
+    /// positions, the normalised gate, no puzzle embedding; `token_inner` and
+    /// `mlp_inner` are 2 and 3 times the hidden width.
+    #[must_use]
+    pub fn compact(puzzle: Shape, hidden_size: usize) -> Self {
+        Self {
+            puzzle_emb_ndim: 0,
+            num_heads: 1,
+            L_cycles: 4,
+            H_layers: 1,
+            L_layers: 1,
+            pos_encodings: PosEncodings::Learned,
+            modules: Modules::Shared,
+            token_mixer: TokenMixer::Mlp,
+            token_inner: Some(2 * hidden_size),
+            mlp_inner: Some(3 * hidden_size),
+            gate: Gate::NormalizedSigmoid,
+            q_pool: QPool::Mean,
+            q_continue: false,
+            gradient_updates: 3,
+            ..Self::hrm(puzzle, hidden_size, 1, 1)
+        }
+    }
+
+    /// Names that [`ModelConfig::preset`] knows.
+    pub const PRESETS: [&'static str; 6] = [
+        "hrm",
+        "hrm-small",
+        "hrm-4x4",
+        "hrm-6x6",
+        "compact",
+        "compact-6x6",
+    ];
+
+    /// A configuration by name; `hrm` is the paper's 27,275,266 parameters.
+    ///
+    /// # Errors
+    /// If there is no preset of that name.
+    pub fn preset(name: &str) -> Result<Self, ConfigError> {
+        Ok(match name {
+            "hrm" => Self::hrm(Shape::S9, 512, 8, 4),
+            "hrm-small" => Self::hrm(Shape::S9, 128, 4, 2),
+            "hrm-4x4" => Self::hrm(Shape::S4, 64, 4, 1),
+            "hrm-6x6" => Self::hrm(Shape::S6, 128, 4, 2),
+            "compact" => Self::compact(Shape::S9, 128),
+            "compact-6x6" => Self::compact(Shape::S6, 96),
+            _ => {
+                return Err(ConfigError::UnknownPreset {
+                    name: name.to_owned(),
+                    known: Self::PRESETS.join(", "),
+                });
+            }
+        })
+    }
+
+    /// Reads and checks a JSON configuration.
+    ///
+    /// # Errors
+    /// On bad syntax, unknown fields and values no model can have.
+    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
+        let config: Self =
+            serde_json::from_str(text).map_err(|e| ConfigError::Syntax(e.to_string()))?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// The configuration as indented JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // Plain data with string keys: serialising it can't fail.
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+
+    /// Inner width of the channel MLP: `mlp_inner`, or `round(expansion *
+    /// hidden * 2/3)` rounded up to a multiple of 256 as the reference does.
+    #[must_use]
+    pub fn channel_inner(&self) -> usize {
+        self.mlp_inner.unwrap_or_else(|| {
+            let nominal = (self.expansion * self.hidden_size as f64 * 2.0 / 3.0).round() as usize;
+            nominal.div_ceil(256) * 256
+        })
+    }
+
+    /// Positions of the sequence the modules see: the cells, and one more in
+    /// front when there is a puzzle embedding.
+    #[must_use]
+    pub fn positions(&self) -> usize {
+        self.seq_len + self.prefix()
+    }
+
+    /// Positions in front of the cells: 0 or 1.
+    #[must_use]
+    pub fn prefix(&self) -> usize {
+        usize::from(self.puzzle_emb_ndim > 0)
+    }
+
+    /// Checks every field and their combinations.
+    ///
+    /// # Errors
+    /// Names the first field that is off, and why.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let fail = |field, reason: String| Err(ConfigError::Invalid { field, reason });
+        let sizes = [
+            ("hidden_size", self.hidden_size, MAX_WIDTH),
+            ("vocab_size", self.vocab_size, MAX_WIDTH),
+            ("seq_len", self.seq_len, MAX_COUNT),
+            ("num_heads", self.num_heads, MAX_COUNT),
+            ("H_cycles", self.H_cycles, MAX_DEPTH),
+            ("L_cycles", self.L_cycles, MAX_DEPTH),
+            ("H_layers", self.H_layers, MAX_DEPTH),
+            ("L_layers", self.L_layers, MAX_DEPTH),
+            ("halt_max_steps", self.halt_max_steps, MAX_COUNT),
+            ("gradient_updates", self.gradient_updates, MAX_WIDTH),
+            ("num_puzzle_identifiers", self.num_puzzle_identifiers, MAX_WIDTH),
+            ("token_inner", self.token_inner.unwrap_or(1), MAX_WIDTH),
+            ("mlp_inner", self.mlp_inner.unwrap_or(1), MAX_WIDTH),
+        ];
+        for (field, value, max) in sizes {
+            if value == 0 || value > max {
+                return fail(field, format!("is {value}, must be 1 to {max}"));
+            }
+        }
+        if !(self.expansion > 0.0 && self.expansion <= 64.0) {
+            return fail("expansion", format!("is {}, must be in (0, 64]", self.expansion));
+        }
+        if !(self.rope_theta > 1.0 && self.rope_theta.is_finite()) {
+            return fail("rope_theta", format!("is {}, must be above 1", self.rope_theta));
+        }
+        if !(self.rms_norm_eps > 0.0 && self.rms_norm_eps < 1.0) {
+            return fail("rms_norm_eps", format!("is {}, must be in (0, 1)", self.rms_norm_eps));
+        }
+        if !(0.0..=1.0).contains(&self.halt_exploration_prob) {
+            return fail(
+                "halt_exploration_prob",
+                format!("is {}, must be in [0, 1]", self.halt_exploration_prob),
+            );
+        }
+        if self.puzzle_emb_ndim != 0 && self.puzzle_emb_ndim != self.hidden_size {
+            return fail(
+                "puzzle_emb_ndim",
+                format!(
+                    "is {}, must be 0 or hidden_size ({})",
+                    self.puzzle_emb_ndim, self.hidden_size
+                ),
+            );
+        }
+        if self.seq_len != self.puzzle.cells() {
+            return fail(
+                "seq_len",
+                format!("is {}, but a {} has {} cells", self.seq_len, self.puzzle, self.puzzle.cells()),
+            );
+        }
+        if self.vocab_size != self.puzzle.vocab() {
+            return fail(
+                "vocab_size",
+                format!("is {}, but a {} has {} tokens", self.vocab_size, self.puzzle, self.puzzle.vocab()),
+            );
+        }
+        match self.token_mixer {
+            TokenMixer::Attention => {
+                if !self.hidden_size.is_multiple_of(self.num_heads)
+                    || !(self.hidden_size / self.num_heads).is_multiple_of(2)
+                {
+                    return fail(
+                        "num_heads",
+                        format!(
+                            "is {}: hidden_size ({}) must divide into heads of even width",
+                            self.num_heads, self.hidden_size
+                        ),
+                    );
+                }
+                if self.token_inner.is_some() {
+                    return fail("token_inner", "is set, but attention has none".into());
+                }
+            }
+            TokenMixer::Mlp => {
+                if self.token_inner.is_none() {
+                    return fail("token_inner", "is missing, an MLP over positions needs it".into());
+                }
+                if self.pos_encodings == PosEncodings::Rope {
+                    return fail(
+                        "pos_encodings",
+                        "is `rope`, which acts on attention only; use `learned`".into(),
+                    );
+                }
+            }
+        }
+        if self.modules == Modules::Shared && self.H_layers != self.L_layers {
+            return fail(
+                "H_layers",
+                format!("is {}, but shared modules have L_layers ({})", self.H_layers, self.L_layers),
+            );
+        }
+        let updates = self.H_cycles * (self.L_cycles + 1);
+        if self.gradient_updates > updates {
+            return fail(
+                "gradient_updates",
+                format!("is {}, but a segment has {updates} updates", self.gradient_updates),
+            );
+        }
+        Ok(())
+    }
+}

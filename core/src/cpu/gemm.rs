@@ -1,0 +1,84 @@
+//! Matrix products over strided views, on top of `matrixmultiply`.
+
+/// A matrix in a slice: element `(r, c)` is `data[r * row + c * col]`.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub(super) data: &'a [f32],
+    pub(super) row: usize,
+    pub(super) col: usize,
+}
+
+impl<'a> View<'a> {
+    /// Row-major with `width` columns.
+    pub(super) fn rows(data: &'a [f32], width: usize) -> Self {
+        Self { data, row: width, col: 1 }
+    }
+
+    /// The transpose of [`View::rows`].
+    pub(super) fn columns(data: &'a [f32], width: usize) -> Self {
+        Self { data, row: 1, col: width }
+    }
+}
+
+/// The same, to write to.
+pub(super) struct ViewMut<'a> {
+    pub(super) data: &'a mut [f32],
+    pub(super) row: usize,
+    pub(super) col: usize,
+}
+
+impl<'a> ViewMut<'a> {
+    pub(super) fn rows(data: &'a mut [f32], width: usize) -> Self {
+        Self { data, row: width, col: 1 }
+    }
+
+    pub(super) fn columns(data: &'a mut [f32], width: usize) -> Self {
+        Self { data, row: 1, col: width }
+    }
+}
+
+/// `c[m, n] = beta * c + alpha * a[m, k] · b[k, n]`; with `beta` 0 the old
+/// content of `c` does not matter.
+///
+/// # Panics
+/// If a slice is too short for its view, a programming error.
+pub(super) fn gemm(
+    (m, k, n): (usize, usize, usize),
+    alpha: f32,
+    a: View<'_>,
+    b: View<'_>,
+    beta: f32,
+    c: ViewMut<'_>,
+) {
+    if m == 0 || n == 0 {
+        return;
+    }
+    let last = |rows: usize, cols: usize, row: usize, col: usize| {
+        if rows == 0 || cols == 0 { 0 } else { (rows - 1) * row + (cols - 1) * col + 1 }
+    };
+    assert!(a.data.len() >= last(m, k, a.row, a.col), "gemm: a is too short");
+    assert!(b.data.len() >= last(k, n, b.row, b.col), "gemm: b is too short");
+    assert!(c.data.len() >= last(m, n, c.row, c.col), "gemm: c is too short");
+    // SAFETY: every element that the strides reach lies inside its slice, as
+    // just checked, and `c` is borrowed mutably, so it overlaps neither `a`
+    // nor `b`. Distinct (row, column) pairs of `c` are distinct elements
+    // because one of its strides is 1 and the other at least its width.
+    unsafe {
+        matrixmultiply::sgemm(
+            m,
+            k,
+            n,
+            alpha,
+            a.data.as_ptr(),
+            a.row as isize,
+            a.col as isize,
+            b.data.as_ptr(),
+            b.row as isize,
+            b.col as isize,
+            beta,
+            c.data.as_mut_ptr(),
+            c.row as isize,
+            c.col as isize,
+        );
+    }
+}

@@ -1,0 +1,97 @@
+//! What every inference engine takes and gives, whichever processor it runs
+//! on: a batch of token sequences in, one [`SegmentOutput`] a sequence and
+//! segment out.
+
+use crate::plan::Plan;
+
+/// What an engine brings back from a segment besides the summary. Each costs
+/// a transfer on a GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Taps {
+    /// The logits of every cell.
+    pub logits: bool,
+    /// `z_H` and `z_L` after the segment.
+    pub states: bool,
+}
+
+/// One sequence after one segment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SegmentOutput {
+    /// The most likely token of each cell, `[cells]`; among equals the
+    /// smallest token.
+    pub tokens: Vec<u8>,
+    /// E of the grid those tokens make (see [`crate::puzzle::Board::conflicts`]).
+    pub conflicts: u32,
+    /// Logit of "the answer is right, halt".
+    pub q_halt: f32,
+    /// Logit of "worth continuing", where the model has one.
+    pub q_continue: Option<f32>,
+    /// Root mean square over all elements of the change of `z_H` in this
+    /// segment.
+    pub residual_h: f32,
+    /// The same of `z_L`.
+    pub residual_l: f32,
+    /// `[cells, vocab]`, if asked for.
+    pub logits: Option<Vec<f32>>,
+    /// `[positions, hidden]`, if asked for.
+    pub z_h: Option<Vec<f32>>,
+    /// `[positions, hidden]`, if asked for.
+    pub z_l: Option<Vec<f32>>,
+}
+
+impl SegmentOutput {
+    /// Whether the model says it is done: `q_halt > q_continue`, or
+    /// `q_halt > 0` for a model without the latter.
+    #[must_use]
+    pub fn halts(&self) -> bool {
+        self.q_halt > self.q_continue.unwrap_or(0.0)
+    }
+}
+
+/// Why an engine could not do what it was asked.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum EngineError {
+    /// The input does not fit the model.
+    #[error("input {sequence}: {reason}")]
+    Input {
+        /// Index into the batch.
+        sequence: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// No device, or not one that can run this model.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The device was lost; a new engine can be made and the run repeated.
+    #[error("the GPU device was lost: {0}")]
+    Lost(String),
+    /// The device ran out of memory.
+    #[error("the GPU is out of memory: {0}")]
+    OutOfMemory(String),
+    /// Anything else the device reported.
+    #[error("GPU error: {0}")]
+    Device(String),
+}
+
+/// Checks a batch of token sequences against a plan.
+///
+/// # Errors
+/// Names the sequence and what is wrong with it: its length or a token that
+/// the vocabulary lacks.
+pub fn check_inputs(plan: &Plan, inputs: &[Vec<u8>]) -> Result<(), EngineError> {
+    let (cells, vocab) = (plan.config.seq_len, plan.config.vocab_size);
+    if inputs.is_empty() {
+        return Err(EngineError::Input { sequence: 0, reason: "the batch is empty".into() });
+    }
+    for (sequence, tokens) in inputs.iter().enumerate() {
+        if tokens.len() != cells {
+            let reason = format!("has {} tokens, the model takes {cells}", tokens.len());
+            return Err(EngineError::Input { sequence, reason });
+        }
+        if let Some(cell) = tokens.iter().position(|&t| usize::from(t) >= vocab) {
+            let reason = format!("token {} at cell {cell} is not below {vocab}", tokens[cell]);
+            return Err(EngineError::Input { sequence, reason });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,337 @@
+//! The architecture, written once.
+//!
+//! A [`Plan`] is what a [`ModelConfig`] means: the tensors by name and shape,
+//! and the typed list of operations that make up a segment. The trainable
+//! model, the WGSL engine and the CPU engine each walk it, so that a variant
+//! is one edit here and the three can't drift apart.
+//!
+//! Shapes follow the reference's layout: a linear map is `[out, in]`, applied
+//! as `y = x · Wᵀ`; activations are `[batch, position, channel]`.
+
+mod tensors;
+
+pub use tensors::{Init, TensorId, TensorKind, TensorSpec};
+
+use crate::config::{ConfigError, Gate, ModelConfig, Modules, PosEncodings, QPool, TokenMixer};
+use tensors::TensorList;
+
+/// A state of the recurrence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// `z_H`, the slow state that the answer is read from.
+    High,
+    /// `z_L`, the fast state.
+    Low,
+}
+
+/// The axis a gated MLP mixes along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Axis {
+    /// Over the channels of each position.
+    Channels,
+    /// Over the positions of each channel (the activation is transposed
+    /// before and after).
+    Positions,
+}
+
+/// One post-norm residual step of a module: `x = rms_norm(x + f(x))`, the
+/// norm without weights, over the channels.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Sublayer {
+    /// Multi-head self-attention without mask or bias.
+    Attention {
+        /// `[3·hidden, hidden]`: q heads, then k heads, then v heads.
+        qkv: TensorId,
+        /// `[hidden, hidden]`.
+        out: TensorId,
+        /// Number of heads.
+        heads: usize,
+        /// Width of a head.
+        head_dim: usize,
+        /// Base of the rotary embedding (rotate-half layout, over all
+        /// positions, prefix included) of q and k; none without it.
+        rope_theta: Option<f64>,
+    },
+    /// `down(act(gate, value))` with gate and value from one projection.
+    GatedMlp {
+        /// What it mixes.
+        axis: Axis,
+        /// `[2·inner, width]`: gate rows first, then value rows. `width` is
+        /// `hidden` or the number of positions, by `axis`.
+        gate_up: TensorId,
+        /// `[width, inner]`.
+        down: TensorId,
+        /// Inner width.
+        inner: usize,
+        /// The gate's form. Its norm, if any, is over the inner width.
+        gate: Gate,
+    },
+}
+
+/// One call of a module: `state = module(state + Σ inputs)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Update {
+    /// The state that is replaced.
+    pub level: Level,
+    /// Index into [`Plan::modules`].
+    pub module: usize,
+    /// Whether the embedded puzzle is added besides the other level's state.
+    pub adds_input: bool,
+    /// Whether training keeps the gradient of this call.
+    pub gradient: bool,
+}
+
+/// The embedded puzzle: `scale * (token [+ position])`, with the puzzle
+/// embedding in front, scaled alike.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedding {
+    /// `[vocab, hidden]`.
+    pub tokens: TensorId,
+    /// `[identifiers, hidden]`, the prefix position.
+    pub puzzle: Option<TensorId>,
+    /// `[positions, hidden]`, added at every position, prefix included.
+    pub positions: Option<TensorId>,
+    /// `sqrt(hidden)`, and `1/sqrt(2)` of it with a position table.
+    pub scale: f32,
+}
+
+/// What is read off `z_H` after a segment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heads {
+    /// `[vocab, hidden]`, applied to the cells (the prefix is dropped).
+    pub lm: TensorId,
+    /// `[q_outputs, hidden]`.
+    pub q_weight: TensorId,
+    /// `[q_outputs]`.
+    pub q_bias: TensorId,
+    /// Where the q head looks.
+    pub q_pool: QPool,
+    /// 2 with `q_continue`, else 1.
+    pub q_outputs: usize,
+}
+
+/// A model's architecture as data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// What it was made from.
+    pub config: ModelConfig,
+    /// Every tensor; a [`TensorId`] indexes this.
+    pub tensors: Vec<TensorSpec>,
+    /// How the puzzle enters.
+    pub embedding: Embedding,
+    /// Initial `z_H` of every position, `[hidden]`.
+    pub init_h: TensorId,
+    /// Initial `z_L` of every position, `[hidden]`.
+    pub init_l: TensorId,
+    /// The modules, each the sublayers in order.
+    pub modules: Vec<Vec<Sublayer>>,
+    /// The module calls of one segment, in order.
+    pub updates: Vec<Update>,
+    /// The outputs.
+    pub heads: Heads,
+    /// Positions, prefix included.
+    pub positions: usize,
+    /// Positions in front of the cells.
+    pub prefix: usize,
+    /// Channels.
+    pub hidden: usize,
+}
+
+impl Plan {
+    /// The plan of a configuration.
+    ///
+    /// # Errors
+    /// If the configuration does not validate.
+    pub fn new(config: &ModelConfig) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let hidden = config.hidden_size;
+        let mut t = TensorList::default();
+
+        let linear = |fan_in: usize| Init::TruncatedNormal {
+            std: 1.0 / (fan_in as f32).sqrt(),
+        };
+        let embed_init = linear(hidden);
+        let tokens = t.weight("embed_tokens.embedding_weight", &[config.vocab_size, hidden], embed_init);
+        let positions = (config.pos_encodings == PosEncodings::Learned).then(|| {
+            t.weight("embed_pos.embedding_weight", &[config.positions(), hidden], embed_init)
+        });
+        let puzzle = (config.prefix() > 0).then(|| {
+            t.push(
+                "puzzle_emb.weights",
+                &[config.num_puzzle_identifiers, hidden],
+                TensorKind::PuzzleEmbedding,
+                Init::Zeros,
+            )
+        });
+        let scale = (hidden as f32).sqrt()
+            * if positions.is_some() { std::f32::consts::FRAC_1_SQRT_2 } else { 1.0 };
+
+        let unit = Init::TruncatedNormal { std: 1.0 };
+        let init_h = t.push("H_init", &[hidden], TensorKind::Buffer, unit);
+        let init_l = t.push("L_init", &[hidden], TensorKind::Buffer, unit);
+
+        let mut module = |prefix: &str, layers: usize| -> Vec<Sublayer> {
+            let mut sublayers = Vec::with_capacity(2 * layers);
+            for layer in 0..layers {
+                let base = format!("{prefix}.layers.{layer}");
+                sublayers.push(mixer(config, &mut t, &base));
+                let inner = config.channel_inner();
+                sublayers.push(Sublayer::GatedMlp {
+                    axis: Axis::Channels,
+                    gate_up: t.weight(&format!("{base}.mlp.gate_up_proj.weight"), &[2 * inner, hidden], linear(hidden)),
+                    down: t.weight(&format!("{base}.mlp.down_proj.weight"), &[hidden, inner], linear(inner)),
+                    inner,
+                    gate: config.gate,
+                });
+            }
+            sublayers
+        };
+        let modules = match config.modules {
+            Modules::Separate => vec![
+                module("H_level", config.H_layers),
+                module("L_level", config.L_layers),
+            ],
+            Modules::Shared => vec![module("L_level", config.L_layers)],
+        };
+        let (high, low) = (0, modules.len() - 1);
+
+        let mut updates = Vec::with_capacity(config.H_cycles * (config.L_cycles + 1));
+        for _ in 0..config.H_cycles {
+            for _ in 0..config.L_cycles {
+                updates.push(Update { level: Level::Low, module: low, adds_input: true, gradient: false });
+            }
+            updates.push(Update { level: Level::High, module: high, adds_input: false, gradient: false });
+        }
+        let without = updates.len() - config.gradient_updates;
+        for update in &mut updates[without..] {
+            update.gradient = true;
+        }
+
+        let q_outputs = 1 + usize::from(config.q_continue);
+        let heads = Heads {
+            lm: t.weight("lm_head.weight", &[config.vocab_size, hidden], linear(hidden)),
+            q_weight: t.weight("q_head.weight", &[q_outputs, hidden], Init::Zeros),
+            q_bias: t.weight("q_head.bias", &[q_outputs], Init::Constant(-5.0)),
+            q_pool: config.q_pool,
+            q_outputs,
+        };
+
+        Ok(Self {
+            config: config.clone(),
+            tensors: t.into_vec(),
+            embedding: Embedding { tokens, puzzle, positions, scale },
+            init_h,
+            init_l,
+            modules,
+            updates,
+            heads,
+            positions: config.positions(),
+            prefix: config.prefix(),
+            hidden,
+        })
+    }
+
+    /// The tensor an id stands for.
+    #[must_use]
+    pub fn tensor(&self, id: TensorId) -> &TensorSpec {
+        &self.tensors[id.index()]
+    }
+
+    /// Number of trained elements as the reference counts them: without the
+    /// puzzle embedding and the initial vectors.
+    #[must_use]
+    pub fn parameter_count(&self) -> usize {
+        self.tensors
+            .iter()
+            .filter(|t| t.kind == TensorKind::Weight)
+            .map(TensorSpec::elements)
+            .sum()
+    }
+
+    /// Multiply-add operations of one segment for one puzzle, counted as two
+    /// floating-point operations each, heads included.
+    #[must_use]
+    pub fn segment_flops(&self) -> f64 {
+        let (n, d) = (self.positions as f64, self.hidden as f64);
+        let sublayer = |s: &Sublayer| match s {
+            Sublayer::Attention { .. } => 2.0 * n * d * 4.0 * d + 4.0 * n * n * d,
+            Sublayer::GatedMlp { axis, inner, .. } => {
+                let (rows, width) = match axis {
+                    Axis::Channels => (n, d),
+                    Axis::Positions => (d, n),
+                };
+                6.0 * rows * width * *inner as f64
+            }
+        };
+        let modules: Vec<f64> = self.modules.iter().map(|m| m.iter().map(sublayer).sum()).collect();
+        let calls: f64 = self.updates.iter().map(|u| modules[u.module]).sum();
+        calls + 2.0 * n * d * self.config.vocab_size as f64
+    }
+}
+
+/// The first half of a block: what mixes positions.
+fn mixer(config: &ModelConfig, t: &mut TensorList, base: &str) -> Sublayer {
+    let hidden = config.hidden_size;
+    let linear = |fan_in: usize| Init::TruncatedNormal { std: 1.0 / (fan_in as f32).sqrt() };
+    match config.token_mixer {
+        TokenMixer::Attention => Sublayer::Attention {
+            qkv: t.weight(&format!("{base}.self_attn.qkv_proj.weight"), &[3 * hidden, hidden], linear(hidden)),
+            out: t.weight(&format!("{base}.self_attn.o_proj.weight"), &[hidden, hidden], linear(hidden)),
+            heads: config.num_heads,
+            head_dim: hidden / config.num_heads,
+            rope_theta: (config.pos_encodings == PosEncodings::Rope).then_some(config.rope_theta),
+        },
+        TokenMixer::Mlp => {
+            let n = config.positions();
+            // Validation has made sure that the width is there.
+            let inner = config.token_inner.unwrap_or(n);
+            Sublayer::GatedMlp {
+                axis: Axis::Positions,
+                gate_up: t.weight(&format!("{base}.mlp_t.gate_up_proj.weight"), &[2 * inner, n], linear(n)),
+                down: t.weight(&format!("{base}.mlp_t.down_proj.weight"), &[n, inner], linear(inner)),
+                inner,
+                gate: config.gate,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::puzzle::Shape;
+
+    #[test]
+    fn paper_preset_has_the_published_parameter_count() {
+        let plan = Plan::new(&ModelConfig::preset("hrm").unwrap()).unwrap();
+        assert_eq!(plan.parameter_count(), 27_275_266);
+        // FIELD's count: 13.74 GFLOP a segment.
+        assert!((plan.segment_flops() / 13.74e9 - 1.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn a_segment_alternates_levels_and_ends_with_gradient() {
+        let plan = Plan::new(&ModelConfig::compact(Shape::S9, 128)).unwrap();
+        let levels: String = plan
+            .updates
+            .iter()
+            .map(|u| if u.level == Level::High { 'H' } else { 'L' })
+            .collect();
+        assert_eq!(levels, "LLLLHLLLLH");
+        let kept: Vec<bool> = plan.updates.iter().map(|u| u.gradient).collect();
+        assert_eq!(kept, [false, false, false, false, false, false, false, true, true, true]);
+        assert_eq!(plan.modules.len(), 1);
+    }
+
+    #[test]
+    fn every_preset_has_a_plan_with_distinct_tensor_names() {
+        for name in ModelConfig::PRESETS {
+            let plan = Plan::new(&ModelConfig::preset(name).unwrap()).unwrap();
+            let mut names: Vec<&str> = plan.tensors.iter().map(|t| t.name.as_str()).collect();
+            let all = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), all, "{name}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Weights: the tensors of a plan with their values, in memory and on disk.
+//!
+//! On disk a model is one safetensors file (`model.safetensors`); a quantized
+//! tensor `name` is stored as `I8` with its scales beside it as
+//! `name.scale`. See `docs/formats.md`.
+
+mod error;
+mod init;
+mod manifest;
+mod quantize;
+mod read;
+mod write;
+
+use std::borrow::Cow;
+
+pub use error::WeightsError;
+pub use init::sample;
+pub use manifest::{Manifest, ManifestError, ModelIndex, Part, sha256_hex};
+pub use quantize::{Scheme, TensorError};
+pub use read::plain_name;
+
+use crate::plan::{Plan, TensorId};
+
+/// Values of one tensor, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    /// Full precision.
+    F32(Vec<f32>),
+    /// Signed 8-bit integers in `-127..=127` with one scale a row: element
+    /// `[r, c]` stands for `values[r, c] * scales[r]`.
+    Q8 {
+        /// The integers.
+        values: Vec<i8>,
+        /// One factor a row.
+        scales: Vec<f32>,
+    },
+}
+
+/// One tensor's values with their shape.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensor {
+    /// Lengths of the axes.
+    pub shape: Vec<usize>,
+    /// The values.
+    pub values: Values,
+}
+
+impl Tensor {
+    /// The values in f32, dequantized where they are not.
+    #[must_use]
+    pub fn dense(&self) -> Cow<'_, [f32]> {
+        match &self.values {
+            Values::F32(v) => Cow::Borrowed(v),
+            Values::Q8 { values, scales } => {
+                let width = values.len() / scales.len().max(1);
+                Cow::Owned(
+                    values
+                        .iter()
+                        .enumerate()
+                        .map(|(i, &v)| f32::from(v) * scales[i / width])
+                        .collect(),
+                )
+            }
+        }
+    }
+}
+
+/// The values of every tensor of a plan, in the plan's order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weights {
+    tensors: Vec<Tensor>,
+}
+
+impl Weights {
+    /// Makes weights of tensors in the plan's order.
+    ///
+    /// # Errors
+    /// If one is missing, extra, misshapen or not finite.
+    pub fn from_tensors(plan: &Plan, tensors: Vec<Tensor>) -> Result<Self, WeightsError> {
+        if tensors.len() != plan.tensors.len() {
+            return Err(WeightsError::Count { expected: plan.tensors.len(), found: tensors.len() });
+        }
+        for (tensor, spec) in tensors.iter().zip(&plan.tensors) {
+            if tensor.shape != spec.shape {
+                return Err(WeightsError::Shape {
+                    name: spec.name.clone(),
+                    expected: spec.shape.clone(),
+                    found: tensor.shape.clone(),
+                });
+            }
+            error::check_values(&spec.name, tensor)?;
+        }
+        Ok(Self { tensors })
+    }
+
+    /// One tensor.
+    #[must_use]
+    pub fn get(&self, id: TensorId) -> &Tensor {
+        &self.tensors[id.index()]
+    }
+
+    /// One tensor's values in f32.
+    #[must_use]
+    pub fn dense(&self, id: TensorId) -> Cow<'_, [f32]> {
+        self.get(id).dense()
+    }
+
+    /// The tensors in the plan's order.
+    #[must_use]
+    pub fn tensors(&self) -> &[Tensor] {
+        &self.tensors
+    }
+
+    /// Bytes that the values take, scales included.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.tensors
+            .iter()
+            .map(|t| match &t.values {
+                Values::F32(v) => 4 * v.len(),
+                Values::Q8 { values, scales } => values.len() + 4 * scales.len(),
+            })
+            .sum()
+    }
+
+    /// The scheme that the values are stored in.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        if self.tensors.iter().any(|t| matches!(t.values, Values::Q8 { .. })) {
+            Scheme::Q8
+        } else {
+            Scheme::F32
+        }
+    }
+}
