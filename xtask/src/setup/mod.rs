@@ -1,0 +1,26 @@
+//! What has to be on the machine, installed only where it is missing.
+
+mod browser;
+mod mirror;
+mod tools;
+mod wasm_std;
+
+use crate::workspace::Workspace;
+use anyhow::Result;
+use std::path::PathBuf;
+
+pub(crate) use browser::{chromedriver, chromium};
+
+/// Everything the page's build needs: the wasm32 standard library, trunk,
+/// wasm-bindgen. Returns wasm-opt if it is to be had.
+pub(crate) fn for_page(workspace: &Workspace) -> Result<Option<PathBuf>> {
+    wasm_std::ensure(workspace)?;
+    tools::ensure(workspace)?;
+    Ok(tools::wasm_opt(workspace))
+}
+
+/// Everything the tests need beyond that: a browser with its driver, and a
+/// Vulkan driver for the native kernels.
+pub(crate) fn for_tests() -> Result<()> {
+    browser::ensure()
+}

@@ -1,0 +1,109 @@
+//! The page's build tools, installed from source into the cache folder.
+
+use crate::command::{find_on_path, output, run};
+use crate::workspace::Workspace;
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The newest trunk that the supported compilers build.
+const TRUNK_VERSION: &str = "0.21.14";
+/// Binaryen's release, as npm numbers it.
+const BINARYEN_VERSION: &str = "132.0.0";
+
+/// Installs wasm-bindgen (of the version in `Cargo.lock`) and trunk where they
+/// are missing or of another version.
+pub(crate) fn ensure(workspace: &Workspace) -> Result<()> {
+    let bindgen = workspace.locked_version("wasm-bindgen")?;
+    // Published without a lock file of its own, hence not --locked.
+    install(workspace, "wasm-bindgen-cli", "wasm-bindgen", &bindgen, &[])?;
+    install(workspace, "trunk", "trunk", TRUNK_VERSION, &["--locked"])?;
+    // Only there to share what both have in common during the first install.
+    let target = build_dir(workspace);
+    if target.exists() {
+        fs::remove_dir_all(&target)
+            .with_context(|| format!("cannot remove {}", target.display()))?;
+    }
+    Ok(())
+}
+
+fn build_dir(workspace: &Workspace) -> PathBuf {
+    workspace.cache.join("tools-target")
+}
+
+fn install(
+    workspace: &Workspace,
+    package: &str,
+    binary: &str,
+    version: &str,
+    options: &[&str],
+) -> Result<()> {
+    let cached = workspace.cache.join("bin").join(binary);
+    let on_path = find_on_path(&[binary]);
+    if has_version(&cached, version) || on_path.is_some_and(|file| has_version(&file, version)) {
+        return Ok(());
+    }
+    eprintln!(
+        "Installing {package} {version} into {} (once, takes some minutes)",
+        workspace.cache.display()
+    );
+    run(Command::new("cargo")
+        .args([
+            "install",
+            "--quiet",
+            "--force",
+            package,
+            "--version",
+            version,
+        ])
+        .args(options)
+        .arg("--root")
+        .arg(&workspace.cache)
+        // Away from the clone, whose cargo configuration must not apply.
+        .current_dir(&workspace.cache)
+        .env("CARGO_TARGET_DIR", build_dir(workspace))
+        // They run for seconds: a quick build is worth more than a quick tool.
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"))
+    .with_context(|| format!("installing {package} {version}"))
+}
+
+fn has_version(binary: &Path, version: &str) -> bool {
+    output(Command::new(binary).arg("--version"))
+        .is_ok_and(|text| text.split_whitespace().nth(1) == Some(version))
+}
+
+/// wasm-opt, from npm's `binaryen`. It only makes the page smaller, so a
+/// machine without npm does without it.
+pub(crate) fn wasm_opt(workspace: &Workspace) -> Option<PathBuf> {
+    let prefix = workspace.cache.join("npm");
+    let binary = prefix.join("node_modules/.bin/wasm-opt");
+    let wanted = format!("version_{}", BINARYEN_VERSION.split('.').next()?);
+    let usable = |binary: &Path| {
+        output(Command::new(binary).arg("--version")).is_ok_and(|text| text.contains(&wanted))
+    };
+    if usable(&binary) {
+        return Some(binary);
+    }
+    let installed = output(
+        Command::new("npm")
+            .args(["install", "--no-audit", "--no-fund", "--loglevel=error"])
+            .arg("--prefix")
+            .arg(&prefix)
+            .arg(format!("binaryen@{BINARYEN_VERSION}"))
+            .current_dir(&workspace.cache),
+    );
+    match installed {
+        Ok(_) if usable(&binary) => Some(binary),
+        Ok(_) => {
+            eprintln!("The page will be larger than it has to be: npm's wasm-opt does not run.");
+            None
+        }
+        Err(error) => {
+            eprintln!("The page will be larger than it has to be: no wasm-opt ({error:#}).");
+            None
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Every check of the repository, in the order that fails soonest.
+
+use crate::command::{self, display, human};
+use crate::page::{self, BuildArgs, target_dir};
+use crate::setup;
+use crate::workspace::Workspace;
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Which checks to run.
+#[derive(Args)]
+pub(crate) struct TestArgs {
+    /// Run one part only
+    #[arg(long, value_enum)]
+    only: Option<Part>,
+    /// Do not build the page again: test the one in dist/
+    #[arg(long)]
+    no_build: bool,
+    /// Arguments for the test binaries, for instance part of a test's name
+    #[arg(last = true)]
+    test_args: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Format and lints
+    Lint,
+    /// The crates' own tests, on this machine's processors
+    Native,
+    /// The page in a browser, and what crosses crates
+    Page,
+}
+
+/// Runs the checks and prints what each took. Fails at the first that fails.
+pub(crate) fn run(workspace: &Workspace, args: &TestArgs) -> Result<()> {
+    let mut report = Report::default();
+    let outcome = run_steps(workspace, args, &mut report);
+    println!("\n{report}");
+    outcome?;
+    if report.ran_tests {
+        let Tally {
+            passed,
+            failed,
+            ignored,
+        } = report.tally;
+        println!("{passed} passed, {failed} failed, {ignored} skipped");
+    }
+    Ok(())
+}
+
+fn run_steps(workspace: &Workspace, args: &TestArgs, report: &mut Report) -> Result<()> {
+    let wanted = |part: Part| args.only.is_none_or(|only| only == part);
+    let needs_page = wanted(Part::Page) && !args.no_build;
+
+    if wanted(Part::Lint) {
+        report.command(
+            "format",
+            &mut cargo(workspace, &["fmt", "--all", "--check"]),
+        )?;
+    }
+    if wanted(Part::Lint) || needs_page {
+        report.step("set-up: page", || setup::for_page(workspace).map(drop))?;
+    }
+    if wanted(Part::Native) || wanted(Part::Page) {
+        report.step("set-up: browser, Vulkan", setup::for_tests)?;
+    }
+    if wanted(Part::Lint) {
+        let clippy = ["clippy", "--quiet", "--workspace", "--all-targets"];
+        let deny = ["--", "-D", "warnings"];
+        report.command(
+            "lints",
+            &mut cargo(workspace, &[&clippy[..], &deny].concat()),
+        )?;
+        let clippy = [
+            "clippy",
+            "--quiet",
+            "-p",
+            "hrm-web",
+            "--target",
+            "wasm32-unknown-unknown",
+        ];
+        report.command(
+            "lints, wasm32",
+            &mut cargo(workspace, &[&clippy[..], &deny].concat()),
+        )?;
+    }
+    if args.only.is_none() {
+        // Everything at once and with the tests' features, so that no later
+        // step builds a dependency again; this also leaves the `hrm` binary.
+        let build = ["build", "--quiet", "--workspace", "--all-targets"];
+        report.command("compile", &mut cargo(workspace, &build))?;
+    } else if wanted(Part::Page) {
+        report.command(
+            "compile",
+            &mut cargo(workspace, &["build", "-p", "hrm-trainer"]),
+        )?;
+    }
+    if needs_page {
+        report.step("page", || page::build(workspace, &BuildArgs::default()))?;
+    }
+    let (name, selection): (_, &[&str]) = match args.only {
+        None => ("tests", &["--workspace"]),
+        Some(Part::Native) => ("tests, native", &["--workspace", "--exclude", "hrm-tests"]),
+        Some(Part::Page) => ("tests, page", &["-p", "hrm-tests"]),
+        Some(Part::Lint) => return Ok(()),
+    };
+    let mut command = cargo(workspace, &[&["test"], selection].concat());
+    command
+        .arg("--")
+        .args(&args.test_args)
+        .env("HRM_DIST", workspace.dist())
+        .env("HRM_BIN", target_dir(workspace).join("debug/hrm"));
+    if let Some(chromium) = setup::chromium() {
+        command.env("CHROMIUM", chromium);
+    }
+    if let Some(chromedriver) = setup::chromedriver() {
+        command.env("CHROMEDRIVER", chromedriver);
+    }
+    report.tests(name, &mut command)
+}
+
+fn cargo(workspace: &Workspace, arguments: &[&str]) -> Command {
+    let mut command = Command::new("cargo");
+    command.args(arguments).current_dir(&workspace.root);
+    command
+}
+
+/// What the steps took, for the table at the end.
+#[derive(Default)]
+struct Report {
+    steps: Vec<(String, Duration, bool)>,
+    tally: Tally,
+    ran_tests: bool,
+}
+
+impl Report {
+    fn step(&mut self, name: &str, step: impl FnOnce() -> Result<()>) -> Result<()> {
+        eprintln!("\n== {name}");
+        let started = Instant::now();
+        let outcome = step();
+        self.steps
+            .push((name.to_owned(), started.elapsed(), outcome.is_ok()));
+        outcome.with_context(|| format!("step `{name}` failed"))
+    }
+
+    fn command(&mut self, name: &str, command: &mut Command) -> Result<()> {
+        self.step(name, || command::run(command))
+    }
+
+    /// Runs cargo test, shows its output and adds up its closing lines.
+    fn tests(&mut self, name: &str, command: &mut Command) -> Result<()> {
+        let mut tally = Tally::default();
+        let outcome = self.step(name, || run_counting(command, &mut tally));
+        self.tally = tally;
+        self.ran_tests = true;
+        outcome
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut total = Duration::ZERO;
+        for (name, took, passed) in &self.steps {
+            let mark = if *passed { "" } else { "  FAILED" };
+            writeln!(f, "{name:<26}{:>14}{mark}", human(*took))?;
+            total += *took;
+        }
+        write!(f, "{:<26}{:>14}", "total", human(total))
+    }
+}
+
+fn run_counting(command: &mut Command, tally: &mut Tally) -> Result<()> {
+    let shown = display(command);
+    eprintln!("$ {shown}");
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{shown}`"))?;
+    let mut lines = BufReader::new(child.stdout.take().context("cargo without output")?);
+    let mut line = Vec::new();
+    while lines.read_until(b'\n', &mut line)? > 0 {
+        tally.add(&String::from_utf8_lossy(&line));
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(&line)?;
+        stdout.flush()?;
+        line.clear();
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("`{shown}` failed ({status})");
+    }
+    if tally.passed == 0 {
+        bail!("`{shown}` ran no test");
+    }
+    Ok(())
+}
+
+/// Sums over the closing lines of the test binaries.
+#[derive(Default, Debug, PartialEq, Eq)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+    ignored: usize,
+}
+
+impl Tally {
+    /// Adds a line if it is a closing line of cargo's test harness:
+    /// `test result: ok. 5 passed; 0 failed; 1 ignored; …`.
+    fn add(&mut self, line: &str) {
+        let Some(counts) = line
+            .strip_prefix("test result: ")
+            .and_then(|rest| rest.split_once(". "))
+            .map(|(_, counts)| counts)
+        else {
+            return;
+        };
+        for count in counts.split(';') {
+            let mut words = count.split_whitespace();
+            let Some(Ok(number)) = words.next().map(str::parse::<usize>) else {
+                continue;
+            };
+            match words.next() {
+                Some("passed") => self.passed += number,
+                Some("failed") => self.failed += number,
+                Some("ignored") => self.ignored += number,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_lines_add_up() {
+        let mut tally = Tally::default();
+        for line in [
+            "running 6 tests",
+            "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.00s\n",
+            "test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.20s\n",
+            "a test result: ok. 9 passed",
+            "test result: nonsense",
+        ] {
+            tally.add(line);
+        }
+        let expected = Tally {
+            passed: 8,
+            failed: 2,
+            ignored: 1,
+        };
+        assert_eq!(tally, expected);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_run_without_tests_does_not_count_as_passed() {
+        let mut tally = Tally::default();
+        let error = run_counting(&mut Command::new("true"), &mut tally).unwrap_err();
+        assert!(error.to_string().contains("ran no test"), "{error}");
+    }
+
+    #[test]
+    fn the_report_names_the_step_that_failed() {
+        let mut report = Report::default();
+        report.step("first", || Ok(())).unwrap();
+        let error = report.step("second", || bail!("reason")).unwrap_err();
+        assert_eq!(format!("{error:#}"), "step `second` failed: reason");
+        let shown = report.to_string();
+        assert!(
+            shown.contains("FAILED") && shown.contains("first"),
+            "{shown}"
+        );
+    }
+}
