@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{SegmentReport, Verdict};
-use crate::puzzle::{Board, Shape};
+use crate::puzzle::{Board, Difficulty, Shape};
 use crate::weights::Manifest;
 
 /// Which processor is wanted.
@@ -66,22 +66,6 @@ pub struct EngineFacts {
     pub note: Option<String>,
 }
 
-/// How hard a new puzzle is to be; each size has its own scale (see
-/// [`crate::puzzle::Difficulty`]).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Grade {
-    /// Single candidates all the way.
-    #[default]
-    Easy,
-    /// Between.
-    Medium,
-    /// An exact solver has to guess.
-    Hard,
-    /// An exact solver has to guess often.
-    Extreme,
-}
-
 /// How many solutions a puzzle has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -92,6 +76,8 @@ pub enum Solutions {
     None,
     /// More than one: any of them counts.
     Several,
+    /// The search was cut off before it was settled.
+    Unknown,
 }
 
 /// What went wrong, by what one can do about it.
@@ -161,8 +147,8 @@ pub enum Request {
     Generate {
         /// Size.
         shape: Shape,
-        /// Difficulty.
-        grade: Grade,
+        /// How hard it is to be.
+        difficulty: Difficulty,
         /// The same seed gives the same puzzle.
         seed: u64,
     },
@@ -222,8 +208,8 @@ pub enum Event {
     Generated {
         /// The question.
         puzzle: Board,
-        /// Its difficulty as found.
-        grade: Grade,
+        /// How hard it was to be.
+        difficulty: Difficulty,
     },
     /// Something failed; the run, if any, has stopped.
     Error {
@@ -249,7 +235,7 @@ mod tests {
             Request::Play { limit: 16, delay: 250 },
             Request::Pause,
             Request::Check { puzzle: puzzle.clone() },
-            Request::Generate { shape: Shape::S6, grade: Grade::Hard, seed: u64::MAX },
+            Request::Generate { shape: Shape::S6, difficulty: Difficulty::Hard, seed: u64::MAX },
         ];
         for request in requests {
             let text = serde_json::to_string(&request).unwrap();

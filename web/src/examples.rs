@@ -1,0 +1,79 @@
+//! Puzzles to begin with, made by the project's own generator.
+
+use hrm_core::puzzle::Difficulty::{Easy, Extreme, Hard, Medium};
+use hrm_core::puzzle::{Board, Difficulty, Shape};
+
+/// A puzzle with how hard it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Example {
+    /// Its level.
+    pub difficulty: Difficulty,
+    /// The puzzle as one line.
+    pub line: &'static str,
+}
+
+const fn example(difficulty: Difficulty, line: &'static str) -> Example {
+    Example { difficulty, line }
+}
+
+const FOUR: [Example; 4] = [
+    example(Easy, ".13.3....3.4.413"),
+    example(Medium, ".13.3......4..13"),
+    example(Hard, ".1..3......4..13"),
+    example(Extreme, "..3..2.....31..."),
+];
+
+const SIX: [Example; 4] = [
+    example(Easy, ".23..6..4.3..415.335612......246..5."),
+    example(Medium, ".2...6..4.3..41...3.612......246...."),
+    example(Hard, ".2...6....3..41...3.61.......2.6...."),
+    example(Extreme, "52......1......2.44....5.64..2...6.."),
+];
+
+const NINE: [Example; 4] = [
+    example(Easy, "9....57267859621.36.17..5...13.....9.5639.2144.782......2648.5........37.....36.."),
+    example(Medium, "......72.7..9....3..17..5...13.....9.5639.21.4.782......2648.5........37.....36.."),
+    example(Hard, "....4..6..3.....8.7..1....5.67.1......428....2...79....89..4.5.125...8..........6"),
+    example(Extreme, "..4.9.7...1...7........5..9..5.7.1...7..423....36...5..3....2...81......2....6..3"),
+];
+
+/// The examples of a size, easiest first.
+#[must_use]
+pub fn of(shape: Shape) -> &'static [Example] {
+    match shape.side() {
+        4 => &FOUR,
+        6 => &SIX,
+        _ => &NINE,
+    }
+}
+
+/// The puzzle shown first in a size: one that is worth watching and within
+/// reach of a small model.
+#[must_use]
+pub fn first(shape: Shape) -> Board {
+    let line = of(shape)[0].line;
+    Board::parse(line, Some(shape)).unwrap_or_else(|_| Board::blank(shape))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hrm_core::puzzle::solve;
+
+    #[test]
+    fn every_example_is_a_puzzle_of_its_level() {
+        for shape in Shape::ALL {
+            assert_eq!(first(shape).to_string(), of(shape)[0].line);
+            for example in of(shape) {
+                let board = Board::parse(example.line, Some(shape)).unwrap();
+                let report = solve(&board, 2);
+                assert_eq!(report.solutions.len(), 1, "{shape} {}", example.difficulty);
+                let options = example.difficulty.options(shape);
+                assert!(report.guesses >= options.min_guesses, "{shape} {}", example.difficulty);
+                if let Some(clues) = options.clues {
+                    assert_eq!(board.clues(), clues, "{shape} {}", example.difficulty);
+                }
+            }
+        }
+    }
+}

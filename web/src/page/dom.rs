@@ -1,0 +1,86 @@
+//! What the page asks of the browser, beyond what Leptos does.
+
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{HtmlElement, Url, UrlSearchParams, Window};
+
+fn window() -> Option<Window> {
+    web_sys::window()
+}
+
+/// Moves the keyboard focus to the element of that id.
+pub fn focus(id: &str) {
+    let element = window().and_then(|w| w.document()).and_then(|d| d.get_element_by_id(id));
+    if let Some(element) = element.and_then(|e| e.dyn_into::<HtmlElement>().ok()) {
+        // Fails only for elements that can't be focused.
+        let _ = element.focus();
+    }
+}
+
+/// Absolute address of a path relative to the page.
+pub fn absolute(path: &str) -> String {
+    window()
+        .and_then(|w| w.location().href().ok())
+        .and_then(|page| Url::new_with_base(path, &page).ok())
+        .map_or_else(|| path.to_owned(), |url| url.href())
+}
+
+/// A parameter of the page's query.
+pub fn query(name: &str) -> Option<String> {
+    let search = window()?.location().search().ok()?;
+    UrlSearchParams::new_with_str(&search).ok()?.get(name)
+}
+
+/// The page's fragment.
+pub fn fragment() -> String {
+    window().and_then(|w| w.location().hash().ok()).unwrap_or_default()
+}
+
+/// Replaces the page's fragment, without an entry in the history.
+pub fn set_fragment(fragment: &str) {
+    if let Some(history) = window().and_then(|w| w.history().ok()) {
+        // Browsers refuse floods of these; the next one then catches up.
+        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(fragment));
+    }
+}
+
+/// Loads the page anew.
+pub fn reload() {
+    if let Some(window) = window() {
+        let _ = window.location().reload();
+    }
+}
+
+/// A seed for a new puzzle.
+pub fn seed() -> u64 {
+    (js_sys::Math::random() * 9_007_199_254_740_992.0) as u64
+}
+
+/// The colours asked for on this page: `light`, `dark` or nothing.
+pub fn theme() -> Option<String> {
+    root()?.get_attribute("data-theme")
+}
+
+/// Whether the page is dark now.
+pub fn is_dark() -> bool {
+    match theme() {
+        Some(theme) => theme == "dark",
+        None => window()
+            .and_then(|w| w.match_media("(prefers-color-scheme: dark)").ok().flatten())
+            .is_some_and(|query| query.matches()),
+    }
+}
+
+/// Chooses the page's colours, now and for the next visit.
+pub fn set_theme(theme: &str) {
+    if let Some(root) = root() {
+        let _ = root.set_attribute("data-theme", theme);
+    }
+    if let Some(storage) = window().and_then(|w| w.local_storage().ok().flatten()) {
+        // Storage may be full or forbidden; the choice then ends with the visit.
+        let _ = storage.set_item("theme", theme);
+    }
+}
+
+fn root() -> Option<web_sys::Element> {
+    window()?.document()?.document_element()
+}

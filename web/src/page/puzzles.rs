@@ -1,0 +1,105 @@
+//! Where puzzles come from: examples, the generator, text.
+
+use hrm_core::puzzle::Difficulty;
+use hrm_web::examples;
+use leptos::html::Textarea;
+use leptos::prelude::*;
+
+use crate::actions::Page;
+
+/// Examples, new puzzles, and text.
+#[component]
+pub fn Puzzles(page: Page) -> impl IntoView {
+    let s = page.state;
+    let level = RwSignal::new(Difficulty::Medium);
+    let shown = move || {
+        examples::of(s.shape.get())
+            .iter()
+            .map(|example| {
+                let line = example.line;
+                let pressed = move || s.entry.with(|entry| entry.board().to_string() == line);
+                view! {
+                    <button
+                        type="button"
+                        class="chip"
+                        aria-pressed=move || if pressed() { "true" } else { "false" }
+                        on:click=move |_| { page.paste(line); }
+                    >
+                        {title(example.difficulty)}
+                    </button>
+                }
+            })
+            .collect_view()
+    };
+    view! {
+        <section class="puzzles" aria-labelledby="puzzles-title">
+            <h2 id="puzzles-title">"Puzzle"</h2>
+            <div class="examples" role="group" aria-label="Examples">{shown}</div>
+            <div class="new">
+                <label>
+                    <span>"Make one that is"</span>
+                    <select id="difficulty" on:change=move |event| {
+                        level.set(event_target_value(&event).parse().unwrap_or(Difficulty::Medium));
+                    }>
+                        {Difficulty::ALL
+                            .into_iter()
+                            .map(|d| view! {
+                                <option value=d.name() selected=d == level.get_untracked()>{d.name()}</option>
+                            })
+                            .collect_view()}
+                    </select>
+                </label>
+                <button
+                    id="generate"
+                    type="button"
+                    disabled=move || s.generating.get()
+                    on:click=move |_| page.generate(level.get_untracked())
+                >
+                    {move || if s.generating.get() { "Making it…" } else { "New puzzle" }}
+                </button>
+            </div>
+            <AsText page/>
+        </section>
+    }
+}
+
+/// The puzzle as text, to copy and to paste over.
+#[component]
+fn AsText(page: Page) -> impl IntoView {
+    let s = page.state;
+    let field = NodeRef::<Textarea>::new();
+    let problem = RwSignal::new(false);
+    let apply = move |_| {
+        if let Some(field) = field.get_untracked() {
+            problem.set(!page.paste(&field.value()));
+        }
+    };
+    view! {
+        <details class="as-text">
+            <summary>"Paste or copy as text"</summary>
+            <label for="text" class="hint">
+                "One line or many; “.”, “0” or “_” is blank; lines between boxes may stay. \
+                 You can also paste anywhere on the page."
+            </label>
+            <textarea
+                id="text"
+                node_ref=field
+                rows="4"
+                spellcheck="false"
+                autocomplete="off"
+                aria-invalid=move || if problem.get() { "true" } else { "false" }
+                prop:value=move || s.entry.with(|entry| entry.board().to_string())
+            ></textarea>
+            <button id="use-text" type="button" on:click=apply>"Use this puzzle"</button>
+        </details>
+    }
+}
+
+fn title(difficulty: Difficulty) -> &'static str {
+    match difficulty {
+        Difficulty::Easy => "Easy",
+        Difficulty::Medium => "Medium",
+        Difficulty::Hard => "Hard",
+        Difficulty::Extreme => "Extreme",
+    }
+}

@@ -1,0 +1,150 @@
+//! What the page knows, as signals.
+
+use hrm_core::puzzle::{Board, Shape};
+use hrm_core::reason::message::{DeviceChoice, EngineFacts, ErrorKind, Solutions};
+use hrm_core::reason::{SegmentReport, Verdict};
+use hrm_core::weights::Manifest;
+use hrm_web::address::Address;
+use hrm_web::entry::Entry;
+use hrm_web::examples;
+use hrm_web::timeline::{self, CellState};
+use leptos::prelude::*;
+
+use crate::dom;
+
+/// Where the model is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Phase {
+    /// The list of models is on its way.
+    Catalog,
+    /// Weights are on their way: bytes received and bytes in all.
+    Loading(u64, u64),
+    /// Ready to run.
+    Loaded {
+        /// Segments the model was trained for.
+        segments: usize,
+        /// What runs it.
+        engine: EngineFacts,
+    },
+    /// Nothing can run until something is done about it.
+    Failed(ErrorKind, String),
+}
+
+/// Speeds to choose from: name and pause after each segment in milliseconds.
+pub const SPEEDS: [(&str, u32); 4] = [("Slow", 1500), ("Calm", 600), ("Quick", 150), ("Full", 0)];
+
+/// Everything the page shows.
+#[derive(Clone, Copy)]
+pub struct State {
+    /// The puzzle and its edits.
+    pub entry: RwSignal<Entry>,
+    /// The cell that has, or would have, the keyboard focus.
+    pub cursor: RwSignal<usize>,
+    /// What is wrong with what was entered.
+    pub notice: RwSignal<Option<String>>,
+    /// How many solutions the puzzle has, once counted.
+    pub solutions: RwSignal<Option<Solutions>>,
+    /// Whether a new puzzle is being made.
+    pub generating: RwSignal<bool>,
+
+    /// The models there are.
+    pub models: RwSignal<Vec<Manifest>>,
+    /// Folder name of the chosen model.
+    pub model: RwSignal<Option<String>>,
+    /// The processor wanted.
+    pub device: RwSignal<DeviceChoice>,
+    /// Where the model is.
+    pub phase: RwSignal<Phase>,
+
+    /// Number of the run.
+    pub run: RwSignal<u32>,
+    /// Whether the worker has begun the run.
+    pub started: RwSignal<bool>,
+    /// The segments so far.
+    pub reports: RwSignal<Vec<SegmentReport>>,
+    /// How long each took, milliseconds.
+    pub times: RwSignal<Vec<f64>>,
+    /// The segment looked at, if not the last.
+    pub looking_at: RwSignal<Option<usize>>,
+    /// Whether it plays, or is to as soon as the model is there.
+    pub playing: RwSignal<bool>,
+    /// Segments after which playing ends.
+    pub limit: RwSignal<usize>,
+    /// Index into [`SPEEDS`].
+    pub speed: RwSignal<usize>,
+    /// How the run has ended, if it has.
+    pub verdict: RwSignal<Option<Verdict>>,
+
+    /// Size of the board.
+    pub shape: Memo<Shape>,
+    /// The cells as they are looked at.
+    pub cells: Memo<Vec<CellState>>,
+}
+
+impl State {
+    /// The first state: the puzzle of the page's address or an example.
+    pub fn new() -> Self {
+        let address = Address::parse(&dom::fragment());
+        let puzzle = address.puzzle.unwrap_or_else(|| examples::first(Shape::S9));
+        let entry = RwSignal::new(Entry::new(puzzle));
+        let reports = RwSignal::new(Vec::new());
+        let looking_at = RwSignal::new(None);
+        let shape = Memo::new(move |_| entry.with(Entry::shape));
+        let cells = Memo::new(move |_| {
+            entry.with(|entry| {
+                reports.with(|reports: &Vec<SegmentReport>| {
+                    let segments = looking_at.get().unwrap_or(reports.len());
+                    timeline::cells(entry.board(), reports, segments)
+                })
+            })
+        });
+        let device =
+            dom::query("device").and_then(|name| DeviceChoice::from_name(&name)).unwrap_or_default();
+        Self {
+            entry,
+            cursor: RwSignal::new(0),
+            notice: RwSignal::new(None),
+            solutions: RwSignal::new(None),
+            generating: RwSignal::new(false),
+            models: RwSignal::new(Vec::new()),
+            model: RwSignal::new(address.model),
+            device: RwSignal::new(device),
+            phase: RwSignal::new(Phase::Catalog),
+            run: RwSignal::new(0),
+            started: RwSignal::new(false),
+            reports,
+            times: RwSignal::new(Vec::new()),
+            looking_at,
+            playing: RwSignal::new(false),
+            limit: RwSignal::new(16),
+            speed: RwSignal::new(1),
+            verdict: RwSignal::new(None),
+            shape,
+            cells,
+        }
+    }
+
+    /// The puzzle, untracked.
+    pub fn puzzle(&self) -> Board {
+        self.entry.with_untracked(|entry| entry.board().clone())
+    }
+
+    /// The segment looked at, 0 before the first. Tracked.
+    pub fn segment(&self) -> usize {
+        self.looking_at.get().unwrap_or_else(|| self.reports.with(Vec::len))
+    }
+
+    /// Segments the loaded model was trained for, 16 while there is none.
+    pub fn trained_for(&self) -> usize {
+        self.phase.with_untracked(|phase| match phase {
+            Phase::Loaded { segments, .. } => *segments,
+            _ => 16,
+        })
+    }
+
+    /// The manifest of the chosen model. Tracked.
+    pub fn manifest(&self) -> Option<Manifest> {
+        let id = self.model.get()?;
+        self.models.with(|models| models.iter().find(|m| m.id == id).cloned())
+    }
+}

@@ -1,0 +1,92 @@
+//! Play, pause, step, reset, speed, and the slider over what has been.
+
+use leptos::prelude::*;
+
+use crate::actions::Page;
+use crate::state::{Phase, SPEEDS};
+
+/// The controls of a run.
+#[component]
+pub fn Transport(page: Page) -> impl IntoView {
+    let s = page.state;
+    let failed = move || s.phase.with(|phase| matches!(phase, Phase::Failed(..)));
+    let toggle = move |_| {
+        if s.playing.get_untracked() {
+            page.pause();
+        } else {
+            page.play();
+        }
+    };
+    let play_label = move || {
+        let segments = s.reports.with(Vec::len);
+        let solved = s.reports.with(|r| r.last().is_some_and(|r| r.solved));
+        if s.playing.get() {
+            let waiting = !s.phase.with(|phase| matches!(phase, Phase::Loaded { .. }));
+            if waiting { "Starts when loaded" } else { "Pause" }
+        } else if s.verdict.get().is_some() {
+            if solved { "Play again" } else { "Keep going" }
+        } else if segments > 0 {
+            "Go on"
+        } else {
+            "Play"
+        }
+    };
+    view! {
+        <section class="transport" aria-label="Run">
+            <button id="play" type="button" class="primary" class=("playing", move || s.playing.get()) disabled=failed on:click=toggle>
+                <span class="glyph" aria-hidden="true"></span>
+                <span>{play_label}</span>
+            </button>
+            <button id="step" type="button" disabled=failed on:click=move |_| page.step()>"Step"</button>
+            <button id="reset" type="button" disabled=move || s.reports.with(Vec::is_empty) on:click=move |_| page.reset()>
+                "Reset"
+            </button>
+            <label class="speed">
+                <span>"Speed"</span>
+                <select id="speed" on:change=move |event| {
+                    page.set_speed(event_target_value(&event).parse().unwrap_or_default());
+                }>
+                    {SPEEDS
+                        .iter()
+                        .enumerate()
+                        .map(|(i, (name, _))| view! {
+                            <option value=i selected=i == s.speed.get_untracked()>{*name}</option>
+                        })
+                        .collect_view()}
+                </select>
+            </label>
+            <Scrubber page/>
+        </section>
+    }
+}
+
+/// Looks at earlier segments.
+#[component]
+fn Scrubber(page: Page) -> impl IntoView {
+    let s = page.state;
+    let known = move || s.reports.with(Vec::len);
+    let text = move || match s.segment() {
+        0 => "The puzzle".to_owned(),
+        at if at > s.limit.get() => format!("Segment {at}"),
+        at => format!("Segment {at} of {}", s.limit.get()),
+    };
+    view! {
+        <div class="scrubber">
+            <label for="segment"><output id="segment-text">{text}</output></label>
+            <input
+                id="segment"
+                type="range"
+                min="0"
+                max=move || known().max(1)
+                prop:value=move || { known(); s.segment().to_string() }
+                disabled=move || known() == 0
+                aria-valuetext=text
+                on:input=move |event| {
+                    let at: usize = event_target_value(&event).parse().unwrap_or_default();
+                    page.pause();
+                    s.looking_at.set((at < known()).then_some(at));
+                }
+            />
+        </div>
+    }
+}

@@ -1,0 +1,224 @@
+//! From the reports of a run to what the board and the chart show.
+
+use hrm_core::puzzle::Board;
+use hrm_core::reason::{SegmentReport, Verdict};
+
+/// Segments without change after which a cell counts as settled.
+pub const SETTLED: usize = 3;
+
+/// One cell after one segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CellState {
+    /// The digit shown, 0 for none.
+    pub digit: u8,
+    /// The digit the puzzle gives, 0 for none.
+    pub given: u8,
+    /// Whether this segment changed it.
+    pub changed: bool,
+    /// Whether the last [`SETTLED`] segments all said the same.
+    pub settled: bool,
+    /// Whether its digit stands again in its row, column or box.
+    pub conflict: bool,
+}
+
+impl CellState {
+    /// Whether the model has written another digit over a given.
+    #[must_use]
+    pub fn overwritten(self) -> bool {
+        self.given != 0 && self.digit != self.given
+    }
+
+    /// What a screen reader says of the cell, without its place.
+    #[must_use]
+    pub fn label(self) -> String {
+        let mut text = match self.digit {
+            0 => "empty".to_owned(),
+            digit => digit.to_string(),
+        };
+        if self.overwritten() {
+            text.push_str(&format!(", given was {}", self.given));
+        } else if self.given != 0 {
+            text.push_str(", given");
+        }
+        for (holds, word) in
+            [(self.changed, "changed"), (self.settled, "settled"), (self.conflict, "conflict")]
+        {
+            if holds {
+                text.push_str(", ");
+                text.push_str(word);
+            }
+        }
+        text
+    }
+}
+
+/// The cells of `puzzle` after the first `segments` reports of a run on it;
+/// with none, the puzzle itself.
+#[must_use]
+pub fn cells(puzzle: &Board, reports: &[SegmentReport], segments: usize) -> Vec<CellState> {
+    let reports = &reports[..segments.min(reports.len())];
+    let givens = puzzle.cells();
+    let shown = reports.last().map_or(givens, |report| report.grid.as_slice());
+    let conflicts = Board::new(puzzle.shape(), shown.to_vec())
+        .map_or_else(|_| vec![false; givens.len()], |board| board.conflicting_cells());
+    let mut states: Vec<CellState> = givens
+        .iter()
+        .zip(shown)
+        .zip(conflicts)
+        .map(|((&given, &digit), conflict)| CellState { digit, given, conflict, ..CellState::default() })
+        .collect();
+    if let Some(last) = reports.last() {
+        for &cell in &last.changed {
+            states[cell].changed = true;
+        }
+    }
+    // Settled says something of cells that the model fills, and only after it
+    // had time to change its mind.
+    if reports.len() > SETTLED {
+        let recent = &reports[reports.len() - SETTLED..];
+        for (cell, state) in states.iter_mut().enumerate() {
+            state.settled = state.given == 0
+                && state.digit != 0
+                && recent.iter().all(|report| !report.changed.contains(&cell));
+        }
+    }
+    states
+}
+
+/// The model's confidence that its answer is right: the logistic function of
+/// `q_halt`.
+#[must_use]
+pub fn probability(q_halt: f32) -> f32 {
+    1.0 / (1.0 + (-q_halt).exp())
+}
+
+/// What the verdict means, for people: a word and a sentence.
+#[must_use]
+pub fn verdict_text(report: &SegmentReport) -> (&'static str, String) {
+    let n = report.segment;
+    let segments = if n == 1 { "1 segment".to_owned() } else { format!("{n} segments") };
+    match report.verdict() {
+        Verdict::Solved => (
+            "Solved",
+            format!("After {segments} every row, column and box is right and every given in its place."),
+        ),
+        Verdict::HaltedWrong => (
+            "Sure, but wrong",
+            format!("The network says it is done, yet {}.", faults(report)),
+        ),
+        Verdict::Wandering => (
+            "Still wandering",
+            format!("After {segments} the network has not made up its mind: {}.", faults(report)),
+        ),
+    }
+}
+
+/// What is wrong with a report's grid, as the end of a sentence.
+fn faults(report: &SegmentReport) -> String {
+    let blanks = report.grid.iter().filter(|&&digit| digit == 0).count();
+    let conflicts = match report.conflicts {
+        0 => None,
+        1 => Some("1 digit is one too many".to_owned()),
+        n => Some(format!("{n} digits are too many in their row, column or box")),
+    };
+    let blanks = match blanks {
+        0 => None,
+        1 => Some("1 cell is empty".to_owned()),
+        n => Some(format!("{n} cells are empty")),
+    };
+    let givens = (!report.keeps_givens).then(|| "a given was overwritten".to_owned());
+    let faults: Vec<String> = [conflicts, blanks, givens].into_iter().flatten().collect();
+    match faults.as_slice() {
+        [] => "the grid breaks no rule".to_owned(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOLVED: &str = "1234341221434321";
+
+    fn digits(text: &str) -> Vec<u8> {
+        text.bytes().map(|b| if b == b'.' { 0 } else { b - b'0' }).collect()
+    }
+
+    fn report(segment: usize, grid: &str, changed: &[usize]) -> SegmentReport {
+        let board: Board = grid.parse().unwrap();
+        SegmentReport {
+            segment,
+            grid: digits(grid),
+            changed: changed.to_vec(),
+            conflicts: board.conflicts(),
+            keeps_givens: true,
+            q_halt: 0.0,
+            q_continue: None,
+            residual: 0.0,
+            halted: false,
+            solved: grid == SOLVED,
+        }
+    }
+
+    #[test]
+    fn before_the_first_segment_the_puzzle_is_shown() {
+        let puzzle: Board = "11..............".parse().unwrap();
+        let cells = cells(&puzzle, &[], 7);
+        assert!(cells[0].conflict && cells[1].conflict && !cells[2].conflict);
+        assert_eq!(cells[0].label(), "1, given, conflict");
+        assert_eq!(cells[2].label(), "empty");
+        assert!(!cells.iter().any(|c| c.changed || c.settled));
+    }
+
+    #[test]
+    fn a_cell_settles_after_quiet_segments() {
+        let puzzle: Board = "1...............".parse().unwrap();
+        let reports = [
+            report(1, "1111111111111111", &(1..16).collect::<Vec<_>>()),
+            report(2, SOLVED, &[1, 2, 3]),
+            report(3, SOLVED, &[]),
+            report(4, SOLVED, &[]),
+            report(5, SOLVED, &[2]),
+        ];
+        let after = |k: usize| cells(&puzzle, &reports, k);
+        assert!(after(1)[1].changed && after(1)[1].conflict);
+        assert!(!after(3).iter().any(|c| c.settled), "too early to tell");
+        assert!(after(4)[5].settled && !after(4)[1].settled);
+        assert!(!after(4)[0].settled, "a given has nothing to settle");
+        assert!(after(5)[1].settled && !after(5)[2].settled);
+        assert_eq!(after(5)[2].label(), "3, changed");
+    }
+
+    #[test]
+    fn overwritten_givens_are_named() {
+        let puzzle: Board = "2...............".parse().unwrap();
+        let cells = cells(&puzzle, &[report(1, SOLVED, &[0])], 1);
+        assert!(cells[0].overwritten());
+        assert_eq!(cells[0].label(), "1, given was 2, changed");
+    }
+
+    #[test]
+    fn verdicts_read_well() {
+        let mut report = report(4, SOLVED, &[]);
+        assert_eq!(verdict_text(&report).0, "Solved");
+        report.solved = false;
+        report.keeps_givens = false;
+        report.conflicts = 2;
+        report.halted = true;
+        let (word, text) = verdict_text(&report);
+        assert_eq!(word, "Sure, but wrong");
+        assert!(text.ends_with("in their row, column or box and a given was overwritten."), "{text}");
+        report.halted = false;
+        report.grid[3] = 0;
+        let (word, text) = verdict_text(&report);
+        assert_eq!(word, "Still wandering");
+        assert!(text.contains("1 cell is empty"), "{text}");
+    }
+
+    #[test]
+    fn confidence_is_logistic() {
+        assert!((probability(0.0) - 0.5).abs() < 1e-6);
+        assert!(probability(-90.0) >= 0.0 && probability(90.0) <= 1.0);
+    }
+}
