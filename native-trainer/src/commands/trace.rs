@@ -1,0 +1,113 @@
+//! `hrm trace`: the states of a model, segment by segment, into a file.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use hrm_core::cpu::{CpuModel, CpuRun};
+use hrm_core::engine::Taps;
+use hrm_core::plan::Level;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use crate::checkpoint::{Checkpoint, write_atomically};
+
+/// Run a model on given inputs and write what it computes after each segment:
+/// `segmentK.{logits,q_halt,q_continue,z_H,z_L}`, f32.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TraceArgs {
+    /// Checkpoint directory, `.safetensors` or `.pt`
+    #[arg(long)]
+    checkpoint: PathBuf,
+    /// Model configuration (JSON), for a bare weights file
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// safetensors file with `inputs`, [batch, cells] int32 tokens
+    #[arg(long)]
+    inputs: PathBuf,
+    /// Segments to run
+    #[arg(long, default_value_t = 16)]
+    segments: usize,
+    /// Also write z_H after each H update inside a segment, as
+    /// `segmentK.traceJ.z_H`
+    #[arg(long)]
+    updates: bool,
+    /// File to write
+    #[arg(long)]
+    output: PathBuf,
+}
+
+/// A tensor to be written.
+struct Named {
+    name: String,
+    shape: Vec<usize>,
+    values: Vec<f32>,
+}
+
+pub(crate) fn run(args: &TraceArgs) -> Result<()> {
+    let Checkpoint { plan, weights } = Checkpoint::load(&args.checkpoint, args.config.as_deref())?;
+    let inputs = read_inputs(&args.inputs)?;
+    let mut session = CpuRun::new(Arc::new(CpuModel::new(Arc::clone(&plan), &weights)), &inputs)
+        .with_context(|| format!("inputs of {}", args.inputs.display()))?;
+
+    let batch = inputs.len();
+    let state = [batch, plan.positions, plan.hidden];
+    let mut tensors = Vec::new();
+    for segment in 1..=args.segments {
+        let mut high_updates = 0;
+        let outputs = session.segment_observed(Taps { logits: true, states: false }, |level, z| {
+            if args.updates && level == Level::High {
+                high_updates += 1;
+                tensors.push(Named {
+                    name: format!("segment{segment}.trace{high_updates}.z_H"),
+                    shape: state.to_vec(),
+                    values: z.to_vec(),
+                });
+            }
+        });
+        let mut push = |what: &str, shape: &[usize], values: Vec<f32>| {
+            tensors.push(Named { name: format!("segment{segment}.{what}"), shape: shape.to_vec(), values });
+        };
+        let logits = outputs.iter().flat_map(|o| o.logits.iter().flatten().copied()).collect();
+        push("logits", &[batch, plan.config.seq_len, plan.config.vocab_size], logits);
+        push("q_halt", &[batch], outputs.iter().map(|o| o.q_halt).collect());
+        if plan.config.q_continue {
+            push("q_continue", &[batch], outputs.iter().filter_map(|o| o.q_continue).collect());
+        }
+        let (z_h, z_l) = session.states();
+        push("z_H", &state, z_h.to_vec());
+        push("z_L", &state, z_l.to_vec());
+    }
+
+    let views = tensors
+        .iter()
+        .map(|t| Ok((t.name.clone(), TensorView::new(Dtype::F32, t.shape.clone(), bytemuck::cast_slice(&t.values))?)))
+        .collect::<Result<Vec<_>>>()?;
+    write_atomically(&args.output, &safetensors::serialize(views, None)?)
+}
+
+/// Token sequences from the tensor `inputs`.
+fn read_inputs(path: &std::path::Path) -> Result<Vec<Vec<u8>>> {
+    let named = || format!("in {}", path.display());
+    let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+    let file = SafeTensors::deserialize(&bytes).with_context(named)?;
+    let tensor = file.tensor("inputs").with_context(named)?;
+    ensure!(
+        tensor.dtype() == Dtype::I32 && tensor.shape().len() == 2,
+        "`inputs` in {} is {:?} {:?}, expected I32 [batch, cells]",
+        path.display(),
+        tensor.dtype(),
+        tensor.shape()
+    );
+    let width = tensor.shape()[1].max(1);
+    let tokens = tensor
+        .data()
+        .chunks_exact(4)
+        .enumerate()
+        .map(|(i, b)| {
+            let token = i32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+            u8::try_from(token)
+                .with_context(|| format!("`inputs` in {}: {token} at row {}, column {} is no token", path.display(), i / width, i % width))
+        })
+        .collect::<Result<Vec<u8>>>()?;
+    Ok(tokens.chunks(width).map(<[u8]>::to_vec).collect())
+}
