@@ -2,7 +2,7 @@
 //! of the same compiler version where rustup cannot download.
 
 use super::mirror;
-use crate::command::{find_on_path, output, output_within, run};
+use crate::command::{find_on_path, output, output_within};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::fs;
@@ -27,14 +27,14 @@ pub(crate) fn ensure(workspace: &Workspace) -> Result<()> {
     if has_std(&lib) {
         return Ok(());
     }
-    let reason = match rustup {
-        Ok(()) => anyhow!("rustup installed it for another toolchain"),
-        Err(error) => error,
-    };
-    eprintln!("rustup could not install {TARGET}; building it from Debian's rust-src.");
+    let reason = rustup.err().map_or_else(
+        || "installed it for another toolchain".to_owned(),
+        |error| format!("{error:#}"),
+    );
+    eprintln!("rustup cannot install {TARGET} here; building it from Debian's rust-src.");
     from_debian(workspace, &sysroot, &lib).map_err(|error| {
         anyhow!(
-            "no standard library for {TARGET}.\n  rustup: {reason:#}\n  \
+            "no standard library for {TARGET}.\n  rustup: {reason}\n  \
              building it from sources: {error:#}\n\
              Install it with `rustup target add {TARGET}`, or with your \
              distribution's package (Debian: libstd-rust-dev-wasm32)."
@@ -43,11 +43,18 @@ pub(crate) fn ensure(workspace: &Workspace) -> Result<()> {
 }
 
 fn has_std(lib: &Path) -> bool {
-    fs::read_dir(lib).is_ok_and(|entries| {
-        entries
-            .flatten()
-            .any(|entry| entry.file_name().to_string_lossy().starts_with("libstd-"))
-    })
+    fs::read_dir(lib).is_ok_and(|entries| entries.flatten().any(|entry| is_std(&entry.path())))
+}
+
+/// rustup's `libstd-HASH.rlib`, or `libstd.rlib`, as a build from sources
+/// names it.
+fn is_std(file: &Path) -> bool {
+    file.extension()
+        .is_some_and(|extension| extension == "rlib")
+        && file
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .is_some_and(|stem| stem == "libstd" || stem.starts_with("libstd-"))
 }
 
 fn from_rustup() -> Result<()> {
@@ -77,7 +84,7 @@ fn from_debian(workspace: &Workspace, sysroot: &Path, lib: &Path) -> Result<()> 
     fs::create_dir_all(&work)?;
     let package = download_sources(&work, &release)?;
     let unpacked = work.join("unpacked");
-    run(Command::new("dpkg").arg("-x").arg(&package).arg(&unpacked))?;
+    output(Command::new("dpkg").arg("-x").arg(&package).arg(&unpacked))?;
 
     // The place where rustup's rust-src component has it: the compiler knows
     // that path, and what else builds the standard library looks there.
@@ -86,38 +93,44 @@ fn from_debian(workspace: &Workspace, sysroot: &Path, lib: &Path) -> Result<()> 
         copy_tree(&find_library(&unpacked)?, &library)?;
     }
     let target_dir = work.join("target");
-    run(Command::new("cargo")
-        .args([
-            "build",
-            "--quiet",
-            "--release",
-            "--target",
-            TARGET,
-            "-p",
-            "sysroot",
-        ])
-        .current_dir(&library)
-        // The standard library is written in the unstable language.
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env(
-            "RUSTFLAGS",
-            "-Zforce-unstable-if-unmarked -Cembed-bitcode=yes",
-        )
-        .env("CARGO_TARGET_DIR", &target_dir)
-        .env_remove("CARGO_ENCODED_RUSTFLAGS"))?;
+    output(
+        Command::new("cargo")
+            .args([
+                "build",
+                "--quiet",
+                "--release",
+                "--target",
+                TARGET,
+                "-p",
+                "sysroot",
+            ])
+            .current_dir(&library)
+            // The standard library is written in the unstable language.
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env(
+                "RUSTFLAGS",
+                "-Zforce-unstable-if-unmarked -Cembed-bitcode=yes",
+            )
+            .env("CARGO_TARGET_DIR", &target_dir)
+            .env_remove("CARGO_ENCODED_RUSTFLAGS"),
+    )?;
 
-    fs::create_dir_all(lib)?;
+    fs::create_dir_all(lib).with_context(|| format!("cannot write to {}", lib.display()))?;
     let deps = target_dir.join(TARGET).join("release/deps");
-    for entry in fs::read_dir(&deps)? {
-        let file = entry?.path();
-        if file
-            .extension()
-            .is_some_and(|extension| extension == "rlib")
-        {
-            let name = file.file_name().context("a library without a name")?;
-            fs::copy(&file, lib.join(name))
-                .with_context(|| format!("cannot copy {} to {}", file.display(), lib.display()))?;
-        }
+    let mut libraries: Vec<PathBuf> = fs::read_dir(&deps)?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|file| {
+            file.extension()
+                .is_some_and(|extension| extension == "rlib")
+        })
+        .collect();
+    // libstd last: it is what tells a later run that all are there.
+    libraries.sort_by_key(|file| is_std(file));
+    for file in libraries {
+        let name = file.file_name().context("a library without a name")?;
+        fs::copy(&file, lib.join(name))
+            .with_context(|| format!("cannot copy {} to {}", file.display(), lib.display()))?;
     }
     ensure!(
         has_std(lib),
@@ -259,4 +272,20 @@ fn copy_tree(from: &Path, to: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_standard_library_is_told_from_its_neighbours() {
+        assert!(is_std(Path::new("lib/libstd-0123456789abcdef.rlib")));
+        assert!(is_std(Path::new("lib/libstd.rlib")));
+        assert!(!is_std(Path::new("lib/libstd-0123456789abcdef.rmeta")));
+        assert!(!is_std(Path::new(
+            "lib/libstd_detect-0123456789abcdef.rlib"
+        )));
+        assert!(!has_std(Path::new("/nowhere/at/all")));
+    }
 }
