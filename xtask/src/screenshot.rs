@@ -45,13 +45,13 @@ pub(crate) fn run(
     for (size, width, height, ratio) in SIZES {
         browser.devtools(
             "Emulation.setDeviceMetricsOverride",
-            json!({"width": width, "height": height, "deviceScaleFactor": ratio,
+            &json!({"width": width, "height": height, "deviceScaleFactor": ratio,
                    "mobile": width < 600}),
         )?;
         for scheme in ["light", "dark"] {
             browser.devtools(
                 "Emulation.setEmulatedMedia",
-                json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]}),
+                &json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]}),
             )?;
             browser.ask("POST", "/url", &json!({ "url": url }))?;
             if let Some(script) = script {
@@ -62,7 +62,7 @@ pub(crate) fn run(
                 )?;
             }
             thread::sleep(Duration::from_secs_f64(wait));
-            let picture = browser.devtools("Page.captureScreenshot", json!({"format": "png"}))?;
+            let picture = browser.devtools("Page.captureScreenshot", &json!({"format": "png"}))?;
             let data = picture["data"]
                 .as_str()
                 .context("no picture in the answer")?;
@@ -134,7 +134,7 @@ impl Browser {
         http_json(self.port, method, &path, body)
     }
 
-    fn devtools(&self, command: &str, params: Value) -> Result<Value> {
+    fn devtools(&self, command: &str, params: &Value) -> Result<Value> {
         let body = json!({"cmd": command, "params": params});
         self.ask("POST", "/goog/cdp/execute", &body)
     }
