@@ -1,0 +1,204 @@
+//! A GPU device and what is known of its health.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hrm_core::engine::EngineError;
+
+/// Which form of a kernel to dispatch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Variant {
+    /// Tiles in workgroup memory: for real GPUs.
+    Tiled,
+    /// Everything in registers, neither barriers nor workgroup memory: an
+    /// order of magnitude faster where a CPU plays GPU (lavapipe,
+    /// SwiftShader, WARP).
+    Direct,
+}
+
+/// What device to look for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GpuOptions {
+    /// Only accept a software adapter.
+    pub software: bool,
+    /// Prefer the adapter that saves power over the fastest.
+    pub low_power: bool,
+    /// The kernels' form; by the adapter's type if not given.
+    pub variant: Option<Variant>,
+}
+
+/// What the callbacks of a device have reported.
+#[derive(Debug, Default)]
+struct Health {
+    lost: Option<String>,
+    error: Option<EngineError>,
+}
+
+/// An adapter and a device on it. Clones are the same device.
+#[derive(Debug, Clone)]
+pub struct GpuContext {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    info: wgpu::AdapterInfo,
+    variant: Variant,
+    health: Arc<Mutex<Health>>,
+}
+
+impl GpuContext {
+    /// Opens the adapter that fits `options` best.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`] if there is none, or it gives no device.
+    pub async fn new(options: GpuOptions) -> Result<Self, EngineError> {
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+        descriptor.backends = wgpu::Backends::PRIMARY;
+        let instance = wgpu::Instance::new(descriptor);
+        let power_preference = if options.low_power {
+            wgpu::PowerPreference::LowPower
+        } else {
+            wgpu::PowerPreference::HighPerformance
+        };
+        let adapter = instance
+            .request_adapter(&wgpu::RequestAdapterOptions {
+                power_preference,
+                force_fallback_adapter: options.software,
+                ..Default::default()
+            })
+            .await
+            .map_err(|e| EngineError::Unavailable(format!("no GPU adapter: {e}")))?;
+        let info = adapter.get_info();
+
+        // WebGPU's default limits run every model here; larger bindings only
+        // allow larger batches.
+        let offered = adapter.limits();
+        let limits = wgpu::Limits {
+            max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
+            max_buffer_size: offered.max_buffer_size,
+            ..wgpu::Limits::default()
+        };
+        let (device, queue) = adapter
+            .request_device(&wgpu::DeviceDescriptor {
+                label: Some("hrm"),
+                required_limits: limits,
+                ..Default::default()
+            })
+            .await
+            .map_err(|e| EngineError::Unavailable(format!("{}: {e}", info.name)))?;
+
+        let health = Arc::new(Mutex::new(Health::default()));
+        let lost = Arc::clone(&health);
+        device.set_device_lost_callback(move |reason, message| {
+            let message = if message.is_empty() { format!("{reason:?}") } else { message };
+            lock(&lost).lost.get_or_insert(message);
+        });
+        let errors = Arc::clone(&health);
+        device.on_uncaptured_error(Arc::new(move |error| {
+            lock(&errors).error.get_or_insert_with(|| engine_error(&error));
+        }));
+
+        let software = info.device_type == wgpu::DeviceType::Cpu;
+        let variant = options.variant.unwrap_or(if software { Variant::Direct } else { Variant::Tiled });
+        Ok(Self { device, queue, info, variant, health })
+    }
+
+    /// The adapter's name; browsers may give little of it.
+    #[must_use]
+    pub fn adapter_name(&self) -> &str {
+        match (self.info.name.as_str(), self.info.driver.as_str()) {
+            ("", "") => "unnamed adapter",
+            ("", driver) => driver,
+            (name, _) => name,
+        }
+    }
+
+    /// The API behind it: `Vulkan`, `Metal`, `Dx12` or `BrowserWebGpu`.
+    #[must_use]
+    pub fn backend(&self) -> String {
+        format!("{:?}", self.info.backend)
+    }
+
+    /// Whether a CPU plays GPU; then the CPU engine is faster.
+    #[must_use]
+    pub fn is_software(&self) -> bool {
+        self.info.device_type == wgpu::DeviceType::Cpu
+    }
+
+    /// The form of the kernels on this device.
+    #[must_use]
+    pub fn variant(&self) -> Variant {
+        self.variant
+    }
+
+    /// The device's limits.
+    #[must_use]
+    pub fn limits(&self) -> wgpu::Limits {
+        self.device.limits()
+    }
+
+    /// Why the device was lost, if it was. A new context works.
+    #[must_use]
+    pub fn lost(&self) -> Option<String> {
+        lock(&self.health).lost.clone()
+    }
+
+    /// Gives the device up; what still uses it fails with
+    /// [`EngineError::Lost`].
+    pub fn destroy(&self) {
+        self.device.destroy();
+    }
+
+    pub(crate) fn device(&self) -> &wgpu::Device {
+        &self.device
+    }
+
+    pub(crate) fn queue(&self) -> &wgpu::Queue {
+        &self.queue
+    }
+
+    /// Fails if the device is lost or has reported an error since the last
+    /// check. An error that came with the loss is the loss.
+    pub(crate) fn check(&self) -> Result<(), EngineError> {
+        let mut health = lock(&self.health);
+        if let Some(reason) = &health.lost {
+            return Err(EngineError::Lost(reason.clone()));
+        }
+        health.error.take().map_or(Ok(()), Err)
+    }
+
+    /// Runs `make` and reports what it did wrong on the device: invalid
+    /// shaders, exceeded limits, exhausted memory.
+    pub(crate) async fn scoped<T>(&self, make: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
+        self.check()?;
+        let (made, popped) = {
+            let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory];
+            let guards = filters.map(|filter| self.device.push_error_scope(filter));
+            let made = make();
+            let [internal, validation, memory] = guards;
+            (made, [memory.pop(), validation.pop(), internal.pop()].map(Box::pin))
+        };
+        let mut failure = None;
+        for future in popped {
+            if let Some(error) = future.await {
+                failure.get_or_insert_with(|| engine_error(&error));
+            }
+        }
+        self.check()?;
+        match failure {
+            Some(error) => Err(error),
+            None => made,
+        }
+    }
+}
+
+/// A device callback that panicked elsewhere leaves readable values behind.
+fn lock(health: &Mutex<Health>) -> MutexGuard<'_, Health> {
+    health.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn engine_error(error: &wgpu::Error) -> EngineError {
+    match error {
+        wgpu::Error::OutOfMemory { source } => EngineError::OutOfMemory(source.to_string()),
+        wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
+            EngineError::Device(description.clone())
+        }
+    }
+}

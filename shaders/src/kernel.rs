@@ -1,0 +1,177 @@
+//! What all kernels share: arrays on the device, compiled pipelines, and
+//! dispatches recorded once and replayed every segment.
+
+use hrm_core::engine::EngineError;
+
+use crate::context::GpuContext;
+
+/// Elements of 32 bits on the device.
+#[derive(Debug, Clone)]
+pub(crate) struct Array {
+    name: &'static str,
+    buffer: wgpu::Buffer,
+    len: usize,
+}
+
+impl Array {
+    /// An array of `len` zeros.
+    pub(crate) fn zeros(context: &GpuContext, name: &'static str, len: usize) -> Result<Self, EngineError> {
+        let bytes = 4 * len.max(4) as u64;
+        let limits = context.device().limits();
+        let limit = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
+        if bytes > limit {
+            return Err(EngineError::OutOfMemory(format!(
+                "{name} needs {bytes} bytes, the device binds at most {limit}: use a smaller batch"
+            )));
+        }
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+        let buffer = context.device().create_buffer(&wgpu::BufferDescriptor {
+            label: Some(name),
+            size: bytes,
+            usage,
+            mapped_at_creation: false,
+        });
+        Ok(Self { name, buffer, len })
+    }
+
+    /// An array with these elements.
+    pub(crate) fn new<T: bytemuck::NoUninit>(
+        context: &GpuContext,
+        name: &'static str,
+        elements: &[T],
+    ) -> Result<Self, EngineError> {
+        let array = Self::zeros(context, name, elements.len())?;
+        array.write(context, elements);
+        Ok(array)
+    }
+
+    /// Overwrites the first elements.
+    pub(crate) fn write<T: bytemuck::NoUninit>(&self, context: &GpuContext, elements: &[T]) {
+        const { assert!(size_of::<T>() == 4) };
+        context.queue().write_buffer(&self.buffer, 0, bytemuck::cast_slice(elements));
+    }
+
+    /// Number of elements.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn buffer(&self) -> &wgpu::Buffer {
+        &self.buffer
+    }
+}
+
+/// A compiled kernel.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    label: String,
+    pipeline: wgpu::ComputePipeline,
+}
+
+impl Kernel {
+    /// Compiles the concatenation of `sources` (WGSL's module scope has no
+    /// order). Errors go to the device's error scope.
+    pub(crate) fn new(context: &GpuContext, label: &str, sources: &[&str]) -> Self {
+        let device = context.device();
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(label),
+            source: wgpu::ShaderSource::Wgsl(sources.concat().into()),
+        });
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(label),
+            layout: None,
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                // Every kernel writes its workgroup memory before reading it.
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
+            cache: None,
+        });
+        Self { label: label.to_owned(), pipeline }
+    }
+
+    /// Binds `params` at 0 and `arrays` at the numbers given.
+    pub(crate) fn dispatch<P: bytemuck::NoUninit>(
+        &self,
+        context: &GpuContext,
+        params: P,
+        arrays: &[(u32, &Array)],
+        workgroups: [usize; 3],
+    ) -> Result<Dispatch, EngineError> {
+        let limit = context.device().limits().max_compute_workgroups_per_dimension as usize;
+        if let Some(axis) = workgroups.iter().position(|&n| n > limit) {
+            return Err(EngineError::OutOfMemory(format!(
+                "{}: {} workgroups along axis {axis}, the device takes {limit}: use a smaller batch",
+                self.label, workgroups[axis]
+            )));
+        }
+        let bytes = bytemuck::bytes_of(&params);
+        let uniform = context.device().create_buffer(&wgpu::BufferDescriptor {
+            label: Some(&self.label),
+            size: bytes.len().next_multiple_of(16) as u64,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        context.queue().write_buffer(&uniform, 0, bytes);
+        let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: uniform.as_entire_binding() }];
+        entries.extend(arrays.iter().map(|(binding, array)| wgpu::BindGroupEntry {
+            binding: *binding,
+            resource: array.buffer.as_entire_binding(),
+        }));
+        let bindings = context.device().create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(&self.label),
+            layout: &self.pipeline.get_bind_group_layout(0),
+            entries: &entries,
+        });
+        Ok(Dispatch {
+            pipeline: self.pipeline.clone(),
+            bindings,
+            workgroups: workgroups.map(|n| n as u32),
+        })
+    }
+}
+
+/// A kernel with everything it works on, ready to be encoded any number of
+/// times.
+#[derive(Debug)]
+pub(crate) struct Dispatch {
+    pipeline: wgpu::ComputePipeline,
+    bindings: wgpu::BindGroup,
+    workgroups: [u32; 3],
+}
+
+impl Dispatch {
+    pub(crate) fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bindings, &[]);
+        let [x, y, z] = self.workgroups;
+        pass.dispatch_workgroups(x, y, z);
+    }
+}
+
+/// Fails, naming kernel, array and dimension, unless `array` has the given
+/// lengths along its axes.
+pub(crate) fn check_shape(kernel: &str, array: &Array, axes: &[(&str, usize)]) -> Result<(), EngineError> {
+    let expected: usize = axes.iter().map(|(_, n)| n).product();
+    if array.len == expected {
+        return Ok(());
+    }
+    let axes: Vec<String> = axes.iter().map(|(name, n)| format!("{name} {n}")).collect();
+    Err(EngineError::Device(format!(
+        "{kernel}: {} has {} elements, [{}] needs {expected}",
+        array.name,
+        array.len,
+        axes.join(", ")
+    )))
+}
+
+/// Fails, naming kernel and dimension, unless `value` is a multiple of four,
+/// the width of the kernels' loads.
+pub(crate) fn check_fours(kernel: &str, dimension: &str, value: usize) -> Result<(), EngineError> {
+    if value.is_multiple_of(4) {
+        return Ok(());
+    }
+    Err(EngineError::Device(format!("{kernel}: {dimension} is {value}, must be a multiple of 4")))
+}

@@ -1,0 +1,98 @@
+use rand::Rng;
+
+use super::*;
+use crate::kernel::Array;
+use crate::pack::fours;
+use crate::testing::{assert_close, gpu_test, matrix, rng, run, sigmoid, silu, values};
+
+fn plain(x: &[f32], weights: &[f64], [batch, depth, columns]: [usize; 3]) -> Vec<f64> {
+    let mut y = Vec::new();
+    for b in 0..batch {
+        for w in weights.chunks_exact(depth) {
+            for c in 0..columns {
+                y.push((0..depth).map(|k| w[k] * f64::from(x[(b * depth + k) * columns + c])).sum());
+            }
+        }
+    }
+    y
+}
+
+gpu_test! {
+    /// Random shapes around the edges of tiles, any depth, both schemes.
+    async fn products_of_any_shape(context) {
+        let kernels = Kernels::new(&context);
+        let mut rng = rng(1);
+        for case in 0..40 {
+            let q8 = case % 2 == 1;
+            let [batch, rows, depth] = [3, 70, 90].map(|n| rng.random_range(1..=n));
+            let columns = 4 * rng.random_range(1..=34);
+            let shape = [batch, depth, columns];
+            let x = values(&mut rng, batch * depth * columns);
+            let (weights, w) = matrix(&context, &mut rng, [rows, depth], fours(depth), q8);
+            let residual = values(&mut rng, batch * rows * columns);
+            let factors = values(&mut rng, batch * columns);
+            let [x_array, r_array, f_array] = [&x, &residual, &factors].map(|v| Array::new(&context, "v", v).unwrap());
+            let y = Array::zeros(&context, "y", batch * rows * columns).unwrap();
+            let scaled = case % 4 < 2;
+            let end = Epilogue::Residual { residual: &r_array, factors: scaled.then_some(&f_array) };
+            let found = run(&kernels, &[&y], || {
+                dispatch(&kernels, shape, &x_array, &weights, &y, end).unwrap()
+            }).await;
+            let expected: Vec<f64> = plain(&x, &w, shape)
+                .iter()
+                .enumerate()
+                .map(|(i, v)| {
+                    let factor = factors[i / (rows * columns) * columns + i % columns];
+                    f64::from(residual[i]) + if scaled { f64::from(factor) } else { 1.0 } * v
+                })
+                .collect();
+            let what = format!("{batch} x {rows} x {columns} x {depth}, q8 {q8}, {:?}", context.variant());
+            assert_close(&found[0], &expected, 2e-6, &what);
+        }
+    }
+}
+
+gpu_test! {
+    async fn gates(context) {
+        let kernels = Kernels::new(&context);
+        let mut rng = rng(3);
+        let (batch, rows, depth, columns) = (2, 40, 9, 136);
+        let shape = [batch, depth, columns];
+        let x = values(&mut rng, batch * depth * columns);
+        let (weights, w) = matrix(&context, &mut rng, [rows, depth], fours(depth), true);
+        let x_array = Array::new(&context, "x", &x).unwrap();
+        let y = Array::zeros(&context, "y", batch * rows / 2 * columns).unwrap();
+        let squares = Array::zeros(&context, "squares", y.len()).unwrap();
+        let products = plain(&x, &w, shape);
+        let gated = |f: &dyn Fn(f64, f64) -> f64| -> Vec<f64> {
+            products
+                .chunks_exact(2 * columns)
+                .flat_map(|pair| pair[..columns].iter().zip(&pair[columns..]).map(|(&g, &v)| f(g, v)))
+                .collect()
+        };
+
+        let found = run(&kernels, &[&y], || {
+            dispatch(&kernels, shape, &x_array, &weights, &y, Epilogue::Silu).unwrap()
+        }).await;
+        assert_close(&found[0], &gated(&|g, v| silu(g) * v), 2e-6, "silu");
+
+        let found = run(&kernels, &[&y, &squares], || {
+            dispatch(&kernels, shape, &x_array, &weights, &y, Epilogue::Normalized { squares: &squares }).unwrap()
+        }).await;
+        assert_close(&found[0], &gated(&|g, v| sigmoid(g) * g * v), 2e-6, "normalised");
+        assert_close(&found[1], &gated(&|g, v| (g * v).powi(2)), 5e-6, "squares");
+    }
+}
+
+gpu_test! {
+    async fn shapes_that_do_not_fit_are_named(context) {
+        let kernels = Kernels::new(&context);
+        let (weights, _) = matrix(&context, &mut rng(5), [6, 9], 12, false);
+        let x = Array::zeros(&context, "x", 2 * 9 * 8).unwrap();
+        let y = Array::zeros(&context, "y", 2 * 3 * 8).unwrap();
+        let error = |shape| dispatch(&kernels, shape, &x, &weights, &y, Epilogue::Silu).unwrap_err().to_string();
+        assert!(error([2, 5, 8]).contains("depth is 5, the weights have 12"));
+        assert!(error([2, 9, 12]).contains("mix: x has 144 elements, [batch 2, depth 9, columns 12] needs 216"));
+        assert!(error([2, 9, 6]).contains("columns is 6"));
+    }
+}

@@ -1,0 +1,61 @@
+// A workgroup of 16 by 8 invocations computes 32 rows by 64 columns, 4 by 4
+// an invocation, from tiles of depth 16 in workgroup memory (6 kB).
+
+// [depth4, row].
+var<workgroup> w_tile: array<vec4<f32>, 128>;
+// [depth, column / 4].
+var<workgroup> x_tile: array<vec4<f32>, 256>;
+
+@compute @workgroup_size(16, 8)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_id) local: vec3<u32>,
+    @builtin(local_invocation_index) index: u32,
+) {
+    let depth4 = params.depth4;
+    let columns4 = params.columns4;
+    let row0 = group.y * 32u;
+    let column4 = group.x * 16u + local.x;
+    let last_row = params.rows - 1u;
+    let last_k = params.depth - 1u;
+
+    // What this invocation loads: 1 vector of the weights and 2 of x.
+    let load_k = index % 4u;
+    let load_row = index / 4u;
+    let w_from = min(row0 + load_row, last_row) * depth4;
+    let x_from = group.z * params.depth * columns4 + min(column4, columns4 - 1u);
+
+    var y0 = vec4<f32>();
+    var y1 = vec4<f32>();
+    var y2 = vec4<f32>();
+    var y3 = vec4<f32>();
+    for (var k0 = 0u; k0 < depth4; k0 += 4u) {
+        var w = vec4<f32>();
+        if k0 + load_k < depth4 {
+            w = weight(w_from + k0 + load_k);
+        }
+        w_tile[load_k * 32u + load_row] = w;
+        let k = 4u * k0 + local.y;
+        x_tile[local.y * 16u + local.x] = x[x_from + min(k, last_k) * columns4];
+        x_tile[(local.y + 8u) * 16u + local.x] = x[x_from + min(k + 8u, last_k) * columns4];
+        workgroupBarrier();
+        for (var j = 0u; j < 4u; j += 1u) {
+            let at = j * 64u + local.x;
+            let v = mat4x4<f32>(x_tile[at], x_tile[at + 16u], x_tile[at + 32u], x_tile[at + 48u]);
+            let from_row = j * 32u + local.y * 4u;
+            y0 += v * w_tile[from_row];
+            y1 += v * w_tile[from_row + 1u];
+            y2 += v * w_tile[from_row + 2u];
+            y3 += v * w_tile[from_row + 3u];
+        }
+        workgroupBarrier();
+    }
+
+    if column4 >= columns4 {
+        return;
+    }
+    let row = row0 + local.y * 4u;
+    let s = row_scales(row / 4u);
+    finish(group.z, row, column4, y0 * s.x, y1 * s.y);
+    finish(group.z, row + 2u, column4, y2 * s.z, y3 * s.w);
+}

@@ -1,0 +1,63 @@
+//! One module an operation: its WGSL, its dispatch with shape checks, and its
+//! test against plain Rust.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::context::{GpuContext, Variant};
+use crate::kernel::Kernel;
+
+pub(crate) mod argmax;
+pub(crate) mod attention;
+pub(crate) mod embed;
+pub(crate) mod factors;
+pub(crate) mod mix;
+pub(crate) mod norm;
+pub(crate) mod partials;
+pub(crate) mod project;
+pub(crate) mod sum;
+pub(crate) mod summary;
+
+const WEIGHT_F32: &str = include_str!("weight_f32.wgsl");
+const WEIGHT_Q8: &str = include_str!("weight_q8.wgsl");
+
+/// Kernels of a device, compiled when first asked for.
+#[derive(Debug)]
+pub(crate) struct Kernels {
+    context: GpuContext,
+    compiled: Mutex<HashMap<String, Arc<Kernel>>>,
+}
+
+impl Kernels {
+    pub(crate) fn new(context: &GpuContext) -> Self {
+        Self { context: context.clone(), compiled: Mutex::default() }
+    }
+
+    pub(crate) fn context(&self) -> &GpuContext {
+        &self.context
+    }
+
+    /// The kernel made of these sources, which `label` names.
+    fn get(&self, label: &str, sources: &[&str]) -> Arc<Kernel> {
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kernel) = compiled.get(label) {
+            return Arc::clone(kernel);
+        }
+        let kernel = Arc::new(Kernel::new(&self.context, label, sources));
+        compiled.insert(label.to_owned(), Arc::clone(&kernel));
+        kernel
+    }
+
+    /// The source for this device's variant, and the variant's name.
+    fn by_variant(&self, direct: &'static str, tiled: &'static str) -> (&'static str, &'static str) {
+        match self.context.variant() {
+            Variant::Direct => (direct, "direct"),
+            Variant::Tiled => (tiled, "tiled"),
+        }
+    }
+}
+
+/// Source of the weights' access, and its name.
+fn weight_source(q8: bool) -> (&'static str, &'static str) {
+    if q8 { (WEIGHT_Q8, "q8") } else { (WEIGHT_F32, "f32") }
+}

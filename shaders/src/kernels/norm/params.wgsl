@@ -1,0 +1,13 @@
+struct Params {
+    rows: u32,
+    // Length of a row in vectors of four.
+    width4: u32,
+    // Its length without padding, which is zero.
+    width: f32,
+    epsilon: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
+

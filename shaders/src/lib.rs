@@ -1,0 +1,21 @@
+//! The model in WGSL: kernels and the engine that dispatches them, natively
+//! (Vulkan, Metal, Direct3D 12) and in the browser (WebGPU).
+//!
+//! [`GpuContext`] is a device, [`GpuModel`] a model's weights and pipelines
+//! on it, [`GpuRun`] a batch of puzzles in progress. A segment is one
+//! submission; what comes back is a summary of a few hundred bytes a puzzle
+//! and whatever else was asked for. Nothing here blocks in the browser.
+
+mod context;
+mod kernel;
+mod kernels;
+mod model;
+mod pack;
+mod readback;
+mod run;
+#[cfg(test)]
+mod testing;
+
+pub use context::{GpuContext, GpuOptions, Variant};
+pub use model::GpuModel;
+pub use run::GpuRun;

@@ -1,0 +1,215 @@
+//! A model on a device.
+
+use std::sync::Arc;
+
+use hrm_core::config::{Gate, QPool};
+use hrm_core::engine::EngineError;
+use hrm_core::plan::{Axis, Plan, Sublayer, TensorId};
+use hrm_core::weights::Weights;
+
+use crate::context::GpuContext;
+use crate::kernel::Array;
+use crate::kernels::Kernels;
+use crate::kernels::attention::rotations;
+use crate::kernels::embed::Tables;
+use crate::pack::{Layout, Matrix, below, fours, gate_rows, head_columns, qkv_rows, restride};
+use crate::run::Program;
+
+/// A sublayer's weights on the device, see [`Sublayer`].
+#[derive(Debug)]
+pub(crate) enum Layer {
+    Attention {
+        qkv: Matrix,
+        out: Matrix,
+        heads: usize,
+        head_dim: usize,
+        /// Rotations of the positions, if q and k are rotated.
+        rotations: Option<Array>,
+    },
+    GatedMlp {
+        axis: Axis,
+        gate_up: Matrix,
+        down: Matrix,
+        inner: usize,
+        gate: Gate,
+    },
+}
+
+/// A model's weights and compiled kernels, shared by any number of runs.
+#[derive(Debug)]
+pub struct GpuModel {
+    kernels: Kernels,
+    plan: Arc<Plan>,
+    pub(crate) modules: Vec<Vec<Layer>>,
+    pub(crate) tables: Tables,
+    /// Initial `z_H` and `z_L` of a position, padded.
+    pub(crate) initial: [Vec<f32>; 2],
+    pub(crate) lm: Matrix,
+    pub(crate) q_weight: Array,
+    pub(crate) q_bias: [f32; 2],
+}
+
+impl GpuModel {
+    /// Uploads the weights, in f32 or as the 8-bit integers they are, and
+    /// compiles what the plan needs.
+    ///
+    /// # Errors
+    /// If the device is lost, out of memory or refuses a kernel.
+    pub async fn new(context: &GpuContext, plan: Arc<Plan>, weights: &Weights) -> Result<Self, EngineError> {
+        context
+            .scoped(|| {
+                let model = Self::upload(context, plan, weights)?;
+                // Recording what a batch of one does compiles every kernel.
+                Program::new(&model, 1)?;
+                Ok(model)
+            })
+            .await
+    }
+
+    /// The architecture.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// The device it is on.
+    #[must_use]
+    pub fn context(&self) -> &GpuContext {
+        self.kernels.context()
+    }
+
+    pub(crate) fn kernels(&self) -> &Kernels {
+        &self.kernels
+    }
+
+    /// Channels of an activation with padding.
+    pub(crate) fn hidden(&self) -> usize {
+        fours(self.plan.hidden)
+    }
+
+    /// Positions that the q head looks at.
+    pub(crate) fn pooled(&self) -> usize {
+        match self.plan.heads.q_pool {
+            QPool::First => 1,
+            QPool::Mean => self.plan.positions,
+        }
+    }
+
+    fn upload(context: &GpuContext, plan: Arc<Plan>, weights: &Weights) -> Result<Self, EngineError> {
+        let d = plan.hidden;
+        let table = |name, id: TensorId| Array::new(context, name, &restride(&weights.dense(id), d, fours(d)));
+        let e = &plan.embedding;
+        let tables = Tables {
+            tokens: table("token embedding", e.tokens)?,
+            // Every puzzle is of the first kind: identifiers are not used.
+            prefix: e
+                .puzzle
+                .map(|id| Array::new(context, "puzzle embedding", &restride(&weights.dense(id)[..d], d, fours(d))))
+                .transpose()?,
+            positions: e.positions.map(|id| table("position embedding", id)).transpose()?,
+            scale: e.scale,
+        };
+
+        let mut shared = None;
+        let modules = plan
+            .modules
+            .iter()
+            .map(|module| {
+                let layer = |sublayer| upload_layer(context, &plan, weights, sublayer, &mut shared);
+                module.iter().map(layer).collect()
+            })
+            .collect::<Result<_, _>>()?;
+
+        let vocabulary = plan.config.vocab_size;
+        let lm = Matrix::new(
+            context,
+            "lm_head",
+            weights.get(plan.heads.lm),
+            &Layout { rows: fours(vocabulary), depth: fours(d), row: &below(vocabulary), column: &below(d) },
+        )?;
+        let bias = weights.dense(plan.heads.q_bias);
+        Ok(Self {
+            kernels: Kernels::new(context),
+            modules,
+            tables,
+            initial: [plan.init_h, plan.init_l].map(|id| restride(&weights.dense(id), d, fours(d))),
+            lm,
+            q_weight: table("q_head", plan.heads.q_weight)?,
+            q_bias: [bias[0], bias[plan.heads.q_outputs - 1]],
+            plan,
+        })
+    }
+}
+
+/// `shared` keeps the rotations of the first layer that has some.
+fn upload_layer(
+    context: &GpuContext,
+    plan: &Plan,
+    weights: &Weights,
+    sublayer: &Sublayer,
+    shared: &mut Option<(f64, Array)>,
+) -> Result<Layer, EngineError> {
+    let (n, d) = (plan.positions, plan.hidden);
+    Ok(match sublayer {
+        Sublayer::Attention { qkv, out, heads, head_dim, rope_theta } => {
+            let (heads, head_dim) = (*heads, *head_dim);
+            let width = heads * fours(head_dim);
+            let rotations = match (rope_theta, &*shared) {
+                (None, _) => None,
+                (Some(theta), Some((known, array))) if theta == known => Some(array.clone()),
+                (Some(theta), _) => {
+                    let array = Array::new(context, "rotations", &rotations(n, head_dim, *theta))?;
+                    *shared = Some((*theta, array.clone()));
+                    Some(array)
+                }
+            };
+            Layer::Attention {
+                qkv: Matrix::new(
+                    context,
+                    "qkv_proj",
+                    weights.get(*qkv),
+                    &Layout { rows: 3 * width, depth: fours(d), row: &qkv_rows(heads, head_dim), column: &below(d) },
+                )?,
+                out: Matrix::new(
+                    context,
+                    "o_proj",
+                    weights.get(*out),
+                    &Layout { rows: fours(d), depth: width, row: &below(d), column: &head_columns(head_dim) },
+                )?,
+                heads,
+                head_dim,
+                rotations,
+            }
+        }
+        Sublayer::GatedMlp { axis, gate_up, down, inner, gate } => {
+            // Channels come out padded, positions don't.
+            let (width, rows) = match axis {
+                Axis::Channels => (d, fours(d)),
+                Axis::Positions => (n, n),
+            };
+            let inner = *inner;
+            Layer::GatedMlp {
+                axis: *axis,
+                gate_up: Matrix::new(
+                    context,
+                    "gate_up_proj",
+                    weights.get(*gate_up),
+                    &Layout {
+                        rows: 2 * fours(inner),
+                        depth: fours(width),
+                        row: &gate_rows(inner),
+                        column: &below(width),
+                    },
+                )?,
+                down: Matrix::new(
+                    context,
+                    "down_proj",
+                    weights.get(*down),
+                    &Layout { rows, depth: fours(inner), row: &below(width), column: &below(inner) },
+                )?,
+                inner,
+                gate: *gate,
+            }
+        }
+    })
+}

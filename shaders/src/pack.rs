@@ -1,0 +1,125 @@
+//! Weights in the layout that the kernels read: axes padded with zeros to
+//! multiples of four, and rows reordered where that saves a kernel work.
+//!
+//! Zeros are neutral to everything the kernels do (products, residuals, the
+//! sum of squares of a norm), so padded channels stay zero all the way.
+
+use hrm_core::engine::EngineError;
+use hrm_core::weights::{Tensor, Values};
+
+use crate::context::GpuContext;
+use crate::kernel::Array;
+
+/// The next multiple of four.
+pub(crate) fn fours(n: usize) -> usize {
+    n.next_multiple_of(4)
+}
+
+/// A matrix on the device, `[rows, depth]`, `depth` a multiple of four.
+#[derive(Debug)]
+pub(crate) struct Matrix {
+    /// Four f32, or four signed bytes in one word, a step along `depth`.
+    pub(crate) values: Array,
+    /// Of 8-bit matrices: one factor a row for values read by
+    /// `unpack4x8snorm`, so 127 times the stored scale.
+    pub(crate) scales: Option<Array>,
+    pub(crate) rows: usize,
+    pub(crate) depth: usize,
+}
+
+/// Where the rows and columns of a packed matrix come from; `None` is zero.
+pub(crate) struct Layout<'a> {
+    pub(crate) rows: usize,
+    pub(crate) depth: usize,
+    pub(crate) row: &'a dyn Fn(usize) -> Option<usize>,
+    pub(crate) column: &'a dyn Fn(usize) -> Option<usize>,
+}
+
+impl Matrix {
+    /// Packs and uploads a matrix tensor.
+    pub(crate) fn new(
+        context: &GpuContext,
+        name: &'static str,
+        tensor: &Tensor,
+        layout: &Layout<'_>,
+    ) -> Result<Self, EngineError> {
+        let width = tensor.shape.get(1).copied().unwrap_or(1);
+        let (values, scales) = match &tensor.values {
+            Values::F32(values) => (Array::new(context, name, &gather(values, width, layout))?, None),
+            Values::Q8 { values, scales } => {
+                let bytes = gather(values, width, layout);
+                let words: Vec<u32> = bytes
+                    .chunks_exact(4)
+                    .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]].map(i8::cast_unsigned)))
+                    .collect();
+                let scales: Vec<f32> = (0..fours(layout.rows))
+                    .map(|r| if r < layout.rows { (layout.row)(r) } else { None })
+                    .map(|source| source.map_or(0.0, |r| 127.0 * scales[r]))
+                    .collect();
+                (Array::new(context, name, &words)?, Some(Array::new(context, "scales", &scales)?))
+            }
+        };
+        Ok(Self { values, scales, rows: layout.rows, depth: layout.depth })
+    }
+
+    /// Axes of `values`, for shape checks.
+    pub(crate) fn axes(&self) -> [(&'static str, usize); 2] {
+        let step = if self.is_q8() { 4 } else { 1 };
+        [("columns", self.rows), ("depth", self.depth / step)]
+    }
+
+    /// Whether the values are 8-bit integers.
+    pub(crate) fn is_q8(&self) -> bool {
+        self.scales.is_some()
+    }
+}
+
+fn gather<T: Copy + Default>(values: &[T], width: usize, layout: &Layout<'_>) -> Vec<T> {
+    let mut packed = Vec::with_capacity(layout.rows * layout.depth);
+    for row in (0..layout.rows).map(layout.row) {
+        packed.extend((0..layout.depth).map(|c| match (row, (layout.column)(c)) {
+            (Some(row), Some(column)) => values[row * width + column],
+            _ => T::default(),
+        }));
+    }
+    packed
+}
+
+/// Copies `[rows, width]` to rows of `fours(width)`, or back.
+pub(crate) fn restride(values: &[f32], from: usize, to: usize) -> Vec<f32> {
+    let mut out = Vec::with_capacity(values.len() / from.max(1) * to);
+    for row in values.chunks_exact(from) {
+        out.extend((0..to).map(|c| row.get(c).copied().unwrap_or(0.0)));
+    }
+    out
+}
+
+/// The first `n` as they are, zeros beyond.
+pub(crate) fn below(n: usize) -> impl Fn(usize) -> Option<usize> {
+    move |i| (i < n).then_some(i)
+}
+
+/// Rows of a gated projection interleaved: gate 0, value 0, gate 1, value 1 …
+/// so that one invocation has both halves at hand.
+pub(crate) fn gate_rows(inner: usize) -> impl Fn(usize) -> Option<usize> {
+    move |row| (row / 2 < inner).then_some(row / 2 + row % 2 * inner)
+}
+
+/// Rows of q, k and v with heads padded to `fours(head_dim)`. Within a head
+/// of q and k, the two elements that a rotation turns into each other stand
+/// side by side (their product does not depend on the order of elements).
+pub(crate) fn qkv_rows(heads: usize, head_dim: usize) -> impl Fn(usize) -> Option<usize> {
+    let padded = fours(head_dim);
+    move |row| {
+        let (part, row) = (row / (heads * padded), row % (heads * padded));
+        let (head, i) = (row / padded, row % padded);
+        let element = if part < 2 { i / 2 + i % 2 * (head_dim / 2) } else { i };
+        (i < head_dim).then_some((part * heads + head) * head_dim + element)
+    }
+}
+
+/// Columns of the output projection for padded heads.
+pub(crate) fn head_columns(head_dim: usize) -> impl Fn(usize) -> Option<usize> {
+    let padded = fours(head_dim);
+    move |column| (column % padded < head_dim).then_some(column / padded * head_dim + column % padded)
+}

@@ -1,0 +1,127 @@
+//! What the kernels' tests share. The same tests run natively and, built for
+//! wasm32, in a browser.
+
+use hrm_core::weights::{Tensor, Values};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::context::{GpuContext, GpuOptions, Variant};
+use crate::kernel::{Array, Dispatch};
+use crate::kernels::Kernels;
+use crate::pack::{Layout, Matrix};
+use crate::readback::Readback;
+
+/// Declares a test that gets a context of each kernel variant in turn.
+macro_rules! gpu_test {
+    ($(#[$meta:meta])* async fn $name:ident($context:ident) $body:block) => {
+        $(#[$meta])*
+        #[cfg(not(target_arch = "wasm32"))]
+        #[test]
+        fn $name() {
+            pollster::block_on(async {
+                for $context in $crate::testing::contexts().await $body
+            });
+        }
+
+        $(#[$meta])*
+        #[cfg(target_arch = "wasm32")]
+        #[wasm_bindgen_test::wasm_bindgen_test]
+        async fn $name() {
+            for $context in $crate::testing::contexts().await $body
+        }
+    };
+}
+pub(crate) use gpu_test;
+
+/// A context of each variant; none, with a line that says so, on a machine
+/// without any adapter (unless `HRM_REQUIRE_GPU` is set).
+pub(crate) async fn contexts() -> Vec<GpuContext> {
+    let mut contexts = Vec::new();
+    for variant in [Variant::Direct, Variant::Tiled] {
+        let options = GpuOptions { variant: Some(variant), ..GpuOptions::default() };
+        match GpuContext::new(options).await {
+            Ok(context) => contexts.push(context),
+            Err(error) => {
+                let required = option_env!("HRM_REQUIRE_GPU").is_some() || std::env::var_os("HRM_REQUIRE_GPU").is_some();
+                assert!(!required, "HRM_REQUIRE_GPU is set, but {error}");
+                eprintln!("skipped: {error}");
+                return Vec::new();
+            }
+        }
+    }
+    contexts
+}
+
+pub(crate) fn rng(seed: u64) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(seed)
+}
+
+/// Uniform in -1..1.
+pub(crate) fn values(rng: &mut ChaCha8Rng, n: usize) -> Vec<f32> {
+    (0..n).map(|_| rng.random_range(-1.0..1.0)).collect()
+}
+
+/// A random `[rows, depth]` matrix, on the device and as plain numbers.
+pub(crate) fn matrix(
+    context: &GpuContext,
+    rng: &mut ChaCha8Rng,
+    [rows, depth]: [usize; 2],
+    padded: usize,
+    q8: bool,
+) -> (Matrix, Vec<f64>) {
+    let values = if q8 {
+        Values::Q8 {
+            values: (0..rows * depth).map(|_| rng.random_range(-127..=127)).collect(),
+            scales: (0..rows).map(|_| rng.random_range(0.001..0.01)).collect(),
+        }
+    } else {
+        Values::F32(values(rng, rows * depth))
+    };
+    let tensor = Tensor { shape: vec![rows, depth], values };
+    let plain = tensor.dense().iter().map(|&v| f64::from(v)).collect();
+    let layout = Layout { rows, depth: padded, row: &Some, column: &crate::pack::below(depth) };
+    (Matrix::new(context, "weights", &tensor, &layout).unwrap(), plain)
+}
+
+/// Makes a dispatch, runs it and reads arrays back.
+pub(crate) async fn run<'a>(
+    kernels: &Kernels,
+    arrays: &[&'a Array],
+    make: impl FnOnce() -> Dispatch,
+) -> Vec<Vec<u32>> {
+    let context = kernels.context();
+    let dispatch = context.scoped(|| Ok(make())).await.unwrap();
+    let mut encoder = context.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    dispatch.encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
+    let readback = Readback::record(context, &mut encoder, arrays);
+    context.queue().submit([encoder.finish()]);
+    let words = readback.read(context).await.unwrap();
+    let mut rest = words.as_slice();
+    arrays
+        .iter()
+        .map(|array| {
+            let (head, tail) = rest.split_at(array.len());
+            rest = tail;
+            head.to_vec()
+        })
+        .collect()
+}
+
+/// Fails unless the words are these numbers within `tolerance` of the
+/// largest.
+pub(crate) fn assert_close(found: &[u32], expected: &[f64], tolerance: f64, what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let largest = expected.iter().fold(1e-30f64, |m, v| m.max(v.abs()));
+    for (i, (&word, &e)) in found.iter().zip(expected).enumerate() {
+        let f = f64::from(f32::from_bits(word));
+        assert!((f - e).abs() <= tolerance * largest, "{what}: element {i} is {f}, expected {e}, largest {largest}");
+    }
+}
+
+pub(crate) fn silu(v: f64) -> f64 {
+    v * sigmoid(v)
+}
+
+pub(crate) fn sigmoid(v: f64) -> f64 {
+    1.0 / (1.0 + (-v).exp())
+}
