@@ -56,6 +56,13 @@ const WASM_FEATURES: [&str; 9] = [
 pub(crate) fn build(workspace: &Workspace, args: &BuildArgs) -> Result<()> {
     let wasm_opt = setup::for_page(workspace)?;
     let started = Instant::now();
+    // trunk builds offline, so that it never downloads tools of its own.
+    output(
+        Command::new("cargo")
+            .args(["fetch", "--quiet", "--target", "wasm32-unknown-unknown"])
+            .current_dir(&workspace.root),
+    )
+    .context("fetching the page's dependencies")?;
     run(Command::new("trunk")
         .args(["build", "--cargo-profile", &args.profile])
         .current_dir(&workspace.root)
@@ -63,7 +70,9 @@ pub(crate) fn build(workspace: &Workspace, args: &BuildArgs) -> Result<()> {
         // trunk takes this for a flag of its own and wants `true` or `false`.
         .env_remove("NO_COLOR"))
     .context("building the page")?;
-    if let (Some(wasm_opt), false) = (wasm_opt, args.no_wasm_opt) {
+    // The other profiles are for quick rebuilds.
+    let shrink = args.profile == "web" && !args.no_wasm_opt;
+    if let (Some(wasm_opt), true) = (wasm_opt, shrink) {
         for wasm in files_with(&workspace.dist(), "wasm")? {
             optimize(workspace, &wasm_opt, &wasm)?;
         }
