@@ -98,3 +98,16 @@ fn compact_model_of_the_pytorch_twin() {
     let config = ModelConfig::from_json(&std::fs::read_to_string(dir.join("config.json")).unwrap()).unwrap();
     check(&config, &dir.join("weights.safetensors"), &dir.join("expected.safetensors"));
 }
+
+#[test]
+#[cfg(feature = "pytorch")]
+fn a_state_dict_reads_like_the_safetensors_file() {
+    let dir = fixtures().join("parity");
+    let text = std::fs::read_to_string(dir.join("tiny.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let config = ModelConfig::from_json(&record["config"].to_string()).unwrap();
+    let plan = Plan::new(&config).unwrap();
+    let bytes = std::fs::read(dir.join("tiny.weights.safetensors")).unwrap();
+    let expected = Weights::from_safetensors(&plan, &bytes).unwrap();
+    assert_eq!(Weights::from_pytorch(&plan, &dir.join("tiny.pt")).unwrap(), expected);
+}

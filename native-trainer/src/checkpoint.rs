@@ -48,12 +48,12 @@ impl Checkpoint {
             );
         };
         let plan = read_plan(config)?;
-        let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
         let is_pytorch = path.extension().is_some_and(|e| e == "pt" || e == "pth");
         let weights = if is_pytorch {
-            Weights::from_pytorch(&plan, &bytes).map_err(anyhow::Error::from)
+            Weights::from_pytorch(&plan, path)
         } else {
-            Weights::from_safetensors(&plan, &bytes).map_err(anyhow::Error::from)
+            let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+            Weights::from_safetensors(&plan, &bytes)
         };
         let weights = weights.with_context(|| format!("weights of {}", path.display()))?;
         Ok(Self { plan, weights })

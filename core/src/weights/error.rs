@@ -13,6 +13,12 @@ pub enum WeightsError {
         /// What the reader found.
         reason: String,
     },
+    /// Not a PyTorch state dict, or one that can't be read.
+    #[error("not a readable PyTorch file: {reason}")]
+    Pytorch {
+        /// What the reader found.
+        reason: String,
+    },
     /// A tensor that the model has and the file lacks.
     #[error("tensor `{name}` is missing")]
     Missing {

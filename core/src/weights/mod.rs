@@ -7,6 +7,8 @@
 mod error;
 mod init;
 mod manifest;
+#[cfg(feature = "pytorch")]
+mod pytorch;
 mod quantize;
 mod read;
 mod write;

@@ -1,9 +1,10 @@
 //! Weights from a safetensors file.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use half::{bf16, f16};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, SafeTensors};
 
 use super::{Tensor, Values, Weights, WeightsError};
 use crate::plan::Plan;
@@ -27,6 +28,14 @@ pub fn plain_name(name: &str) -> &str {
     }
 }
 
+/// A tensor as it stands in a file.
+pub(super) struct Raw<'a> {
+    pub(super) dtype: Dtype,
+    pub(super) shape: Vec<usize>,
+    /// Little-endian, row-major.
+    pub(super) data: Cow<'a, [u8]>,
+}
+
 impl Weights {
     /// Reads a plan's weights from the bytes of a safetensors file, whatever
     /// prefixes the names carry and whichever of f32, f16, bf16 or q8 each
@@ -40,64 +49,71 @@ impl Weights {
             bytes: bytes.len(),
             reason: e.to_string(),
         })?;
-        let mut found: BTreeMap<&str, TensorView<'_>> = BTreeMap::new();
-        let names = file.names();
-        for name in &names {
-            let view = file.tensor(name).map_err(|e| WeightsError::Format {
-                bytes: bytes.len(),
-                reason: e.to_string(),
-            })?;
-            if found.insert(plain_name(name), view).is_some() {
-                return Err(WeightsError::Duplicate { name: plain_name(name).to_owned() });
+        let tensors = file.iter().map(|(name, view)| {
+            let raw = Raw {
+                dtype: view.dtype(),
+                shape: view.shape().to_vec(),
+                data: Cow::Borrowed(view.data()),
+            };
+            (name.to_owned(), raw)
+        });
+        Self::from_raw(plan, tensors)
+    }
+
+    /// Picks a plan's tensors out of those of a file.
+    pub(super) fn from_raw<'a>(
+        plan: &Plan,
+        file: impl Iterator<Item = (String, Raw<'a>)>,
+    ) -> Result<Self, WeightsError> {
+        let mut found: BTreeMap<String, Raw<'a>> = BTreeMap::new();
+        for (name, raw) in file {
+            let name = plain_name(&name).to_owned();
+            if found.contains_key(&name) {
+                return Err(WeightsError::Duplicate { name });
             }
+            found.insert(name, raw);
         }
 
-        let mut tensors = Vec::with_capacity(plan.tensors.len());
-        for spec in &plan.tensors {
-            let view = found
-                .remove(spec.name.as_str())
-                .ok_or_else(|| WeightsError::Missing { name: spec.name.clone() })?;
-            if view.shape() != spec.shape {
+        let mut take = |name: &str, shape: &[usize]| -> Result<Raw<'a>, WeightsError> {
+            let raw = found
+                .remove(name)
+                .ok_or_else(|| WeightsError::Missing { name: name.to_owned() })?;
+            if raw.shape != shape {
                 return Err(WeightsError::Shape {
-                    name: spec.name.clone(),
-                    expected: spec.shape.clone(),
-                    found: view.shape().to_vec(),
+                    name: name.to_owned(),
+                    expected: shape.to_vec(),
+                    found: raw.shape,
                 });
             }
-            let values = if view.dtype() == Dtype::I8 {
+            Ok(raw)
+        };
+        let mut tensors = Vec::with_capacity(plan.tensors.len());
+        for spec in &plan.tensors {
+            let raw = take(&spec.name, &spec.shape)?;
+            let values = if raw.dtype == Dtype::I8 {
                 let name = format!("{}{SCALE}", spec.name);
-                let scale = found
-                    .remove(name.as_str())
-                    .ok_or_else(|| WeightsError::Missing { name: name.clone() })?;
                 let rows = spec.shape.first().copied().unwrap_or(1);
-                if scale.shape() != [rows] {
-                    return Err(WeightsError::Shape {
-                        name,
-                        expected: vec![rows],
-                        found: scale.shape().to_vec(),
-                    });
-                }
                 Values::Q8 {
-                    values: view.data().iter().map(|&b| b.cast_signed()).collect(),
-                    scales: floats(&name, &scale)?,
+                    values: raw.data.iter().map(|&b| b.cast_signed()).collect(),
+                    scales: floats(&name, &take(&name, &[rows])?)?,
                 }
             } else {
-                Values::F32(floats(&spec.name, &view)?)
+                Values::F32(floats(&spec.name, &raw)?)
             };
             tensors.push(Tensor { shape: spec.shape.clone(), values });
         }
-        if let Some(name) = found.keys().next() {
-            return Err(WeightsError::Extra { name: (*name).to_owned() });
+        if let Some((name, _)) = found.pop_first() {
+            return Err(WeightsError::Extra { name });
         }
         Self::from_tensors(plan, tensors)
     }
 }
 
 /// A tensor's elements as f32. The bytes need not be aligned.
-fn floats(name: &str, view: &TensorView<'_>) -> Result<Vec<f32>, WeightsError> {
-    let data = view.data();
+fn floats(name: &str, raw: &Raw<'_>) -> Result<Vec<f32>, WeightsError> {
+    let data = &raw.data;
     let pairs = || data.chunks_exact(2).map(|b| [b[0], b[1]]);
-    match view.dtype() {
+    match raw.dtype {
         Dtype::F32 => Ok(data
             .chunks_exact(4)
             .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))

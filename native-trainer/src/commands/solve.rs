@@ -1,0 +1,117 @@
+//! `hrm solve`: one line an answer.
+
+use std::io::BufRead;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use hrm_core::puzzle::Board;
+use hrm_core::reason::{Rule, Verdict};
+
+use crate::checkpoint::Checkpoint;
+use crate::engine::{Device, Engine};
+use crate::guess::{self, Options};
+
+/// Solve puzzles with a model and print one line each: the answer's
+/// characters, then whether the rules accept it. The exit code is 0 if all
+/// were solved, 3 if some were not, 1 on errors.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SolveArgs {
+    /// Checkpoint directory, `.safetensors` or `.pt`
+    #[arg(long)]
+    checkpoint: PathBuf,
+    /// Model configuration (JSON), for a bare weights file
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// How to choose among several guesses
+    #[arg(long, default_value = "verifier", value_parser = rule)]
+    rule: Rule,
+    /// Guesses a puzzle: the first as it stands, the others on random
+    /// symmetric images of it
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    guesses: u32,
+    /// Segments of each guess
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    segments: u32,
+    /// Decides the symmetries
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Processor
+    #[arg(long, default_value = "auto")]
+    device: Device,
+    /// One JSON object a line instead
+    #[arg(long)]
+    json: bool,
+    /// Puzzles, each as its cells' characters (`.`, `0` or `_` blank); `-`
+    /// reads lines from standard input
+    #[arg(required = true, allow_hyphen_values = true)]
+    puzzles: Vec<String>,
+}
+
+/// A rule by its name.
+pub(crate) fn rule(name: &str) -> Result<Rule, String> {
+    Rule::ALL.iter().find(|(n, _)| *n == name).map(|(_, rule)| *rule).ok_or_else(|| {
+        let names: Vec<_> = Rule::ALL.iter().map(|(n, _)| *n).collect();
+        format!("unknown rule; there are {}", names.join(", "))
+    })
+}
+
+/// Whether every puzzle was solved.
+pub(crate) fn run(args: &SolveArgs) -> Result<bool> {
+    let Checkpoint { plan, weights } = Checkpoint::load(&args.checkpoint, args.config.as_deref())?;
+    let engine = Engine::new(args.device, &plan, &weights)?;
+    let options = Options {
+        guesses: args.guesses as usize,
+        segments: args.segments as usize,
+        seed: args.seed,
+    };
+    let mut all_solved = true;
+    let mut index = 0;
+    let mut solve = |text: &str, place: &str| -> Result<()> {
+        let board = Board::parse(text, Some(plan.config.puzzle)).with_context(|| place.to_owned())?;
+        if let Some(clash) = board.clash() {
+            bail!("{place}: {clash}");
+        }
+        let attempts = guess::attempt(&engine, &[&board], index, options)?;
+        index += 1;
+        let guesses = attempts.first().map_or(&[][..], |a| &a.guesses);
+        let Some(chosen) = args.rule.choose(guesses).map(|i| &guesses[i]) else {
+            bail!("{place}: no guess was made");
+        };
+        let verdict = match (chosen.solved, chosen.halted) {
+            (true, _) => Verdict::Solved,
+            (false, true) => Verdict::HaltedWrong,
+            (false, false) => Verdict::Wandering,
+        };
+        all_solved &= chosen.solved;
+        let grid = Board::new(plan.config.puzzle, chosen.grid.clone())?;
+        let verdict = serde_json::to_value(verdict)?;
+        if args.json {
+            println!(
+                "{}",
+                serde_json::json!({
+                    "puzzle": board.to_string(),
+                    "answer": grid.to_string(),
+                    "verdict": verdict,
+                    "conflicts": grid.conflicts(),
+                    "guesses": guesses,
+                })
+            );
+        } else {
+            println!("{grid} {}", verdict.as_str().unwrap_or_default());
+        }
+        Ok(())
+    };
+    for (i, puzzle) in args.puzzles.iter().enumerate() {
+        if puzzle == "-" {
+            for (n, line) in std::io::stdin().lock().lines().enumerate() {
+                let line = line.context("reading standard input")?;
+                if !line.trim().is_empty() {
+                    solve(&line, &format!("line {}", n + 1))?;
+                }
+            }
+        } else {
+            solve(puzzle, &format!("puzzle {}", i + 1))?;
+        }
+    }
+    Ok(all_solved)
+}
