@@ -95,7 +95,9 @@ pub(super) fn check_values(name: &str, tensor: &Tensor) -> Result<(), WeightsErr
                     value: "-128".to_owned(),
                 });
             }
-            finite(scales, ".scale")
+            // What a scale stands for must be finite too.
+            let extremes: Vec<f32> = scales.iter().map(|s| 127.0 * s).collect();
+            finite(&extremes, ".scale")
         }
     }
 }

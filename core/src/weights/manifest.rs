@@ -115,7 +115,7 @@ impl Manifest {
     /// Bytes of all parts.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.parts.iter().map(|p| p.bytes).sum()
+        self.parts.iter().fold(0, |sum, p| sum.saturating_add(p.bytes))
     }
 }
 
