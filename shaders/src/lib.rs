@@ -15,6 +15,8 @@ mod readback;
 mod run;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use context::{GpuContext, GpuOptions, Variant};
 pub use model::GpuModel;

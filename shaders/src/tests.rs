@@ -1,0 +1,227 @@
+//! The whole engine: against the CPU engine on architectures of odd sizes,
+//! against the reference's values, and what happens when things go wrong.
+
+use std::sync::Arc;
+
+use hrm_core::config::{Gate, ModelConfig, QPool};
+use hrm_core::cpu::{CpuModel, CpuRun};
+use hrm_core::engine::{EngineError, SegmentOutput, Taps};
+use hrm_core::plan::Plan;
+use hrm_core::puzzle::Shape;
+use hrm_core::weights::{Tensor, Values, Weights};
+use rand::Rng;
+use safetensors::SafeTensors;
+
+use crate::testing::{gpu_test, rng, values};
+use crate::{GpuContext, GpuModel, GpuRun};
+
+const ALL: Taps = Taps { logits: true, states: true };
+
+/// Architectures that between them take every path, with widths that are no
+/// multiple of four or of any tile.
+fn architectures() -> Vec<(&'static str, ModelConfig)> {
+    let odd_hrm = ModelConfig { mlp_inner: Some(37), ..ModelConfig::hrm(Shape::S4, 30, 3, 2) };
+    let odd_compact = ModelConfig { mlp_inner: Some(35), token_inner: Some(13), ..ModelConfig::compact(Shape::S6, 26) };
+    vec![
+        ("attention, normalised gate", ModelConfig { gate: Gate::NormalizedSigmoid, ..odd_hrm.clone() }),
+        ("mlp, silu", ModelConfig { gate: Gate::Silu, q_continue: true, q_pool: QPool::First, ..odd_compact.clone() }),
+        ("odd hrm", odd_hrm),
+        ("odd compact", odd_compact),
+        ("hrm-4x4", ModelConfig::hrm(Shape::S4, 64, 4, 1)),
+    ]
+}
+
+/// Weights of the initial distribution, but with a q head that is not zero.
+fn weights(plan: &Plan, seed: u64) -> Weights {
+    let mut rng = rng(seed);
+    let mut tensors = Weights::random(plan, seed).tensors().to_vec();
+    for id in [plan.heads.q_weight, plan.heads.q_bias] {
+        let Tensor { shape, values: slot } = &mut tensors[id.index()];
+        *slot = Values::F32(values(&mut rng, shape.iter().product()));
+    }
+    Weights::from_tensors(plan, tensors).unwrap()
+}
+
+fn inputs(plan: &Plan, batch: usize, seed: u64) -> Vec<Vec<u8>> {
+    let mut rng = rng(seed);
+    let vocabulary = plan.config.vocab_size as u8;
+    (0..batch).map(|_| (0..plan.config.seq_len).map(|_| rng.random_range(1..vocabulary)).collect()).collect()
+}
+
+async fn start(context: &GpuContext, plan: &Arc<Plan>, weights: &Weights, inputs: &[Vec<u8>]) -> GpuRun {
+    let model = GpuModel::new(context, Arc::clone(plan), weights).await.unwrap();
+    GpuRun::new(Arc::new(model), inputs).await.unwrap()
+}
+
+fn assert_close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let largest = expected.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+    let worst = found.iter().zip(expected).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
+    assert!(worst <= tolerance * largest, "{what}: off by {worst}, the largest is {largest}");
+}
+
+fn assert_same(found: &SegmentOutput, expected: &SegmentOutput, tolerance: f32, what: &str) {
+    let part = |o: &SegmentOutput| [o.logits.clone().unwrap(), o.z_h.clone().unwrap(), o.z_l.clone().unwrap()];
+    for ((found, expected), name) in part(found).iter().zip(&part(expected)).zip(["logits", "z_H", "z_L"]) {
+        assert_close(found, expected, tolerance, &format!("{what}, {name}"));
+    }
+    let numbers = |o: &SegmentOutput| [o.q_halt, o.q_continue.unwrap_or(0.0), o.residual_h, o.residual_l];
+    assert_close(&numbers(found), &numbers(expected), tolerance, &format!("{what}, q and residuals"));
+    assert_eq!(found.q_continue.is_some(), expected.q_continue.is_some());
+}
+
+gpu_test! {
+    async fn segments_agree_with_the_cpu_engine(context) {
+        for (name, config) in architectures() {
+            let plan = Arc::new(Plan::new(&config).unwrap());
+            let dense = weights(&plan, 5);
+            let inputs = inputs(&plan, 3, 6);
+            for weights in [dense.quantize_q8(&plan).0, dense] {
+                let what = format!("{name}, {}, {:?}", weights.scheme(), context.variant());
+                let mut cpu = CpuRun::new(Arc::new(CpuModel::new(Arc::clone(&plan), &weights)), &inputs).unwrap();
+                let mut gpu = start(&context, &plan, &weights, &inputs).await;
+                for _ in 0..2 {
+                    let expected = cpu.segment(ALL);
+                    let found = gpu.segment(ALL).await.unwrap();
+                    for (found, expected) in found.iter().zip(&expected) {
+                        assert_same(found, expected, 1e-3, &what);
+                    }
+                }
+                // From equal states, the tokens and their conflicts are the same too.
+                let [z_h, z_l] = [cpu.states().0.to_vec(), cpu.states().1.to_vec()];
+                gpu.set_states(&z_h, &z_l).unwrap();
+                let found = gpu.segment(Taps::default()).await.unwrap();
+                for (found, expected) in found.iter().zip(&cpu.segment(Taps::default())) {
+                    assert_eq!((&found.tokens, found.conflicts), (&expected.tokens, expected.conflicts), "{what}");
+                    assert_eq!((&found.logits, &found.z_h, &found.z_l), (&None, &None, &None));
+                }
+            }
+        }
+    }
+}
+
+gpu_test! {
+    async fn a_sequence_does_not_depend_on_its_batch(context) {
+        let plan = Arc::new(Plan::new(&architectures()[2].1).unwrap());
+        let weights = weights(&plan, 7);
+        let inputs = inputs(&plan, 5, 8);
+        let together = start(&context, &plan, &weights, &inputs).await.segment(ALL).await.unwrap();
+        for (i, expected) in together.iter().enumerate() {
+            let alone = start(&context, &plan, &weights, &inputs[i..=i]).await.segment(ALL).await.unwrap();
+            assert_same(&alone[0], expected, 1e-6, "alone");
+        }
+    }
+}
+
+gpu_test! {
+    async fn inputs_and_states_can_be_replaced(context) {
+        let plan = Arc::new(Plan::new(&architectures()[3].1).unwrap());
+        let weights = weights(&plan, 9);
+        let (first, second) = (inputs(&plan, 2, 10), inputs(&plan, 2, 11));
+        let mut run = start(&context, &plan, &weights, &first).await;
+        let start_of_first = run.segment(ALL).await.unwrap();
+        run.set_inputs(&second).unwrap();
+        let changed_midway = run.segment(ALL).await.unwrap();
+        run.reset_states();
+        let start_of_second = run.segment(ALL).await.unwrap();
+        assert_ne!(changed_midway, start_of_second);
+        assert_eq!(start(&context, &plan, &weights, &second).await.segment(ALL).await.unwrap(), start_of_second);
+        run.set_inputs(&first).unwrap();
+        run.reset_states();
+        assert_eq!(run.segment(ALL).await.unwrap(), start_of_first);
+    }
+}
+
+gpu_test! {
+    async fn what_does_not_fit_is_refused(context) {
+        let plan = Arc::new(Plan::new(&architectures()[4].1).unwrap());
+        let model = Arc::new(GpuModel::new(&context, Arc::clone(&plan), &weights(&plan, 1)).await.unwrap());
+        let inputs = inputs(&plan, 2, 1);
+        let short = vec![inputs[0].clone(), vec![1; 15]];
+        let error = GpuRun::new(Arc::clone(&model), &short).await.unwrap_err().to_string();
+        assert_eq!(error, "input 1: has 15 tokens, the model takes 16");
+        let mut run = GpuRun::new(Arc::clone(&model), &inputs).await.unwrap();
+        assert!(matches!(run.set_inputs(&inputs[..1]), Err(EngineError::Input { .. })));
+        assert!(matches!(run.set_states(&[0.0; 4], &[0.0; 4]), Err(EngineError::Input { .. })));
+        // More than any device binds, refused before it is asked for.
+        let huge = vec![inputs[0].clone(); 1 << 17];
+        let error = GpuRun::new(model, &huge).await.unwrap_err();
+        assert!(matches!(error, EngineError::OutOfMemory(_)), "{error}");
+        // None of this has hurt the run.
+        run.segment(Taps::default()).await.unwrap();
+    }
+}
+
+gpu_test! {
+    async fn a_lost_device_is_an_error_and_a_new_one_works(context) {
+        let plan = Arc::new(Plan::new(&architectures()[4].1).unwrap());
+        let weights = weights(&plan, 1);
+        let inputs = inputs(&plan, 1, 1);
+        let mut run = start(&context, &plan, &weights, &inputs).await;
+        let before = run.segment(ALL).await.unwrap();
+        context.destroy();
+        for _ in 0..2 {
+            assert!(matches!(run.segment(ALL).await, Err(EngineError::Lost(_))));
+        }
+        assert!(context.lost().is_some());
+        assert!(matches!(GpuModel::new(&context, Arc::clone(&plan), &weights).await, Err(EngineError::Lost(_))));
+
+        let again = GpuContext::new(crate::GpuOptions { variant: Some(context.variant()), ..Default::default() }).await.unwrap();
+        assert_eq!(start(&again, &plan, &weights, &inputs).await.segment(ALL).await.unwrap(), before);
+    }
+}
+
+/// Reference values of four segments.
+async fn assert_reference(context: &GpuContext, config: &ModelConfig, weights: &[u8], expected: &[u8]) {
+    let plan = Arc::new(Plan::new(config).unwrap());
+    let weights = Weights::from_safetensors(&plan, weights).unwrap();
+    let file = SafeTensors::deserialize(expected).unwrap();
+    let words = |name: &str| -> Vec<[u8; 4]> {
+        file.tensor(name).unwrap().data().chunks_exact(4).map(|b| [b[0], b[1], b[2], b[3]]).collect()
+    };
+    let floats = |name: &str| -> Vec<f32> { words(name).into_iter().map(f32::from_le_bytes).collect() };
+    let tokens: Vec<u8> = words("inputs").iter().map(|b| b[0]).collect();
+    let inputs: Vec<Vec<u8>> = tokens.chunks_exact(config.seq_len).map(<[u8]>::to_vec).collect();
+
+    let mut run = start(context, &plan, &weights, &inputs).await;
+    for segment in 1..=4 {
+        let outputs = run.segment(ALL).await.unwrap();
+        let check = |name: &str, part: &dyn Fn(&SegmentOutput) -> Vec<f32>| {
+            let name = format!("segment{segment}.{name}");
+            let found: Vec<f32> = outputs.iter().flat_map(part).collect();
+            let expected = floats(&name);
+            assert_close(&found, &expected, 1e-3, &name);
+            let worst = found.iter().zip(&expected).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
+            let largest = expected.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+            println!("{name}: {:.1e} of the largest", worst / largest);
+        };
+        check("logits", &|o| o.logits.clone().unwrap());
+        check("z_H", &|o| o.z_h.clone().unwrap());
+        check("z_L", &|o| o.z_l.clone().unwrap());
+        check("q_halt", &|o| vec![o.q_halt]);
+        if config.q_continue {
+            check("q_continue", &|o| o.q_continue.into_iter().collect());
+        }
+    }
+}
+
+gpu_test! {
+    async fn tiny_hrm_agrees_with_the_reference(context) {
+        // The tiny model's file holds its `config` beside training settings.
+        let text = include_str!("../../tests/fixtures/parity/tiny.json");
+        let document: serde_json::Value = serde_json::from_str(text).unwrap();
+        let config = ModelConfig::from_json(&document["config"].to_string()).unwrap();
+        let weights = include_bytes!("../../tests/fixtures/parity/tiny.weights.safetensors");
+        let expected = include_bytes!("../../tests/fixtures/parity/tiny.expected.safetensors");
+        assert_reference(&context, &config, weights, expected).await;
+    }
+}
+
+gpu_test! {
+    async fn compact_model_agrees_with_its_twin(context) {
+        let config = ModelConfig::from_json(include_str!("../../tests/fixtures/compact/config.json")).unwrap();
+        let weights = include_bytes!("../../tests/fixtures/compact/weights.safetensors");
+        let expected = include_bytes!("../../tests/fixtures/compact/expected.safetensors");
+        assert_reference(&context, &config, weights, expected).await;
+    }
+}
