@@ -4,6 +4,8 @@
 //! takes the puzzles of a CSV file (plain or gzip); without the variable, generated
 //! ones of every shape.
 
+#![allow(missing_docs)] // Criterion's macro makes a public function without any.
+
 use std::hint::black_box;
 use std::path::Path;
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::board::Board;
 use super::shape::Shape;
-use super::solver::{Candidate, Narrowed, State, solve};
+use super::solver::{Narrowed, State, solve};
 use super::symmetry::Symmetry;
 use super::tables::Tables;
 
@@ -88,7 +88,7 @@ pub enum Difficulty {
     Medium,
     /// No given to spare; for 9x9 also some guesses.
     Hard,
-    /// The hardest that a search of seconds finds.
+    /// The hardest that a search of well under a second usually finds.
     Extreme,
 }
 
@@ -122,7 +122,7 @@ impl Difficulty {
             (_, Self::Easy) => (Some(40), 0, Some(0), false),
             (_, Self::Medium) => (Some(30), 0, Some(0), false),
             (_, Self::Hard) => (None, 1, Some(4), true),
-            (_, Self::Extreme) => (None, 12, None, true),
+            (_, Self::Extreme) => (None, 8, None, true),
         };
         GeneratorOptions {
             clues,
@@ -290,7 +290,12 @@ fn dig<R: Rng + ?Sized>(rng: &mut R, answer: &Board, options: &GeneratorOptions)
 pub fn random_solution<R: Rng + ?Sized>(shape: Shape, rng: &mut R) -> Board {
     let tables = Tables::of(shape);
     loop {
-        if let Some(board) = random_descent(tables, rng) {
+        let board = match shape.side() {
+            4 => random_descent::<2, 2, R>(tables, rng),
+            6 => random_descent::<2, 3, R>(tables, rng),
+            _ => random_descent::<3, 3, R>(tables, rng),
+        };
+        if let Some(board) = board {
             return Symmetry::random(shape, rng).apply(&board);
         }
     }
@@ -299,30 +304,29 @@ pub fn random_solution<R: Rng + ?Sized>(shape: Shape, rng: &mut R) -> Board {
 /// Fills cells at random, the narrowest first, until the board is full or a
 /// contradiction shows up (then `None`: starting again keeps the odds fairer than
 /// going back a step, and costs little as it is rare).
-fn random_descent<R: Rng + ?Sized>(tables: &Tables, rng: &mut R) -> Option<Board> {
-    let shape = tables.shape;
-    let mut state = State::empty(tables);
+fn random_descent<const ROWS: usize, const COLS: usize, R: Rng + ?Sized>(
+    tables: &Tables,
+    rng: &mut R,
+) -> Option<Board> {
+    let mut state = State::<ROWS, COLS>::empty(tables);
     loop {
         match state.narrow(tables) {
             Narrowed::Contradiction => return None,
-            Narrowed::Solved => return Some(state.board(shape)),
+            Narrowed::Solved => return Some(state.board(tables.shape)),
             Narrowed::Open(_) => {}
         }
         let mut fewest = usize::MAX;
-        let mut choices: Vec<Candidate> = vec![];
-        for cell in (0..shape.cells()).filter(|&cell| state.is_open(shape, cell)) {
-            let count = state.digits_of(shape, cell).count();
+        let mut choices = vec![];
+        for cell in 0..tables.shape.cells() {
+            let count = state.choices(cell).count();
+            if count == 0 || count > fewest {
+                continue;
+            }
             if count < fewest {
                 fewest = count;
                 choices.clear();
             }
-            if count == fewest {
-                choices.extend(
-                    state
-                        .digits_of(shape, cell)
-                        .map(|digit| Candidate::new(shape, digit, cell)),
-                );
-            }
+            choices.extend(state.choices(cell));
         }
         let choice = choices[rng.random_range(0..choices.len() as u32) as usize];
         state.place(tables, choice);

@@ -7,7 +7,7 @@
 
 use super::board::Board;
 use super::shape::Shape;
-use super::tables::{BANDS, Bits, Tables, split};
+use super::tables::{BANDS, Bits, Tables};
 
 /// What an exact search found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,38 +67,48 @@ pub fn solve(puzzle: &Board, limit: usize) -> SolveReport {
     solve_within(puzzle, limit, u64::MAX)
 }
 
-/// Like [`solve`], giving up after `max_guesses` guesses (about half a microsecond
-/// each), for boards that anybody may have typed.
+/// Like [`solve`], giving up after `max_guesses` guesses (under a microsecond each),
+/// for boards that anybody may have typed.
 #[must_use]
 pub fn solve_within(puzzle: &Board, limit: usize, max_guesses: u64) -> SolveReport {
-    let mut search = Search {
-        tables: Tables::of(puzzle.shape()),
-        limit,
-        max_guesses,
-        report: SolveReport {
-            solutions: Vec::new(),
-            guesses: 0,
-            finished: true,
-        },
-    };
-    if limit > 0
-        && let Some(state) = State::of(search.tables, puzzle)
-    {
-        search.run(state);
+    match puzzle.shape().side() {
+        4 => Search::<2, 2>::of(puzzle, limit, max_guesses),
+        6 => Search::<2, 3>::of(puzzle, limit, max_guesses),
+        _ => Search::<3, 3>::of(puzzle, limit, max_guesses),
     }
-    search.report
 }
 
-struct Search {
+/// A search on boards with boxes of `ROWS` x `COLS` cells, compiled for each shape so
+/// that its inner loops are unrolled.
+struct Search<const ROWS: usize, const COLS: usize> {
     tables: &'static Tables,
     limit: usize,
     max_guesses: u64,
     report: SolveReport,
 }
 
-impl Search {
+impl<const ROWS: usize, const COLS: usize> Search<ROWS, COLS> {
+    fn of(puzzle: &Board, limit: usize, max_guesses: u64) -> SolveReport {
+        let mut search = Self {
+            tables: Tables::of(puzzle.shape()),
+            limit,
+            max_guesses,
+            report: SolveReport {
+                solutions: Vec::new(),
+                guesses: 0,
+                finished: true,
+            },
+        };
+        if limit > 0
+            && let Some(state) = State::of(search.tables, puzzle)
+        {
+            search.run(state);
+        }
+        search.report
+    }
+
     /// Searches below a state; `false` stops the whole search.
-    fn run(&mut self, mut state: State) -> bool {
+    fn run(&mut self, mut state: State<ROWS, COLS>) -> bool {
         loop {
             let guess = match state.narrow(self.tables) {
                 Narrowed::Contradiction => return true,
@@ -122,23 +132,12 @@ impl Search {
     }
 }
 
-/// A candidate: a digit (from 0) in a cell.
+/// A candidate: a digit (from 0) in a cell, given by its band and its bit there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Candidate {
-    pub(super) digit: usize,
-    pub(super) band: usize,
-    pub(super) bit: u32,
-}
-
-impl Candidate {
-    pub(super) fn new(shape: Shape, digit: usize, cell: usize) -> Self {
-        let (band, bit) = split(shape, cell);
-        Self { digit, band, bit }
-    }
-
-    fn cell(self, shape: Shape) -> usize {
-        self.band * shape.box_rows() * shape.side() + self.bit.trailing_zeros() as usize
-    }
+    digit: usize,
+    band: usize,
+    bit: u32,
 }
 
 /// What is left after all conclusions are drawn.
@@ -154,50 +153,59 @@ pub(super) enum Narrowed {
 
 /// Candidates of all digits, and the cells that are still open.
 #[derive(Clone, Debug)]
-pub(super) struct State {
+pub(super) struct State<const ROWS: usize, const COLS: usize> {
     candidates: [Bits; 9],
     open: Bits,
     /// Digits (as bits) whose candidates changed since they were last looked at.
     stale: u16,
 }
 
-impl State {
+impl<const ROWS: usize, const COLS: usize> State<ROWS, COLS> {
+    const SIDE: usize = ROWS * COLS;
+    /// Cells of a band.
+    const BAND: usize = ROWS * Self::SIDE;
+    /// The first row of a band.
+    const ROW: u32 = (1 << Self::SIDE) - 1;
+    /// The first row of a box.
+    const SEGMENT: u32 = (1 << COLS) - 1;
+
     /// The state of an empty board.
     pub(super) fn empty(tables: &Tables) -> Self {
-        let side = tables.shape.side();
         let mut candidates = [[0; BANDS]; 9];
-        candidates[..side].fill(tables.full);
+        candidates[..Self::SIDE].fill(tables.full);
         Self {
             candidates,
             open: tables.full,
-            stale: (1 << side) - 1,
+            stale: Self::ROW as u16,
         }
     }
 
     /// The state of a board, or `None` if its digits clash.
-    pub(super) fn of(tables: &Tables, board: &Board) -> Option<Self> {
+    fn of(tables: &Tables, board: &Board) -> Option<Self> {
         let mut state = Self::empty(tables);
         for (cell, &digit) in board.cells().iter().enumerate() {
-            if digit != 0 {
-                let given = Candidate::new(tables.shape, digit as usize - 1, cell);
-                if !state.place(tables, given) {
-                    return None;
-                }
+            if digit != 0 && !state.place(tables, Self::candidate(cell, digit as usize - 1)) {
+                return None;
             }
         }
         Some(state)
     }
 
-    /// Digits (from 0) that an open cell can hold.
-    pub(super) fn digits_of(&self, shape: Shape, cell: usize) -> impl Iterator<Item = usize> + '_ {
-        let (band, bit) = split(shape, cell);
-        (0..shape.side()).filter(move |&digit| self.candidates[digit][band] & bit != 0)
+    fn candidate(cell: usize, digit: usize) -> Candidate {
+        Candidate {
+            digit,
+            band: cell / Self::BAND,
+            bit: 1 << (cell % Self::BAND),
+        }
     }
 
-    /// Whether a cell is still open.
-    pub(super) fn is_open(&self, shape: Shape, cell: usize) -> bool {
-        let (band, bit) = split(shape, cell);
-        self.open[band] & bit != 0
+    /// Every candidate of a cell, or none if the cell is filled.
+    pub(super) fn choices(&self, cell: usize) -> impl Iterator<Item = Candidate> + '_ {
+        (0..Self::SIDE)
+            .map(move |digit| Self::candidate(cell, digit))
+            .filter(|&Candidate { digit, band, bit }| {
+                self.candidates[digit][band] & self.open[band] & bit != 0
+            })
     }
 
     /// Writes a digit and strikes it from the cells it sees; `false` if it is no
@@ -207,13 +215,13 @@ impl State {
         if self.candidates[digit][band] & bit == 0 {
             return false;
         }
-        for other in 0..tables.shape.side() {
+        for other in 0..Self::SIDE {
             let bits = &mut self.candidates[other][band];
             self.stale |= u16::from(*bits & bit != 0) << other;
             *bits &= !bit;
         }
-        let peers = &tables.peers[at.cell(tables.shape)];
-        for (bits, peers) in self.candidates[digit].iter_mut().zip(peers) {
+        let cell = band * Self::BAND + bit.trailing_zeros() as usize;
+        for (bits, peers) in self.candidates[digit].iter_mut().zip(&tables.peers[cell]) {
             *bits &= !peers;
         }
         self.candidates[digit][band] |= bit;
@@ -222,20 +230,19 @@ impl State {
     }
 
     /// Strikes a candidate.
-    pub(super) fn strike(&mut self, at: Candidate) {
+    fn strike(&mut self, at: Candidate) {
         self.candidates[at.digit][at.band] &= !at.bit;
         self.stale |= 1 << at.digit;
     }
 
     /// Draws all conclusions from singles and locked candidates.
     pub(super) fn narrow(&mut self, tables: &Tables) -> Narrowed {
-        let side = tables.shape.side();
         loop {
             // Cells with at least one, two, three candidates.
             let mut one: Bits = [0; BANDS];
             let mut two: Bits = [0; BANDS];
             let mut three: Bits = [0; BANDS];
-            for digit in &self.candidates[..side] {
+            for digit in &self.candidates[..Self::SIDE] {
                 for band in 0..BANDS {
                     three[band] |= two[band] & digit[band];
                     two[band] |= one[band] & digit[band];
@@ -256,7 +263,7 @@ impl State {
                     let bit = singles & singles.wrapping_neg();
                     singles ^= bit;
                     // An earlier single may have struck this cell's last candidate.
-                    let Some(digit) = self.first_digit(side, band, bit) else {
+                    let Some(digit) = self.first_digit(band, bit) else {
                         return Narrowed::Contradiction;
                     };
                     self.place(tables, Candidate { digit, band, bit });
@@ -265,133 +272,160 @@ impl State {
             if naked {
                 continue;
             }
-            if self.stale != 0 {
-                let before = self.candidates;
-                while self.stale != 0 {
-                    let digit = self.stale.trailing_zeros() as usize;
-                    self.stale &= self.stale - 1;
-                    if !self.narrow_digit(tables, digit) {
-                        return Narrowed::Contradiction;
-                    }
-                }
-                if self.candidates != before {
-                    continue;
+            let mut changed = false;
+            while self.stale != 0 {
+                let digit = self.stale.trailing_zeros() as usize;
+                self.stale &= self.stale - 1;
+                match self.narrow_digit(tables, digit) {
+                    Some(more) => changed |= more,
+                    None => return Narrowed::Contradiction,
                 }
             }
-            return Narrowed::Open(self.choose(side, &two, &three));
+            if !changed {
+                return Narrowed::Open(self.choose(tables, &two, &three));
+            }
         }
     }
 
     /// Smallest digit (from 0) that a cell can hold.
-    fn first_digit(&self, side: usize, band: usize, bit: u32) -> Option<usize> {
-        (0..side).find(|&digit| self.candidates[digit][band] & bit != 0)
+    fn first_digit(&self, band: usize, bit: u32) -> Option<usize> {
+        (0..Self::SIDE).find(|&digit| self.candidates[digit][band] & bit != 0)
     }
 
-    /// Locked candidates and hidden singles of one digit; `false` is a contradiction.
-    fn narrow_digit(&mut self, tables: &Tables, digit: usize) -> bool {
-        let shape = tables.shape;
-        let (side, box_rows, box_cols) = (shape.side(), shape.box_rows(), shape.box_cols());
-        let bands = shape.bands();
-        let row_mask = (1_u32 << side) - 1;
-        let mut bits = self.candidates[digit];
+    /// Locked candidates and hidden singles of one digit: whether there were any, or
+    /// `None` for a contradiction.
+    fn narrow_digit(&mut self, tables: &Tables, digit: usize) -> Option<bool> {
+        let before = self.candidates[digit];
+        let mut bits = before;
 
         // Every row and every box of a band needs the digit once.
-        for bits in &mut bits[..bands] {
+        for bits in &mut bits[..COLS] {
             let mut squares = 0;
-            for row in 0..box_rows {
-                let segment = tables.segments[(*bits >> (row * side) & row_mask) as usize];
-                squares |= usize::from(segment) << (row * box_rows);
+            for row in 0..ROWS {
+                let line = *bits >> (row * Self::SIDE) & Self::ROW;
+                squares |= usize::from(tables.segments[line as usize]) << (row * ROWS);
             }
             *bits &= tables.band_locks[squares];
             if *bits == 0 {
-                return false;
+                return None;
             }
         }
 
         // So does every column and every box of a stack.
-        let column_mask = (1_u32 << box_cols) - 1;
         let mut columns = [0_u32; BANDS];
-        for band in 0..bands {
-            for row in 0..box_rows {
-                columns[band] |= bits[band] >> (row * side) & row_mask;
+        for band in 0..COLS {
+            for row in 0..ROWS {
+                columns[band] |= bits[band] >> (row * Self::SIDE) & Self::ROW;
             }
         }
         let mut kept = [0_u32; BANDS];
-        for stack in 0..shape.stacks() {
+        for stack in 0..ROWS {
             let mut squares = 0;
-            for band in 0..bands {
-                let part = columns[band] >> (stack * box_cols) & column_mask;
-                squares |= (part as usize) << (band * box_cols);
+            for band in 0..COLS {
+                let part = columns[band] >> (stack * COLS) & Self::SEGMENT;
+                squares |= (part as usize) << (band * COLS);
             }
             let locked = u32::from(tables.stack_locks[squares]);
             if locked == 0 {
-                return false;
+                return None;
             }
-            for band in 0..bands {
-                kept[band] |= (locked >> (band * box_cols) & column_mask) << (stack * box_cols);
+            for band in 0..COLS {
+                kept[band] |= (locked >> (band * COLS) & Self::SEGMENT) << (stack * COLS);
             }
         }
         // Columns with at least one, at least two candidates.
         let mut one = 0;
         let mut two = 0;
-        for band in 0..bands {
-            for row in 0..box_rows {
-                bits[band] &= !(row_mask << (row * side)) | kept[band] << (row * side);
-                let line = bits[band] >> (row * side) & row_mask;
+        for band in 0..COLS {
+            let mut mask = 0;
+            for row in 0..ROWS {
+                mask |= kept[band] << (row * Self::SIDE);
+            }
+            bits[band] &= mask;
+            for row in 0..ROWS {
+                let line = bits[band] >> (row * Self::SIDE) & Self::ROW;
                 two |= one & line;
                 one |= line;
             }
         }
         self.candidates[digit] = bits;
+        let mut changed = bits != before;
+        self.stale |= u16::from(changed) << digit;
 
         // Cells that are alone in a row, a box or a column.
-        for band in 0..bands {
+        for band in 0..COLS {
             let mut alone = 0;
-            for row in 0..box_rows {
+            for row in 0..ROWS {
                 alone |= only_bit(bits[band] & tables.rows[row]);
-                alone |= (!two & row_mask) << (row * side) & bits[band];
-            }
-            for stack in 0..shape.stacks() {
-                alone |= only_bit(bits[band] & tables.boxes[stack]);
+                alone |= bits[band] & (!two & Self::ROW) << (row * Self::SIDE);
+                alone |= only_bit(bits[band] & tables.boxes[row]);
             }
             alone &= self.open[band];
+            changed |= alone != 0;
             while alone != 0 {
                 let bit = alone & alone.wrapping_neg();
                 alone ^= bit;
                 if !self.place(tables, Candidate { digit, band, bit }) {
-                    return false;
+                    return None;
                 }
             }
         }
-        true
+        Some(changed)
     }
 
-    /// The candidate to try: in a cell with two candidates if there is one, else in
-    /// one with three, else in any.
-    fn choose(&self, side: usize, two: &Bits, three: &Bits) -> Candidate {
-        let pick = |wanted: &dyn Fn(usize) -> u32| {
-            (0..BANDS).find_map(|band| {
+    /// The candidate to try, given the cells with at least two and three: in a cell
+    /// with two if there is one, where its digits strike most from other cells (weights
+    /// found by trial: 42 guesses a puzzle on hard ones, 90 with the first such cell);
+    /// else in any cell with three, or with more.
+    fn choose(&self, tables: &Tables, two: &Bits, three: &Bits) -> Candidate {
+        let mut best: Option<(u32, Candidate)> = None;
+        for band in 0..COLS {
+            let mut cells = self.open[band] & !three[band];
+            while cells != 0 {
+                let bit = cells & cells.wrapping_neg();
+                cells ^= bit;
+                let peers = &tables.peers[band * Self::BAND + bit.trailing_zeros() as usize];
+                let mut touched = 0;
+                let mut first = None;
+                for digit in 0..Self::SIDE {
+                    if self.candidates[digit][band] & bit != 0 {
+                        first = first.or(Some(digit));
+                        for other in 0..COLS {
+                            let reach = peers[other] & self.candidates[digit][other];
+                            let tight = reach & two[other] & !three[other];
+                            touched += reach.count_ones() + 2 * tight.count_ones();
+                        }
+                    }
+                }
+                if let Some(digit) = first
+                    && best.is_none_or(|(most, _)| touched > most)
+                {
+                    best = Some((touched, Candidate { digit, band, bit }));
+                }
+            }
+        }
+        if let Some((_, candidate)) = best {
+            return candidate;
+        }
+        let four = self.at_least_four();
+        let cell = |wanted: &dyn Fn(usize) -> u32| {
+            (0..COLS).find_map(|band| {
                 let cells = self.open[band] & wanted(band);
                 (cells != 0).then(|| (band, cells & cells.wrapping_neg()))
             })
         };
-        let mut four: Bits = [0; BANDS];
-        let (band, bit) = pick(&|band| two[band] & !three[band])
-            .or_else(|| {
-                four = self.at_least_four(side);
-                pick(&|band| three[band] & !four[band])
-            })
-            .or_else(|| pick(&|_| !0))
+        let (band, bit) = cell(&|band| !four[band])
+            .or_else(|| cell(&|_| !0))
             .unwrap_or((0, 1));
-        let digit = self.first_digit(side, band, bit).unwrap_or(0);
+        let digit = self.first_digit(band, bit).unwrap_or(0);
         Candidate { digit, band, bit }
     }
 
     /// Cells with at least four candidates.
-    fn at_least_four(&self, side: usize) -> Bits {
+    fn at_least_four(&self) -> Bits {
         let mut counts = [[0; BANDS]; 4];
-        for digit in &self.candidates[..side] {
-            for band in 0..BANDS {
+        for digit in &self.candidates[..Self::SIDE] {
+            for band in 0..COLS {
                 for more in (1..4).rev() {
                     counts[more][band] |= counts[more - 1][band] & digit[band];
                 }
@@ -404,12 +438,11 @@ impl State {
     /// The board of a solved state.
     pub(super) fn board(&self, shape: Shape) -> Board {
         let mut cells = vec![0; shape.cells()];
-        let size = shape.box_rows() * shape.side();
-        for digit in 0..shape.side() {
-            for (band, &bits) in self.candidates[digit].iter().enumerate() {
+        for (digit, bands) in self.candidates[..Self::SIDE].iter().enumerate() {
+            for (band, &bits) in bands.iter().enumerate() {
                 let mut bits = bits & !self.open[band];
                 while bits != 0 {
-                    cells[band * size + bits.trailing_zeros() as usize] = digit as u8 + 1;
+                    cells[band * Self::BAND + bits.trailing_zeros() as usize] = digit as u8 + 1;
                     bits &= bits - 1;
                 }
             }

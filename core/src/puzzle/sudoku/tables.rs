@@ -4,11 +4,12 @@ use std::sync::LazyLock;
 
 use super::shape::Shape;
 
-/// Bands of boxes in the largest shape.
-pub(super) const BANDS: usize = 3;
+/// Bands of boxes in the largest shape, and one more, always empty, that makes a bit
+/// set a whole SIMD vector.
+pub(super) const BANDS: usize = 4;
 
 /// Candidates of one digit: for each band, one bit per cell (row by row, at most
-/// 27). Smaller shapes leave high bits and the last band at zero.
+/// 27). Smaller shapes leave high bits and the last bands at zero.
 pub(super) type Bits = [u32; BANDS];
 
 /// Masks of one shape.
