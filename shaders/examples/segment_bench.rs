@@ -42,7 +42,13 @@ impl Arguments {
     fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut preset = "compact".to_owned();
         let (mut batch, mut runs, mut schemes, mut variant) = (1, 5, vec![false, true], None);
-        let count = |value: &str| value.parse::<usize>().ok().filter(|&n| n > 0).ok_or(format!("not a count: {value}"));
+        let count = |value: &str| {
+            value
+                .parse::<usize>()
+                .ok()
+                .filter(|&n| n > 0)
+                .ok_or(format!("not a count: {value}"))
+        };
         while let Some(flag) = words.next() {
             let value = words.next().ok_or(format!("{flag} needs a value"))?;
             match (flag.as_str(), value.as_str()) {
@@ -58,18 +64,40 @@ impl Arguments {
             }
         }
         let config = ModelConfig::preset(&preset).map_err(|e| e.to_string())?;
-        Ok(Self { config, preset, batch, runs, schemes, variant })
+        Ok(Self {
+            config,
+            preset,
+            batch,
+            runs,
+            schemes,
+            variant,
+        })
     }
 }
 
 async fn bench(arguments: &Arguments) -> Result<(), EngineError> {
-    let context = GpuContext::new(GpuOptions { variant: arguments.variant, ..GpuOptions::default() }).await?;
-    println!("{} ({}), {:?} kernels", context.adapter_name(), context.backend(), context.variant());
-    let plan = Arc::new(Plan::new(&arguments.config).map_err(|e| EngineError::Unavailable(e.to_string()))?);
+    let context = GpuContext::new(GpuOptions {
+        variant: arguments.variant,
+        ..GpuOptions::default()
+    })
+    .await?;
+    println!(
+        "{} ({}), {:?} kernels",
+        context.adapter_name(),
+        context.backend(),
+        context.variant()
+    );
+    let plan = Arc::new(
+        Plan::new(&arguments.config).map_err(|e| EngineError::Unavailable(e.to_string()))?,
+    );
     let dense = Weights::random(&plan, 1);
     let inputs = vec![vec![1; plan.config.seq_len]; arguments.batch];
     for &q8 in &arguments.schemes {
-        let weights = if q8 { dense.quantize_q8(&plan).0 } else { dense.clone() };
+        let weights = if q8 {
+            dense.quantize_q8(&plan).0
+        } else {
+            dense.clone()
+        };
         let clock = Instant::now();
         let model = Arc::new(GpuModel::new(&context, Arc::clone(&plan), &weights).await?);
         let mut run = GpuRun::new(model, &inputs).await?;

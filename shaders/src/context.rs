@@ -87,17 +87,33 @@ impl GpuContext {
         let health = Arc::new(Mutex::new(Health::default()));
         let lost = Arc::clone(&health);
         device.set_device_lost_callback(move |reason, message| {
-            let message = if message.is_empty() { format!("{reason:?}") } else { message };
+            let message = if message.is_empty() {
+                format!("{reason:?}")
+            } else {
+                message
+            };
             lock(&lost).lost.get_or_insert(message);
         });
         let errors = Arc::clone(&health);
         device.on_uncaptured_error(Arc::new(move |error| {
-            lock(&errors).error.get_or_insert_with(|| engine_error(&error));
+            lock(&errors)
+                .error
+                .get_or_insert_with(|| engine_error(&error));
         }));
 
         let software = info.device_type == wgpu::DeviceType::Cpu;
-        let variant = options.variant.unwrap_or(if software { Variant::Direct } else { Variant::Tiled });
-        Ok(Self { device, queue, info, variant, health })
+        let variant = options.variant.unwrap_or(if software {
+            Variant::Direct
+        } else {
+            Variant::Tiled
+        });
+        Ok(Self {
+            device,
+            queue,
+            info,
+            variant,
+            health,
+        })
     }
 
     /// The adapter's name; browsers may give little of it.
@@ -166,14 +182,24 @@ impl GpuContext {
 
     /// Runs `make` and reports what it did wrong on the device: invalid
     /// shaders, exceeded limits, exhausted memory.
-    pub(crate) async fn scoped<T>(&self, make: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
+    pub(crate) async fn scoped<T>(
+        &self,
+        make: impl FnOnce() -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
         self.check()?;
         let (made, popped) = {
-            let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory];
+            let filters = [
+                wgpu::ErrorFilter::Internal,
+                wgpu::ErrorFilter::Validation,
+                wgpu::ErrorFilter::OutOfMemory,
+            ];
             let guards = filters.map(|filter| self.device.push_error_scope(filter));
             let made = make();
             let [internal, validation, memory] = guards;
-            (made, [memory.pop(), validation.pop(), internal.pop()].map(Box::pin))
+            (
+                made,
+                [memory.pop(), validation.pop(), internal.pop()].map(Box::pin),
+            )
         };
         let mut failure = None;
         for future in popped {

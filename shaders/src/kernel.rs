@@ -15,16 +15,24 @@ pub(crate) struct Array {
 
 impl Array {
     /// An array of `len` zeros.
-    pub(crate) fn zeros(context: &GpuContext, name: &'static str, len: usize) -> Result<Self, EngineError> {
+    pub(crate) fn zeros(
+        context: &GpuContext,
+        name: &'static str,
+        len: usize,
+    ) -> Result<Self, EngineError> {
         let bytes = 4 * len.max(4) as u64;
         let limits = context.device().limits();
-        let limit = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
+        let limit = limits
+            .max_buffer_size
+            .min(limits.max_storage_buffer_binding_size);
         if bytes > limit {
             return Err(EngineError::OutOfMemory(format!(
                 "{name} needs {bytes} bytes, the device binds at most {limit}: use a smaller batch"
             )));
         }
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+        let usage = wgpu::BufferUsages::STORAGE
+            | wgpu::BufferUsages::COPY_DST
+            | wgpu::BufferUsages::COPY_SRC;
         let buffer = context.device().create_buffer(&wgpu::BufferDescriptor {
             label: Some(name),
             size: bytes,
@@ -48,7 +56,9 @@ impl Array {
     /// Overwrites the first elements.
     pub(crate) fn write<T: bytemuck::NoUninit>(&self, context: &GpuContext, elements: &[T]) {
         const { assert!(size_of::<T>() == 4) };
-        context.queue().write_buffer(&self.buffer, 0, bytemuck::cast_slice(elements));
+        context
+            .queue()
+            .write_buffer(&self.buffer, 0, bytemuck::cast_slice(elements));
     }
 
     /// Number of elements.
@@ -89,7 +99,10 @@ impl Kernel {
             },
             cache: None,
         });
-        Self { label: label.to_owned(), pipeline }
+        Self {
+            label: label.to_owned(),
+            pipeline,
+        }
     }
 
     /// Binds `params` at 0 and `arrays` at the numbers given.
@@ -100,7 +113,10 @@ impl Kernel {
         arrays: &[(u32, &Array)],
         workgroups: [usize; 3],
     ) -> Result<Dispatch, EngineError> {
-        let limit = context.device().limits().max_compute_workgroups_per_dimension as usize;
+        let limit = context
+            .device()
+            .limits()
+            .max_compute_workgroups_per_dimension as usize;
         if let Some(axis) = workgroups.iter().position(|&n| n > limit) {
             return Err(EngineError::OutOfMemory(format!(
                 "{}: {} workgroups along axis {axis}, the device takes {limit}: use a smaller batch",
@@ -115,16 +131,21 @@ impl Kernel {
             mapped_at_creation: false,
         });
         context.queue().write_buffer(&uniform, 0, bytes);
-        let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: uniform.as_entire_binding() }];
+        let mut entries = vec![wgpu::BindGroupEntry {
+            binding: 0,
+            resource: uniform.as_entire_binding(),
+        }];
         entries.extend(arrays.iter().map(|(binding, array)| wgpu::BindGroupEntry {
             binding: *binding,
             resource: array.buffer.as_entire_binding(),
         }));
-        let bindings = context.device().create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(&self.label),
-            layout: &self.pipeline.get_bind_group_layout(0),
-            entries: &entries,
-        });
+        let bindings = context
+            .device()
+            .create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(&self.label),
+                layout: &self.pipeline.get_bind_group_layout(0),
+                entries: &entries,
+            });
         Ok(Dispatch {
             pipeline: self.pipeline.clone(),
             bindings,
@@ -153,7 +174,11 @@ impl Dispatch {
 
 /// Fails, naming kernel, array and dimension, unless `array` has the given
 /// lengths along its axes.
-pub(crate) fn check_shape(kernel: &str, array: &Array, axes: &[(&str, usize)]) -> Result<(), EngineError> {
+pub(crate) fn check_shape(
+    kernel: &str,
+    array: &Array,
+    axes: &[(&str, usize)],
+) -> Result<(), EngineError> {
     let expected: usize = axes.iter().map(|(_, n)| n).product();
     if array.len == expected {
         return Ok(());
@@ -173,5 +198,7 @@ pub(crate) fn check_fours(kernel: &str, dimension: &str, value: usize) -> Result
     if value.is_multiple_of(4) {
         return Ok(());
     }
-    Err(EngineError::Device(format!("{kernel}: {dimension} is {value}, must be a multiple of 4")))
+    Err(EngineError::Device(format!(
+        "{kernel}: {dimension} is {value}, must be a multiple of 4"
+    )))
 }

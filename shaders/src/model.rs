@@ -55,7 +55,11 @@ impl GpuModel {
     ///
     /// # Errors
     /// If the device is lost, out of memory or refuses a kernel.
-    pub async fn new(context: &GpuContext, plan: Arc<Plan>, weights: &Weights) -> Result<Self, EngineError> {
+    pub async fn new(
+        context: &GpuContext,
+        plan: Arc<Plan>,
+        weights: &Weights,
+    ) -> Result<Self, EngineError> {
         context
             .scoped(|| {
                 let model = Self::upload(context, plan, weights)?;
@@ -95,18 +99,33 @@ impl GpuModel {
         }
     }
 
-    fn upload(context: &GpuContext, plan: Arc<Plan>, weights: &Weights) -> Result<Self, EngineError> {
+    fn upload(
+        context: &GpuContext,
+        plan: Arc<Plan>,
+        weights: &Weights,
+    ) -> Result<Self, EngineError> {
         let d = plan.hidden;
-        let table = |name, id: TensorId| Array::new(context, name, &restride(&weights.dense(id), d, fours(d)));
+        let table = |name, id: TensorId| {
+            Array::new(context, name, &restride(&weights.dense(id), d, fours(d)))
+        };
         let e = &plan.embedding;
         let tables = Tables {
             tokens: table("token embedding", e.tokens)?,
             // Every puzzle is of the first kind: identifiers are not used.
             prefix: e
                 .puzzle
-                .map(|id| Array::new(context, "puzzle embedding", &restride(&weights.dense(id)[..d], d, fours(d))))
+                .map(|id| {
+                    Array::new(
+                        context,
+                        "puzzle embedding",
+                        &restride(&weights.dense(id)[..d], d, fours(d)),
+                    )
+                })
                 .transpose()?,
-            positions: e.positions.map(|id| table("position embedding", id)).transpose()?,
+            positions: e
+                .positions
+                .map(|id| table("position embedding", id))
+                .transpose()?,
             scale: e.scale,
         };
 
@@ -125,7 +144,12 @@ impl GpuModel {
             context,
             "lm_head",
             weights.get(plan.heads.lm),
-            &Layout { rows: fours(vocabulary), depth: fours(d), row: &below(vocabulary), column: &below(d) },
+            &Layout {
+                rows: fours(vocabulary),
+                depth: fours(d),
+                row: &below(vocabulary),
+                column: &below(d),
+            },
         )?;
         let bias = weights.dense(plan.heads.q_bias);
         Ok(Self {
@@ -151,7 +175,13 @@ fn upload_layer(
 ) -> Result<Layer, EngineError> {
     let (n, d) = (plan.positions, plan.hidden);
     Ok(match sublayer {
-        Sublayer::Attention { qkv, out, heads, head_dim, rope_theta } => {
+        Sublayer::Attention {
+            qkv,
+            out,
+            heads,
+            head_dim,
+            rope_theta,
+        } => {
             let (heads, head_dim) = (*heads, *head_dim);
             let width = heads * fours(head_dim);
             let rotations = match (rope_theta, &*shared) {
@@ -168,20 +198,36 @@ fn upload_layer(
                     context,
                     "qkv_proj",
                     weights.get(*qkv),
-                    &Layout { rows: 3 * width, depth: fours(d), row: &qkv_rows(heads, head_dim), column: &below(d) },
+                    &Layout {
+                        rows: 3 * width,
+                        depth: fours(d),
+                        row: &qkv_rows(heads, head_dim),
+                        column: &below(d),
+                    },
                 )?,
                 out: Matrix::new(
                     context,
                     "o_proj",
                     weights.get(*out),
-                    &Layout { rows: fours(d), depth: width, row: &below(d), column: &head_columns(head_dim) },
+                    &Layout {
+                        rows: fours(d),
+                        depth: width,
+                        row: &below(d),
+                        column: &head_columns(head_dim),
+                    },
                 )?,
                 heads,
                 head_dim,
                 rotations,
             }
         }
-        Sublayer::GatedMlp { axis, gate_up, down, inner, gate } => {
+        Sublayer::GatedMlp {
+            axis,
+            gate_up,
+            down,
+            inner,
+            gate,
+        } => {
             // Channels come out padded, positions don't.
             let (width, rows) = match axis {
                 Axis::Channels => (d, fours(d)),
@@ -205,7 +251,12 @@ fn upload_layer(
                     context,
                     "down_proj",
                     weights.get(*down),
-                    &Layout { rows, depth: fours(inner), row: &below(width), column: &below(inner) },
+                    &Layout {
+                        rows,
+                        depth: fours(inner),
+                        row: &below(width),
+                        column: &below(inner),
+                    },
                 )?,
                 inner,
                 gate: *gate,

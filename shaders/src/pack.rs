@@ -45,7 +45,10 @@ impl Matrix {
     ) -> Result<Self, EngineError> {
         let width = tensor.shape.get(1).copied().unwrap_or(1);
         let (values, scales) = match &tensor.values {
-            Values::F32(values) => (Array::new(context, name, &gather(values, width, layout))?, None),
+            Values::F32(values) => (
+                Array::new(context, name, &gather(values, width, layout))?,
+                None,
+            ),
             Values::Q8 { values, scales } => {
                 let bytes = gather(values, width, layout);
                 let words: Vec<u32> = bytes
@@ -53,13 +56,27 @@ impl Matrix {
                     .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]].map(i8::cast_unsigned)))
                     .collect();
                 let scales: Vec<f32> = (0..fours(layout.rows))
-                    .map(|r| if r < layout.rows { (layout.row)(r) } else { None })
+                    .map(|r| {
+                        if r < layout.rows {
+                            (layout.row)(r)
+                        } else {
+                            None
+                        }
+                    })
                     .map(|source| source.map_or(0.0, |r| 127.0 * scales[r]))
                     .collect();
-                (Array::new(context, name, &words)?, Some(Array::new(context, "scales", &scales)?))
+                (
+                    Array::new(context, name, &words)?,
+                    Some(Array::new(context, "scales", &scales)?),
+                )
             }
         };
-        Ok(Self { values, scales, rows: layout.rows, depth: layout.depth })
+        Ok(Self {
+            values,
+            scales,
+            rows: layout.rows,
+            depth: layout.depth,
+        })
     }
 
     /// Axes of `values`, for shape checks.
@@ -113,7 +130,11 @@ pub(crate) fn qkv_rows(heads: usize, head_dim: usize) -> impl Fn(usize) -> Optio
     move |row| {
         let (part, row) = (row / (heads * padded), row % (heads * padded));
         let (head, i) = (row / padded, row % padded);
-        let element = if part < 2 { i / 2 + i % 2 * (head_dim / 2) } else { i };
+        let element = if part < 2 {
+            i / 2 + i % 2 * (head_dim / 2)
+        } else {
+            i
+        };
         (i < head_dim).then_some((part * heads + head) * head_dim + element)
     }
 }
@@ -121,5 +142,7 @@ pub(crate) fn qkv_rows(heads: usize, head_dim: usize) -> impl Fn(usize) -> Optio
 /// Columns of the output projection for padded heads.
 pub(crate) fn head_columns(head_dim: usize) -> impl Fn(usize) -> Option<usize> {
     let padded = fours(head_dim);
-    move |column| (column % padded < head_dim).then_some(column / padded * head_dim + column % padded)
+    move |column| {
+        (column % padded < head_dim).then_some(column / padded * head_dim + column % padded)
+    }
 }

@@ -18,7 +18,11 @@ pub(crate) struct Readback {
 
 impl Readback {
     /// Records the copy of whole arrays, one after the other.
-    pub(crate) fn record(context: &GpuContext, encoder: &mut wgpu::CommandEncoder, arrays: &[&Array]) -> Self {
+    pub(crate) fn record(
+        context: &GpuContext,
+        encoder: &mut wgpu::CommandEncoder,
+        arrays: &[&Array],
+    ) -> Self {
         let words = arrays.iter().map(|a| a.len()).sum();
         let buffer = context.device().create_buffer(&wgpu::BufferDescriptor {
             label: Some("readback"),
@@ -38,10 +42,11 @@ impl Readback {
     /// The words, once everything submitted before has run.
     pub(crate) async fn read(self, context: &GpuContext) -> Result<Vec<u32>, EngineError> {
         let (sender, receiver) = oneshot::channel();
-        self.buffer.map_async(wgpu::MapMode::Read, .., move |result| {
-            // Nobody listens any more if the reader was dropped.
-            drop(sender.send(result));
-        });
+        self.buffer
+            .map_async(wgpu::MapMode::Read, .., move |result| {
+                // Nobody listens any more if the reader was dropped.
+                drop(sender.send(result));
+            });
         #[cfg(not(target_arch = "wasm32"))]
         if let Err(error) = context.device().poll(wgpu::PollType::wait_indefinitely()) {
             context.check()?;
@@ -59,7 +64,10 @@ impl Readback {
             .buffer
             .get_mapped_range(..)
             .map_err(|error| EngineError::Device(format!("reading back: {error}")))?;
-        let words: Vec<u32> = view.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let words: Vec<u32> = view
+            .chunks_exact(4)
+            .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect();
         debug_assert_eq!(words.len(), self.words);
         drop(view);
         self.buffer.unmap();

@@ -40,7 +40,12 @@ struct Work {
 
 impl Work {
     /// An array of exactly `len` elements; sublayers of the same size share.
-    fn array(&mut self, model: &GpuModel, len: usize, taken: &[&Array]) -> Result<Array, EngineError> {
+    fn array(
+        &mut self,
+        model: &GpuModel,
+        len: usize,
+        taken: &[&Array],
+    ) -> Result<Array, EngineError> {
         let free = |a: &&Array| a.len() == len && taken.iter().all(|t| t.buffer() != a.buffer());
         if let Some(array) = self.inner.iter().find(free) {
             return Ok(array.clone());
@@ -68,32 +73,93 @@ impl Program {
         let embed = embed::dispatch(kernels, [batch, n, hidden], &model.tables, &tokens, &input)?;
 
         let mut segment = Vec::new();
-        let mut work = Work { state: state("module state")?, sum: state("module sum")?, inner: Vec::new() };
+        let mut work = Work {
+            state: state("module state")?,
+            sum: state("module sum")?,
+            inner: Vec::new(),
+        };
         for update in &plan.updates {
             let (to, other) = match update.level {
                 Level::High => (&states[0], &states[1]),
                 Level::Low => (&states[1], &states[0]),
             };
-            segment.push(sum::dispatch(kernels, to, other, update.adds_input.then_some(&input), &work.state)?);
+            segment.push(sum::dispatch(
+                kernels,
+                to,
+                other,
+                update.adds_input.then_some(&input),
+                &work.state,
+            )?);
             let layers = &model.modules[update.module];
             for (i, layer) in layers.iter().enumerate() {
                 push_layer(model, batch, layer, &mut work, &mut segment)?;
                 // The last norm's result is the new state.
-                let normed = if i + 1 == layers.len() { to } else { &work.state };
+                let normed = if i + 1 == layers.len() {
+                    to
+                } else {
+                    &work.state
+                };
                 let epsilon = plan.config.rms_norm_eps as f32;
-                segment.push(norm::dispatch(kernels, [batch * n, plan.hidden], epsilon, &work.sum, normed)?);
+                segment.push(norm::dispatch(
+                    kernels,
+                    [batch * n, plan.hidden],
+                    epsilon,
+                    &work.sum,
+                    normed,
+                )?);
             }
         }
 
-        segment.push(project::dispatch(kernels, batch * n, &states[0], &model.lm, &logits, project::Epilogue::Store)?);
-        segment.push(argmax::dispatch(kernels, [batch, n, vocabulary], plan.prefix, &logits, &summaries)?);
-        let compared = partials::States { now: states.each_ref(), before: before.each_ref() };
+        segment.push(project::dispatch(
+            kernels,
+            batch * n,
+            &states[0],
+            &model.lm,
+            &logits,
+            project::Epilogue::Store,
+        )?);
+        segment.push(argmax::dispatch(
+            kernels,
+            [batch, n, vocabulary],
+            plan.prefix,
+            &logits,
+            &summaries,
+        )?);
+        let compared = partials::States {
+            now: states.each_ref(),
+            before: before.each_ref(),
+        };
         let head = (&model.q_weight, plan.heads.q_outputs, model.pooled());
-        segment.push(partials::dispatch(kernels, [batch, n, hidden], &compared, head, &sums)?);
-        let scales = summary::Scales { pooled: model.pooled(), elements: n * plan.hidden, q_bias: model.q_bias };
-        segment.push(summary::dispatch(kernels, batch, plan.config.puzzle, &scales, &sums, &summaries)?);
+        segment.push(partials::dispatch(
+            kernels,
+            [batch, n, hidden],
+            &compared,
+            head,
+            &sums,
+        )?);
+        let scales = summary::Scales {
+            pooled: model.pooled(),
+            elements: n * plan.hidden,
+            q_bias: model.q_bias,
+        };
+        segment.push(summary::dispatch(
+            kernels,
+            batch,
+            plan.config.puzzle,
+            &scales,
+            &sums,
+            &summaries,
+        )?);
 
-        Ok(Self { tokens, states, before, logits, summaries, embed, segment })
+        Ok(Self {
+            tokens,
+            states,
+            before,
+            logits,
+            summaries,
+            embed,
+            segment,
+        })
     }
 }
 
@@ -110,28 +176,69 @@ fn push_layer(
     let rows = batch * n;
     let epsilon = plan.config.rms_norm_eps as f32;
     match layer {
-        Layer::Attention { qkv, out, heads, head_dim, rotations } => {
+        Layer::Attention {
+            qkv,
+            out,
+            heads,
+            head_dim,
+            rotations,
+        } => {
             let head = fours(*head_dim);
             let width = heads * head;
             let projected = work.array(model, rows * 3 * width, &[])?;
             let mixed = work.array(model, rows * width, &[&projected])?;
-            let end = rotations.as_ref().map_or(project::Epilogue::Store, |table| project::Epilogue::Rotary {
-                table,
-                positions: n,
-                head,
-                rotated: 2 * width,
-            });
-            segment.push(project::dispatch(kernels, rows, &work.state, qkv, &projected, end)?);
-            segment.push(attention::dispatch(kernels, [batch, n], [*heads, *head_dim], &projected, &mixed)?);
-            let end = project::Epilogue::Residual { residual: &work.state, factors: None };
-            segment.push(project::dispatch(kernels, rows, &mixed, out, &work.sum, end)?);
+            let end = rotations
+                .as_ref()
+                .map_or(project::Epilogue::Store, |table| {
+                    project::Epilogue::Rotary {
+                        table,
+                        positions: n,
+                        head,
+                        rotated: 2 * width,
+                    }
+                });
+            segment.push(project::dispatch(
+                kernels,
+                rows,
+                &work.state,
+                qkv,
+                &projected,
+                end,
+            )?);
+            segment.push(attention::dispatch(
+                kernels,
+                [batch, n],
+                [*heads, *head_dim],
+                &projected,
+                &mixed,
+            )?);
+            let end = project::Epilogue::Residual {
+                residual: &work.state,
+                factors: None,
+            };
+            segment.push(project::dispatch(
+                kernels, rows, &mixed, out, &work.sum, end,
+            )?);
         }
-        Layer::GatedMlp { axis: Axis::Channels, gate_up, down, inner, gate } => {
+        Layer::GatedMlp {
+            axis: Axis::Channels,
+            gate_up,
+            down,
+            inner,
+            gate,
+        } => {
             let gated = work.array(model, rows * fours(*inner), &[])?;
             let factors = match gate {
                 Gate::Silu => {
                     let end = project::Epilogue::Silu;
-                    segment.push(project::dispatch(kernels, rows, &work.state, gate_up, &gated, end)?);
+                    segment.push(project::dispatch(
+                        kernels,
+                        rows,
+                        &work.state,
+                        gate_up,
+                        &gated,
+                        end,
+                    )?);
                     None
                 }
                 Gate::NormalizedSigmoid => {
@@ -139,36 +246,87 @@ fn push_layer(
                     let squares = work.array(model, rows * terms, &[&gated])?;
                     let factors = work.array(model, rows, &[&gated, &squares])?;
                     let end = project::Epilogue::Normalized { squares: &squares };
-                    segment.push(project::dispatch(kernels, rows, &work.state, gate_up, &gated, end)?);
-                    segment.push(factors::dispatch(kernels, [rows, terms, 1], *inner, epsilon, &squares, &factors)?);
+                    segment.push(project::dispatch(
+                        kernels,
+                        rows,
+                        &work.state,
+                        gate_up,
+                        &gated,
+                        end,
+                    )?);
+                    segment.push(factors::dispatch(
+                        kernels,
+                        [rows, terms, 1],
+                        *inner,
+                        epsilon,
+                        &squares,
+                        &factors,
+                    )?);
                     Some(factors)
                 }
             };
-            let end = project::Epilogue::Residual { residual: &work.state, factors: factors.as_ref() };
-            segment.push(project::dispatch(kernels, rows, &gated, down, &work.sum, end)?);
+            let end = project::Epilogue::Residual {
+                residual: &work.state,
+                factors: factors.as_ref(),
+            };
+            segment.push(project::dispatch(
+                kernels, rows, &gated, down, &work.sum, end,
+            )?);
         }
-        Layer::GatedMlp { axis: Axis::Positions, gate_up, down, inner, gate } => {
+        Layer::GatedMlp {
+            axis: Axis::Positions,
+            gate_up,
+            down,
+            inner,
+            gate,
+        } => {
             let terms = fours(*inner);
             let gated = work.array(model, batch * terms * hidden, &[])?;
             let shape = [batch, n, hidden];
             let factors = match gate {
                 Gate::Silu => {
                     let end = mix::Epilogue::Silu;
-                    segment.push(mix::dispatch(kernels, shape, &work.state, gate_up, &gated, end)?);
+                    segment.push(mix::dispatch(
+                        kernels,
+                        shape,
+                        &work.state,
+                        gate_up,
+                        &gated,
+                        end,
+                    )?);
                     None
                 }
                 Gate::NormalizedSigmoid => {
                     let squares = work.array(model, batch * terms * hidden, &[&gated])?;
                     let factors = work.array(model, batch * hidden, &[&gated, &squares])?;
                     let end = mix::Epilogue::Normalized { squares: &squares };
-                    segment.push(mix::dispatch(kernels, shape, &work.state, gate_up, &gated, end)?);
+                    segment.push(mix::dispatch(
+                        kernels,
+                        shape,
+                        &work.state,
+                        gate_up,
+                        &gated,
+                        end,
+                    )?);
                     let axes = [batch, terms, hidden];
-                    segment.push(factors::dispatch(kernels, axes, *inner, epsilon, &squares, &factors)?);
+                    segment.push(factors::dispatch(
+                        kernels, axes, *inner, epsilon, &squares, &factors,
+                    )?);
                     Some(factors)
                 }
             };
-            let end = mix::Epilogue::Residual { residual: &work.state, factors: factors.as_ref() };
-            segment.push(mix::dispatch(kernels, [batch, terms, hidden], &gated, down, &work.sum, end)?);
+            let end = mix::Epilogue::Residual {
+                residual: &work.state,
+                factors: factors.as_ref(),
+            };
+            segment.push(mix::dispatch(
+                kernels,
+                [batch, terms, hidden],
+                &gated,
+                down,
+                &work.sum,
+                end,
+            )?);
         }
     }
     Ok(())
@@ -194,8 +352,16 @@ impl GpuRun {
     pub async fn new(model: Arc<GpuModel>, inputs: &[Vec<u8>]) -> Result<Self, EngineError> {
         check_inputs(model.plan(), inputs)?;
         let batch = inputs.len();
-        let program = model.context().scoped(|| Program::new(&model, batch)).await?;
-        let mut run = Self { model, batch, program, stale: true };
+        let program = model
+            .context()
+            .scoped(|| Program::new(&model, batch))
+            .await?;
+        let mut run = Self {
+            model,
+            batch,
+            program,
+            stale: true,
+        };
         run.set_inputs(inputs)?;
         run.reset_states();
         Ok(run)
@@ -221,8 +387,15 @@ impl GpuRun {
     pub fn set_inputs(&mut self, inputs: &[Vec<u8>]) -> Result<(), EngineError> {
         check_inputs(self.model.plan(), inputs)?;
         if inputs.len() != self.batch {
-            let reason = format!("the batch has {} sequences, was made for {}", inputs.len(), self.batch);
-            return Err(EngineError::Input { sequence: inputs.len().min(self.batch), reason });
+            let reason = format!(
+                "the batch has {} sequences, was made for {}",
+                inputs.len(),
+                self.batch
+            );
+            return Err(EngineError::Input {
+                sequence: inputs.len().min(self.batch),
+                reason,
+            });
         }
         let tokens: Vec<u32> = inputs.iter().flatten().map(|&t| u32::from(t)).collect();
         self.program.tokens.write(self.model.context(), &tokens);
@@ -247,12 +420,21 @@ impl GpuRun {
         let expected = self.batch * plan.positions * plan.hidden;
         for (name, state) in [("z_H", z_h), ("z_L", z_l)] {
             if state.len() != expected {
-                let reason = format!("{name} has {} elements, the batch needs {expected}", state.len());
-                return Err(EngineError::Input { sequence: 0, reason });
+                let reason = format!(
+                    "{name} has {} elements, the batch needs {expected}",
+                    state.len()
+                );
+                return Err(EngineError::Input {
+                    sequence: 0,
+                    reason,
+                });
             }
         }
         for (array, state) in self.program.states.iter().zip([z_h, z_l]) {
-            array.write(self.model.context(), &restride(state, plan.hidden, self.model.hidden()));
+            array.write(
+                self.model.context(),
+                &restride(state, plan.hidden, self.model.hidden()),
+            );
         }
         Ok(())
     }
@@ -267,9 +449,20 @@ impl GpuRun {
         let context = self.model.context();
         context.check()?;
         let program = &self.program;
-        let mut encoder = context.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("segment") });
+        let mut encoder =
+            context
+                .device()
+                .create_command_encoder(&wgpu::CommandEncoderDescriptor {
+                    label: Some("segment"),
+                });
         for (state, before) in program.states.iter().zip(&program.before) {
-            encoder.copy_buffer_to_buffer(state.buffer(), 0, before.buffer(), 0, 4 * state.len() as u64);
+            encoder.copy_buffer_to_buffer(
+                state.buffer(),
+                0,
+                before.buffer(),
+                0,
+                4 * state.len() as u64,
+            );
         }
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
@@ -299,14 +492,28 @@ impl GpuRun {
         let plan = self.model.plan();
         let (n, cells, vocabulary) = (plan.positions, plan.config.seq_len, plan.config.vocab_size);
         let (summaries, rest) = words.split_at(self.batch * summary::words(cells));
-        let (logits, states) = rest.split_at(if taps.logits { self.program.logits.len() } else { 0 });
+        let (logits, states) = rest.split_at(if taps.logits {
+            self.program.logits.len()
+        } else {
+            0
+        });
         let (z_h, z_l) = states.split_at(states.len() / 2);
         let part = |words: &[u32], i: usize, skip: usize, width: usize| -> Vec<f32> {
             let length = words.len() / self.batch;
-            let floats: Vec<f32> = words[i * length..(i + 1) * length].iter().map(|&w| f32::from_bits(w)).collect();
+            let floats: Vec<f32> = words[i * length..(i + 1) * length]
+                .iter()
+                .map(|&w| f32::from_bits(w))
+                .collect();
             restride(&floats[skip * fours(width)..], fours(width), width)
         };
-        debug_assert_eq!(z_h.len(), if taps.states { self.batch * n * self.model.hidden() } else { 0 });
+        debug_assert_eq!(
+            z_h.len(),
+            if taps.states {
+                self.batch * n * self.model.hidden()
+            } else {
+                0
+            }
+        );
         summaries
             .chunks_exact(summary::words(cells))
             .enumerate()
@@ -319,7 +526,9 @@ impl GpuRun {
                     q_continue: (plan.heads.q_outputs == 2).then(|| f32::from_bits(head[2])),
                     residual_h: f32::from_bits(head[3]),
                     residual_l: f32::from_bits(head[4]),
-                    logits: taps.logits.then(|| part(logits, i, plan.prefix, vocabulary)),
+                    logits: taps
+                        .logits
+                        .then(|| part(logits, i, plan.prefix, vocabulary)),
                     z_h: taps.states.then(|| part(z_h, i, 0, plan.hidden)),
                     z_l: taps.states.then(|| part(z_l, i, 0, plan.hidden)),
                 }

@@ -38,11 +38,15 @@ pub(crate) use gpu_test;
 pub(crate) async fn contexts() -> Vec<GpuContext> {
     let mut contexts = Vec::new();
     for variant in [Variant::Direct, Variant::Tiled] {
-        let options = GpuOptions { variant: Some(variant), ..GpuOptions::default() };
+        let options = GpuOptions {
+            variant: Some(variant),
+            ..GpuOptions::default()
+        };
         match GpuContext::new(options).await {
             Ok(context) => contexts.push(context),
             Err(error) => {
-                let required = option_env!("HRM_REQUIRE_GPU").is_some() || std::env::var_os("HRM_REQUIRE_GPU").is_some();
+                let required = option_env!("HRM_REQUIRE_GPU").is_some()
+                    || std::env::var_os("HRM_REQUIRE_GPU").is_some();
                 assert!(!required, "HRM_REQUIRE_GPU is set, but {error}");
                 eprintln!("skipped: {error}");
                 return Vec::new();
@@ -71,16 +75,29 @@ pub(crate) fn matrix(
 ) -> (Matrix, Vec<f64>) {
     let values = if q8 {
         Values::Q8 {
-            values: (0..rows * depth).map(|_| rng.random_range(-127..=127)).collect(),
+            values: (0..rows * depth)
+                .map(|_| rng.random_range(-127..=127))
+                .collect(),
             scales: (0..rows).map(|_| rng.random_range(0.001..0.01)).collect(),
         }
     } else {
         Values::F32(values(rng, rows * depth))
     };
-    let tensor = Tensor { shape: vec![rows, depth], values };
+    let tensor = Tensor {
+        shape: vec![rows, depth],
+        values,
+    };
     let plain = tensor.dense().iter().map(|&v| f64::from(v)).collect();
-    let layout = Layout { rows, depth: padded, row: &Some, column: &crate::pack::below(depth) };
-    (Matrix::new(context, "weights", &tensor, &layout).unwrap(), plain)
+    let layout = Layout {
+        rows,
+        depth: padded,
+        row: &Some,
+        column: &crate::pack::below(depth),
+    };
+    (
+        Matrix::new(context, "weights", &tensor, &layout).unwrap(),
+        plain,
+    )
 }
 
 /// Makes a dispatch, runs it and reads arrays back.
@@ -91,7 +108,9 @@ pub(crate) async fn run<'a>(
 ) -> Vec<Vec<u32>> {
     let context = kernels.context();
     let dispatch = context.scoped(|| Ok(make())).await.unwrap();
-    let mut encoder = context.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    let mut encoder = context
+        .device()
+        .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
     dispatch.encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
     let readback = Readback::record(context, &mut encoder, arrays);
     context.queue().submit([encoder.finish()]);
@@ -114,7 +133,10 @@ pub(crate) fn assert_close(found: &[u32], expected: &[f64], tolerance: f64, what
     let largest = expected.iter().fold(1e-30f64, |m, v| m.max(v.abs()));
     for (i, (&word, &e)) in found.iter().zip(expected).enumerate() {
         let f = f64::from(f32::from_bits(word));
-        assert!((f - e).abs() <= tolerance * largest, "{what}: element {i} is {f}, expected {e}, largest {largest}");
+        assert!(
+            (f - e).abs() <= tolerance * largest,
+            "{what}: element {i} is {f}, expected {e}, largest {largest}"
+        );
     }
 }
 

@@ -15,16 +15,40 @@ use safetensors::SafeTensors;
 use crate::testing::{gpu_test, rng, values};
 use crate::{GpuContext, GpuModel, GpuRun};
 
-const ALL: Taps = Taps { logits: true, states: true };
+const ALL: Taps = Taps {
+    logits: true,
+    states: true,
+};
 
 /// Architectures that between them take every path, with widths that are no
 /// multiple of four or of any tile.
 fn architectures() -> Vec<(&'static str, ModelConfig)> {
-    let odd_hrm = ModelConfig { mlp_inner: Some(37), ..ModelConfig::hrm(Shape::S4, 30, 3, 2) };
-    let odd_compact = ModelConfig { mlp_inner: Some(35), token_inner: Some(13), ..ModelConfig::compact(Shape::S6, 26) };
+    let odd_hrm = ModelConfig {
+        mlp_inner: Some(37),
+        ..ModelConfig::hrm(Shape::S4, 30, 3, 2)
+    };
+    let odd_compact = ModelConfig {
+        mlp_inner: Some(35),
+        token_inner: Some(13),
+        ..ModelConfig::compact(Shape::S6, 26)
+    };
     vec![
-        ("attention, normalised gate", ModelConfig { gate: Gate::NormalizedSigmoid, ..odd_hrm.clone() }),
-        ("mlp, silu", ModelConfig { gate: Gate::Silu, q_continue: true, q_pool: QPool::First, ..odd_compact.clone() }),
+        (
+            "attention, normalised gate",
+            ModelConfig {
+                gate: Gate::NormalizedSigmoid,
+                ..odd_hrm.clone()
+            },
+        ),
+        (
+            "mlp, silu",
+            ModelConfig {
+                gate: Gate::Silu,
+                q_continue: true,
+                q_pool: QPool::First,
+                ..odd_compact.clone()
+            },
+        ),
         ("odd hrm", odd_hrm),
         ("odd compact", odd_compact),
         ("hrm-4x4", ModelConfig::hrm(Shape::S4, 64, 4, 1)),
@@ -36,7 +60,10 @@ fn weights(plan: &Plan, seed: u64) -> Weights {
     let mut rng = rng(seed);
     let mut tensors = Weights::random(plan, seed).tensors().to_vec();
     for id in [plan.heads.q_weight, plan.heads.q_bias] {
-        let Tensor { shape, values: slot } = &mut tensors[id.index()];
+        let Tensor {
+            shape,
+            values: slot,
+        } = &mut tensors[id.index()];
         *slot = Values::F32(values(&mut rng, shape.iter().product()));
     }
     Weights::from_tensors(plan, tensors).unwrap()
@@ -45,28 +72,69 @@ fn weights(plan: &Plan, seed: u64) -> Weights {
 fn inputs(plan: &Plan, batch: usize, seed: u64) -> Vec<Vec<u8>> {
     let mut rng = rng(seed);
     let vocabulary = plan.config.vocab_size as u8;
-    (0..batch).map(|_| (0..plan.config.seq_len).map(|_| rng.random_range(1..vocabulary)).collect()).collect()
+    (0..batch)
+        .map(|_| {
+            (0..plan.config.seq_len)
+                .map(|_| rng.random_range(1..vocabulary))
+                .collect()
+        })
+        .collect()
 }
 
-async fn start(context: &GpuContext, plan: &Arc<Plan>, weights: &Weights, inputs: &[Vec<u8>]) -> GpuRun {
-    let model = GpuModel::new(context, Arc::clone(plan), weights).await.unwrap();
+async fn start(
+    context: &GpuContext,
+    plan: &Arc<Plan>,
+    weights: &Weights,
+    inputs: &[Vec<u8>],
+) -> GpuRun {
+    let model = GpuModel::new(context, Arc::clone(plan), weights)
+        .await
+        .unwrap();
     GpuRun::new(Arc::new(model), inputs).await.unwrap()
 }
 
 fn assert_close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
     let largest = expected.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-    let worst = found.iter().zip(expected).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
-    assert!(worst <= tolerance * largest, "{what}: off by {worst}, the largest is {largest}");
+    let worst = found
+        .iter()
+        .zip(expected)
+        .fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
+    assert!(
+        worst <= tolerance * largest,
+        "{what}: off by {worst}, the largest is {largest}"
+    );
 }
 
 fn assert_same(found: &SegmentOutput, expected: &SegmentOutput, tolerance: f32, what: &str) {
-    let part = |o: &SegmentOutput| [o.logits.clone().unwrap(), o.z_h.clone().unwrap(), o.z_l.clone().unwrap()];
-    for ((found, expected), name) in part(found).iter().zip(&part(expected)).zip(["logits", "z_H", "z_L"]) {
+    let part = |o: &SegmentOutput| {
+        [
+            o.logits.clone().unwrap(),
+            o.z_h.clone().unwrap(),
+            o.z_l.clone().unwrap(),
+        ]
+    };
+    for ((found, expected), name) in part(found)
+        .iter()
+        .zip(&part(expected))
+        .zip(["logits", "z_H", "z_L"])
+    {
         assert_close(found, expected, tolerance, &format!("{what}, {name}"));
     }
-    let numbers = |o: &SegmentOutput| [o.q_halt, o.q_continue.unwrap_or(0.0), o.residual_h, o.residual_l];
-    assert_close(&numbers(found), &numbers(expected), tolerance, &format!("{what}, q and residuals"));
+    let numbers = |o: &SegmentOutput| {
+        [
+            o.q_halt,
+            o.q_continue.unwrap_or(0.0),
+            o.residual_h,
+            o.residual_l,
+        ]
+    };
+    assert_close(
+        &numbers(found),
+        &numbers(expected),
+        tolerance,
+        &format!("{what}, q and residuals"),
+    );
     assert_eq!(found.q_continue.is_some(), expected.q_continue.is_some());
 }
 
@@ -172,16 +240,30 @@ gpu_test! {
 }
 
 /// Reference values of four segments.
-async fn assert_reference(context: &GpuContext, config: &ModelConfig, weights: &[u8], expected: &[u8]) {
+async fn assert_reference(
+    context: &GpuContext,
+    config: &ModelConfig,
+    weights: &[u8],
+    expected: &[u8],
+) {
     let plan = Arc::new(Plan::new(config).unwrap());
     let weights = Weights::from_safetensors(&plan, weights).unwrap();
     let file = SafeTensors::deserialize(expected).unwrap();
     let words = |name: &str| -> Vec<[u8; 4]> {
-        file.tensor(name).unwrap().data().chunks_exact(4).map(|b| [b[0], b[1], b[2], b[3]]).collect()
+        file.tensor(name)
+            .unwrap()
+            .data()
+            .chunks_exact(4)
+            .map(|b| [b[0], b[1], b[2], b[3]])
+            .collect()
     };
-    let floats = |name: &str| -> Vec<f32> { words(name).into_iter().map(f32::from_le_bytes).collect() };
+    let floats =
+        |name: &str| -> Vec<f32> { words(name).into_iter().map(f32::from_le_bytes).collect() };
     let tokens: Vec<u8> = words("inputs").iter().map(|b| b[0]).collect();
-    let inputs: Vec<Vec<u8>> = tokens.chunks_exact(config.seq_len).map(<[u8]>::to_vec).collect();
+    let inputs: Vec<Vec<u8>> = tokens
+        .chunks_exact(config.seq_len)
+        .map(<[u8]>::to_vec)
+        .collect();
 
     let mut run = start(context, &plan, &weights, &inputs).await;
     for segment in 1..=4 {
@@ -191,7 +273,10 @@ async fn assert_reference(context: &GpuContext, config: &ModelConfig, weights: &
             let found: Vec<f32> = outputs.iter().flat_map(part).collect();
             let expected = floats(&name);
             assert_close(&found, &expected, 1e-3, &name);
-            let worst = found.iter().zip(&expected).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
+            let worst = found
+                .iter()
+                .zip(&expected)
+                .fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
             let largest = expected.iter().fold(0.0f32, |m, v| m.max(v.abs()));
             println!("{name}: {:.1e} of the largest", worst / largest);
         };

@@ -30,8 +30,20 @@ pub(crate) fn dispatch(
 ) -> Result<Dispatch, EngineError> {
     let cells = positions - prefix;
     let stride = fours(vocabulary);
-    check_shape("argmax", logits, &[("sequences", sequences), ("positions", positions), ("vocabulary", stride)])?;
-    check_shape("argmax", summaries, &[("sequences", sequences), ("words", summary::words(cells))])?;
+    check_shape(
+        "argmax",
+        logits,
+        &[
+            ("sequences", sequences),
+            ("positions", positions),
+            ("vocabulary", stride),
+        ],
+    )?;
+    check_shape(
+        "argmax",
+        summaries,
+        &[("sequences", sequences), ("words", summary::words(cells))],
+    )?;
     let params = Params {
         sequences: sequences as u32,
         positions: positions as u32,
@@ -44,7 +56,12 @@ pub(crate) fn dispatch(
     };
     let kernel = kernels.get("argmax", &[include_str!("argmax.wgsl")]);
     let groups = [cells.div_ceil(32), sequences, 1];
-    kernel.dispatch(kernels.context(), params, &[(1, logits), (2, summaries)], groups)
+    kernel.dispatch(
+        kernels.context(),
+        params,
+        &[(1, logits), (2, summaries)],
+        groups,
+    )
 }
 
 #[cfg(test)]

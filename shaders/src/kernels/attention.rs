@@ -25,9 +25,18 @@ pub(crate) fn dispatch(
     y: &Array,
 ) -> Result<Dispatch, EngineError> {
     let width = fours(head_dim);
-    let axes = [("sequences", sequences), ("positions", positions), ("heads", heads), ("head", width)];
+    let axes = [
+        ("sequences", sequences),
+        ("positions", positions),
+        ("heads", heads),
+        ("head", width),
+    ];
     check_shape("attention", y, &axes)?;
-    check_shape("attention", qkv, &[("q, k, v", 3), axes[0], axes[1], axes[2], axes[3]])?;
+    check_shape(
+        "attention",
+        qkv,
+        &[("q, k, v", 3), axes[0], axes[1], axes[2], axes[3]],
+    )?;
     let params = Params {
         positions: positions as u32,
         heads: heads as u32,
@@ -52,7 +61,11 @@ pub(crate) fn rotations(positions: usize, head_dim: usize, theta: f64) -> Vec<f3
         .flat_map(|position| {
             (0..fours(head_dim) / 2).flat_map(move |j| {
                 let frequency = theta.powf(-((2 * j) as f64) / head_dim as f64);
-                let angle = if j < half { position as f64 * frequency } else { 0.0 };
+                let angle = if j < half {
+                    position as f64 * frequency
+                } else {
+                    0.0
+                };
                 [angle.cos() as f32, angle.sin() as f32]
             })
         })

@@ -41,10 +41,26 @@ pub(crate) fn dispatch(
 ) -> Result<Dispatch, EngineError> {
     check_fours("embed", "hidden", hidden)?;
     let prefix = tables.prefix.as_ref().map_or(0, |p| p.len() / hidden);
-    check_shape("embed", tokens, &[("sequences", sequences), ("cells", positions - prefix)])?;
-    check_shape("embed", y, &[("sequences", sequences), ("positions", positions), ("hidden", hidden)])?;
+    check_shape(
+        "embed",
+        tokens,
+        &[("sequences", sequences), ("cells", positions - prefix)],
+    )?;
+    check_shape(
+        "embed",
+        y,
+        &[
+            ("sequences", sequences),
+            ("positions", positions),
+            ("hidden", hidden),
+        ],
+    )?;
     if let Some(table) = &tables.positions {
-        check_shape("embed", table, &[("positions", positions), ("hidden", hidden)])?;
+        check_shape(
+            "embed",
+            table,
+            &[("positions", positions), ("hidden", hidden)],
+        )?;
     }
     let params = Params {
         sequences: sequences as u32,

@@ -28,7 +28,11 @@ pub(crate) fn dispatch(
     squares: &Array,
     factors: &Array,
 ) -> Result<Dispatch, EngineError> {
-    check_shape("factors", squares, &[("outer", outer), ("terms", terms), ("lanes", lanes)])?;
+    check_shape(
+        "factors",
+        squares,
+        &[("outer", outer), ("terms", terms), ("lanes", lanes)],
+    )?;
     check_shape("factors", factors, &[("outer", outer), ("lanes", lanes)])?;
     let params = Params {
         outer: outer as u32,
@@ -40,7 +44,12 @@ pub(crate) fn dispatch(
     };
     let kernel = kernels.get("factors", &[include_str!("factors.wgsl")]);
     let groups = [(outer * lanes).div_ceil(32), 1, 1];
-    kernel.dispatch(kernels.context(), params, &[(1, squares), (2, factors)], groups)
+    kernel.dispatch(
+        kernels.context(),
+        params,
+        &[(1, squares), (2, factors)],
+        groups,
+    )
 }
 
 #[cfg(test)]

@@ -30,7 +30,10 @@ pub(crate) struct Kernels {
 
 impl Kernels {
     pub(crate) fn new(context: &GpuContext) -> Self {
-        Self { context: context.clone(), compiled: Mutex::default() }
+        Self {
+            context: context.clone(),
+            compiled: Mutex::default(),
+        }
     }
 
     pub(crate) fn context(&self) -> &GpuContext {
@@ -49,7 +52,11 @@ impl Kernels {
     }
 
     /// The source for this device's variant, and the variant's name.
-    fn by_variant(&self, direct: &'static str, tiled: &'static str) -> (&'static str, &'static str) {
+    fn by_variant(
+        &self,
+        direct: &'static str,
+        tiled: &'static str,
+    ) -> (&'static str, &'static str) {
         match self.context.variant() {
             Variant::Direct => (direct, "direct"),
             Variant::Tiled => (tiled, "tiled"),
@@ -59,5 +66,9 @@ impl Kernels {
 
 /// Source of the weights' access, and its name.
 fn weight_source(q8: bool) -> (&'static str, &'static str) {
-    if q8 { (WEIGHT_Q8, "q8") } else { (WEIGHT_F32, "f32") }
+    if q8 {
+        (WEIGHT_Q8, "q8")
+    } else {
+        (WEIGHT_F32, "f32")
+    }
 }

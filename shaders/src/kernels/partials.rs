@@ -34,11 +34,23 @@ pub(crate) fn dispatch(
 ) -> Result<Dispatch, EngineError> {
     check_fours("partials", "hidden", hidden)?;
     for array in states.now.into_iter().chain(states.before) {
-        let axes = [("sequences", sequences), ("positions", positions), ("hidden", hidden)];
+        let axes = [
+            ("sequences", sequences),
+            ("positions", positions),
+            ("hidden", hidden),
+        ];
         check_shape("partials", array, &axes)?;
     }
-    check_shape("partials", q_weight, &[("outputs", outputs), ("hidden", hidden)])?;
-    check_shape("partials", partials, &[("sequences", sequences), ("parts", PARTS), ("sums", 4)])?;
+    check_shape(
+        "partials",
+        q_weight,
+        &[("outputs", outputs), ("hidden", hidden)],
+    )?;
+    check_shape(
+        "partials",
+        partials,
+        &[("sequences", sequences), ("parts", PARTS), ("sums", 4)],
+    )?;
     let params = Params {
         positions: positions as u32,
         hidden4: (hidden / 4) as u32,
@@ -48,6 +60,13 @@ pub(crate) fn dispatch(
     let kernel = kernels.get("partials", &[include_str!("partials.wgsl")]);
     let [z_h, z_l] = states.now;
     let [before_h, before_l] = states.before;
-    let arrays = [(1, z_h), (2, z_l), (3, before_h), (4, before_l), (5, q_weight), (6, partials)];
+    let arrays = [
+        (1, z_h),
+        (2, z_l),
+        (3, before_h),
+        (4, before_l),
+        (5, q_weight),
+        (6, partials),
+    ];
     kernel.dispatch(kernels.context(), params, &arrays, [sequences, 1, 1])
 }

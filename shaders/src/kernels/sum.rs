@@ -40,7 +40,12 @@ pub(crate) fn dispatch(
     };
     let kernel = kernels.get("sum", &[include_str!("sum.wgsl")]);
     let arrays = [(1, a), (2, b), (3, c.unwrap_or(b)), (4, y)];
-    kernel.dispatch(kernels.context(), params, &arrays, [across, groups.div_ceil(across.max(1)), 1])
+    kernel.dispatch(
+        kernels.context(),
+        params,
+        &arrays,
+        [across, groups.div_ceil(across.max(1)), 1],
+    )
 }
 
 #[cfg(test)]

@@ -50,8 +50,16 @@ pub(crate) fn dispatch(
     partials: &Array,
     summaries: &Array,
 ) -> Result<Dispatch, EngineError> {
-    check_shape("summary", partials, &[("sequences", sequences), ("parts", PARTS), ("sums", 4)])?;
-    check_shape("summary", summaries, &[("sequences", sequences), ("words", words(puzzle.cells()))])?;
+    check_shape(
+        "summary",
+        partials,
+        &[("sequences", sequences), ("parts", PARTS), ("sums", 4)],
+    )?;
+    check_shape(
+        "summary",
+        summaries,
+        &[("sequences", sequences), ("words", words(puzzle.cells()))],
+    )?;
     let params = Params {
         sequences: sequences as u32,
         words: words(puzzle.cells()) as u32,
@@ -66,7 +74,12 @@ pub(crate) fn dispatch(
     };
     let kernel = kernels.get("summary", &[include_str!("summary.wgsl")]);
     let groups = [sequences.div_ceil(32), 1, 1];
-    kernel.dispatch(kernels.context(), params, &[(1, partials), (2, summaries)], groups)
+    kernel.dispatch(
+        kernels.context(),
+        params,
+        &[(1, partials), (2, summaries)],
+        groups,
+    )
 }
 
 #[cfg(test)]

@@ -13,7 +13,10 @@ use crate::pack::Matrix;
 pub(crate) enum Epilogue<'a> {
     /// y = residual + product, the product times its column's factor if there
     /// are any (`[batch, columns]`); y is `[batch, rows, columns]`.
-    Residual { residual: &'a Array, factors: Option<&'a Array> },
+    Residual {
+        residual: &'a Array,
+        factors: Option<&'a Array>,
+    },
     /// Rows are gates and values alternating, y is `[batch, rows / 2, columns]`.
     Silu,
     /// The same with the normalised gate; `squares` is like y.
@@ -60,7 +63,11 @@ pub(crate) fn dispatch(
             weights.depth
         )));
     }
-    check_shape("mix", x, &[("batch", batch), ("depth", depth), ("columns", columns)])?;
+    check_shape(
+        "mix",
+        x,
+        &[("batch", batch), ("depth", depth), ("columns", columns)],
+    )?;
     check_shape("mix", &weights.values, &weights.axes())?;
 
     let mut params = Params {
@@ -72,7 +79,11 @@ pub(crate) fn dispatch(
     };
     let mut arrays = vec![(1, x), (2, &weights.values), (4, y)];
     arrays.extend(weights.scales.as_ref().map(|scales| (3, scales)));
-    let gated = [("batch", batch), ("rows / 2", rows / 2), ("columns", columns)];
+    let gated = [
+        ("batch", batch),
+        ("rows / 2", rows / 2),
+        ("columns", columns),
+    ];
     let full = [("batch", batch), ("rows", rows), ("columns", columns)];
     let shape = match epilogue {
         Epilogue::Residual { residual, factors } => {
@@ -94,7 +105,8 @@ pub(crate) fn dispatch(
     };
     check_shape("mix", y, &shape)?;
 
-    let (body, variant) = kernels.by_variant(include_str!("direct.wgsl"), include_str!("tiled.wgsl"));
+    let (body, variant) =
+        kernels.by_variant(include_str!("direct.wgsl"), include_str!("tiled.wgsl"));
     let (access, scheme) = weight_source(weights.is_q8());
     let (end, name) = epilogue.source();
     let kernel = kernels.get(
@@ -105,7 +117,11 @@ pub(crate) fn dispatch(
         Variant::Direct => (6, 4 * 32),
         Variant::Tiled => (32, 64),
     };
-    let workgroups = [columns.div_ceil(tile_columns), rows.div_ceil(tile_rows), batch];
+    let workgroups = [
+        columns.div_ceil(tile_columns),
+        rows.div_ceil(tile_rows),
+        batch,
+    ];
     kernel.dispatch(kernels.context(), params, &arrays, workgroups)
 }
 

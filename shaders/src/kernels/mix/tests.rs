@@ -10,7 +10,11 @@ fn plain(x: &[f32], weights: &[f64], [batch, depth, columns]: [usize; 3]) -> Vec
     for b in 0..batch {
         for w in weights.chunks_exact(depth) {
             for c in 0..columns {
-                y.push((0..depth).map(|k| w[k] * f64::from(x[(b * depth + k) * columns + c])).sum());
+                y.push(
+                    (0..depth)
+                        .map(|k| w[k] * f64::from(x[(b * depth + k) * columns + c]))
+                        .sum(),
+                );
             }
         }
     }

@@ -33,8 +33,12 @@ pub(crate) fn dispatch(
         width: width as f32,
         epsilon,
     };
-    let (body, variant) = kernels.by_variant(include_str!("direct.wgsl"), include_str!("tiled.wgsl"));
-    let kernel = kernels.get(&format!("norm {variant}"), &[include_str!("params.wgsl"), body]);
+    let (body, variant) =
+        kernels.by_variant(include_str!("direct.wgsl"), include_str!("tiled.wgsl"));
+    let kernel = kernels.get(
+        &format!("norm {variant}"),
+        &[include_str!("params.wgsl"), body],
+    );
     let groups = match kernels.context().variant() {
         Variant::Direct => rows.div_ceil(32),
         Variant::Tiled => rows,

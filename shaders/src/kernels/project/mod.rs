@@ -15,10 +15,18 @@ pub(crate) enum Epilogue<'a> {
     Store,
     /// y = residual + product, the product times its row's factor if there
     /// are any (`[rows]`).
-    Residual { residual: &'a Array, factors: Option<&'a Array> },
+    Residual {
+        residual: &'a Array,
+        factors: Option<&'a Array>,
+    },
     /// Columns below `rotated` are rotated: `table` is `[positions, head]`,
     /// cosine and sine alternating; y is `[rows, columns]`.
-    Rotary { table: &'a Array, positions: usize, head: usize, rotated: usize },
+    Rotary {
+        table: &'a Array,
+        positions: usize,
+        head: usize,
+        rotated: usize,
+    },
     /// Columns are gates and values alternating, y is `[rows, columns / 2]`.
     Silu,
     /// The same with the normalised gate; `squares` is `[rows, columns / 4]`.
@@ -85,10 +93,19 @@ pub(crate) fn dispatch(
             // Unread without factors, but the binding must be there.
             arrays.extend([(5, residual), (6, factors.unwrap_or(residual))]);
         }
-        Epilogue::Rotary { table, positions, head, rotated } => {
+        Epilogue::Rotary {
+            table,
+            positions,
+            head,
+            rotated,
+        } => {
             check_fours("project", "head", head)?;
             check_fours("project", "rotated", rotated)?;
-            check_shape("project", table, &[("positions", positions), ("head", head)])?;
+            check_shape(
+                "project",
+                table,
+                &[("positions", positions), ("head", head)],
+            )?;
             params.positions = positions as u32;
             params.head4 = (head / 4) as u32;
             params.rotated4 = (rotated / 4) as u32;
@@ -97,13 +114,18 @@ pub(crate) fn dispatch(
         Epilogue::Silu => width = columns / 2,
         Epilogue::Normalized { squares } => {
             width = columns / 2;
-            check_shape("project", squares, &[("rows", rows), ("columns / 4", columns / 4)])?;
+            check_shape(
+                "project",
+                squares,
+                &[("rows", rows), ("columns / 4", columns / 4)],
+            )?;
             arrays.push((5, squares));
         }
     }
     check_shape("project", y, &[("rows", rows), ("columns", width)])?;
 
-    let (body, variant) = kernels.by_variant(include_str!("direct.wgsl"), include_str!("tiled.wgsl"));
+    let (body, variant) =
+        kernels.by_variant(include_str!("direct.wgsl"), include_str!("tiled.wgsl"));
     let (access, scheme) = weight_source(weights.is_q8());
     let (end, name) = epilogue.source();
     let kernel = kernels.get(

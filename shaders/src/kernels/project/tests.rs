@@ -7,7 +7,9 @@ use crate::testing::{assert_close, gpu_test, matrix, rng, run, sigmoid, silu, va
 fn plain(x: &[f32], weights: &[f64], depth: usize) -> Vec<f64> {
     x.chunks_exact(depth)
         .flat_map(|row| {
-            weights.chunks_exact(depth).map(|w| row.iter().zip(w).map(|(&a, b)| f64::from(a) * b).sum())
+            weights
+                .chunks_exact(depth)
+                .map(|w| row.iter().zip(w).map(|(&a, b)| f64::from(a) * b).sum())
         })
         .collect()
 }
