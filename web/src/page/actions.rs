@@ -16,15 +16,15 @@ use crate::state::{Phase, SPEEDS, State};
 
 /// The state with the worker behind it.
 #[derive(Clone, Copy)]
-pub struct Page {
+pub(crate) struct Page {
     /// What the page knows.
-    pub state: State,
+    pub(crate) state: State,
     link: StoredValue<Option<Rc<Link>>, LocalStorage>,
 }
 
 impl Page {
     /// Starts the worker.
-    pub fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let page = Self { state: State::new(), link: StoredValue::new_local(None) };
         let link = Link::open(move |event| page.hear(event));
         page.link.set_value(Some(Rc::new(link)));
@@ -145,7 +145,7 @@ impl Page {
     }
 
     /// Loads a model; shows a puzzle of its size if there is none.
-    pub fn choose_model(&self, id: &str) {
+    pub(crate) fn choose_model(&self, id: &str) {
         let s = self.state;
         let shape = s
             .models
@@ -159,7 +159,7 @@ impl Page {
     }
 
     /// Loads the chosen model, again if need be.
-    pub fn load(&self) {
+    pub(crate) fn load(&self) {
         let s = self.state;
         self.reset();
         let Some(model) = s.model.get_untracked() else {
@@ -176,7 +176,7 @@ impl Page {
     }
 
     /// Loads the chosen model onto that processor.
-    pub fn choose_device(&self, device: DeviceChoice) {
+    pub(crate) fn choose_device(&self, device: DeviceChoice) {
         self.state.device.set(device);
         self.load();
     }
@@ -184,7 +184,7 @@ impl Page {
     // The puzzle.
 
     /// Reads a puzzle from text; what is wrong with it goes to the notice.
-    pub fn paste(&self, text: &str) -> bool {
+    pub(crate) fn paste(&self, text: &str) -> bool {
         match Board::parse(text, None) {
             Ok(board) => self.set_puzzle(board),
             Err(error) => {
@@ -195,7 +195,7 @@ impl Page {
     }
 
     /// Shows another puzzle, and changes the model if it plays another size.
-    pub fn set_puzzle(&self, board: Board) -> bool {
+    pub(crate) fn set_puzzle(&self, board: Board) -> bool {
         let s = self.state;
         let shape = board.shape();
         if self.plays(shape) || s.models.with_untracked(Vec::is_empty) {
@@ -228,7 +228,7 @@ impl Page {
     }
 
     /// Writes a digit into the cell at the cursor, or clears it with 0.
-    pub fn write(&self, digit: u8) {
+    pub(crate) fn write(&self, digit: u8) {
         let cell = self.state.cursor.get_untracked();
         let side = self.state.entry.with_untracked(|entry| entry.shape().side());
         if usize::from(digit) > side {
@@ -241,18 +241,18 @@ impl Page {
     }
 
     /// Empties the board.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.put(Board::blank(self.state.entry.with_untracked(Entry::shape)));
     }
 
     /// Takes the last edit back.
-    pub fn undo(&self) {
+    pub(crate) fn undo(&self) {
         self.edit(Entry::undo);
         self.follow_shape();
     }
 
     /// Repeats the last edit taken back.
-    pub fn redo(&self) {
+    pub(crate) fn redo(&self) {
         self.edit(Entry::redo);
         self.follow_shape();
     }
@@ -294,7 +294,7 @@ impl Page {
     }
 
     /// Asks the worker for a new puzzle.
-    pub fn generate(&self, difficulty: Difficulty) {
+    pub(crate) fn generate(&self, difficulty: Difficulty) {
         let s = self.state;
         self.pause();
         s.notice.set(None);
@@ -306,7 +306,7 @@ impl Page {
     // The run.
 
     /// Plays: from the start, on from where it is, or past the end.
-    pub fn play(&self) {
+    pub(crate) fn play(&self) {
         let s = self.state;
         if s.verdict.get_untracked().is_some() {
             let solved = s.reports.with_untracked(|r| r.last().is_some_and(|r| r.solved));
@@ -332,7 +332,7 @@ impl Page {
     }
 
     /// Stops after the present segment.
-    pub fn pause(&self) {
+    pub(crate) fn pause(&self) {
         if self.state.playing.get_untracked() {
             self.state.playing.set(false);
             self.send(&Request::Pause);
@@ -340,7 +340,7 @@ impl Page {
     }
 
     /// One segment. When an earlier one is looked at, the next of the known.
-    pub fn step(&self) {
+    pub(crate) fn step(&self) {
         let s = self.state;
         self.pause();
         let known = s.reports.with_untracked(Vec::len);
@@ -358,7 +358,7 @@ impl Page {
     }
 
     /// Back to the puzzle.
-    pub fn reset(&self) {
+    pub(crate) fn reset(&self) {
         let s = self.state;
         self.pause();
         s.run.update(|run| *run += 1);
@@ -371,7 +371,7 @@ impl Page {
     }
 
     /// Changes the speed, of a playing run too.
-    pub fn set_speed(&self, speed: usize) {
+    pub(crate) fn set_speed(&self, speed: usize) {
         self.state.speed.set(speed);
         if self.state.playing.get_untracked() && self.state.started.get_untracked() {
             self.send(&self.play_request());

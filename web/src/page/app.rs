@@ -16,7 +16,7 @@ use crate::status::Status;
 use crate::transport::Transport;
 
 /// Puts the page in place of the waiting line.
-pub fn mount() {
+pub(crate) fn mount() {
     let root = document().get_element_by_id("app").and_then(|e| e.dyn_into::<web_sys::HtmlElement>().ok());
     let Some(root) = root else { return };
     root.set_text_content(None);

@@ -12,7 +12,7 @@ use crate::dom;
 
 /// The board with its legend.
 #[component]
-pub fn BoardView(page: Page) -> impl IntoView {
+pub(crate) fn BoardView(page: Page) -> impl IntoView {
     let shape = page.state.shape;
     // Text pasted anywhere but into a text field is a puzzle.
     let paste = window_event_listener(leptos::ev::paste, move |event: ClipboardEvent| {
@@ -148,7 +148,7 @@ fn on_key(page: Page, event: &KeyboardEvent) {
 
 /// Buttons for what the keyboard does: digits, clear, undo and redo.
 #[component]
-pub fn Pad(page: Page) -> impl IntoView {
+pub(crate) fn Pad(page: Page) -> impl IntoView {
     let s = page.state;
     let digits = move || {
         (1..=s.shape.get().side() as u8)
@@ -178,7 +178,7 @@ pub fn Pad(page: Page) -> impl IntoView {
 
 /// What the marks on the cells mean.
 #[component]
-pub fn Legend() -> impl IntoView {
+pub(crate) fn Legend() -> impl IntoView {
     view! {
         <ul class="legend" aria-label="Marks on the board">
             <li><span class="cell given" aria-hidden="true">"5"</span>"given"</li>

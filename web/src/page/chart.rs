@@ -10,9 +10,9 @@ use crate::actions::Page;
 
 /// Size of the drawing in its own units.
 const WIDTH: f64 = 560.0;
-const HEIGHT: f64 = 276.0;
+const HEIGHT: f64 = 266.0;
 /// Left and right edge of both panels.
-const LEFT: f64 = 34.0;
+const LEFT: f64 = 54.0;
 const RIGHT: f64 = WIDTH - 12.0;
 /// Top and bottom of the upper panel (counts) and the lower (confidence).
 const COUNTS: (f64, f64) = (24.0, 156.0);
@@ -74,7 +74,7 @@ fn line(points: impl Iterator<Item = (f64, f64)>) -> String {
 
 /// The chart with its numbers as a table.
 #[component]
-pub fn Chart(page: Page) -> impl IntoView {
+pub(crate) fn Chart(page: Page) -> impl IntoView {
     let s = page.state;
     let drawing = move || {
         s.reports.with(|reports| draw(reports, Scale::of(reports, s.limit.get()), s.segment()))
@@ -135,7 +135,7 @@ fn draw(reports: &[SegmentReport], scale: Scale, looking_at: usize) -> impl Into
     let every = scale.segments.div_ceil(16);
     let segments = (1..=scale.segments).filter(|n| n % every == 0 || *n == 1).map(|n| {
         view! {
-            <text class="tick" x=scale.x(n) y=HEIGHT - 14.0 text-anchor="middle">{n}</text>
+            <text class="tick" x=scale.x(n) y=HEIGHT - 4.0 text-anchor="middle">{n}</text>
         }
     });
     let cursor = (1..=reports.len()).contains(&looking_at).then(|| {
@@ -179,7 +179,7 @@ fn draw(reports: &[SegmentReport], scale: Scale, looking_at: usize) -> impl Into
         <text class="name" x=LEFT + 106.0 y="14">"cells changed"</text>
         <path class="confidence-mark" d=format!("M{} {}l4 4l-4 4l-4-4z", LEFT + 6.0, CONFIDENCE.0 - 19.0)/>
         <text class="name" x=LEFT + 15.0 y=CONFIDENCE.0 - 11.0>"how sure the network is that it is done"</text>
-        <text class="tick" x=RIGHT y=HEIGHT - 1.0 text-anchor="end">"segment"</text>
+        <text class="tick" x=LEFT - 6.0 y=HEIGHT - 4.0 text-anchor="end">"segment"</text>
         {bars}
         <path class="conflicts-line" d=line(conflicts())/>
         {dots}

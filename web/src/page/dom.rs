@@ -8,7 +8,7 @@ fn window() -> Option<Window> {
 }
 
 /// Moves the keyboard focus to the element of that id.
-pub fn focus(id: &str) {
+pub(crate) fn focus(id: &str) {
     let element = window().and_then(|w| w.document()).and_then(|d| d.get_element_by_id(id));
     if let Some(element) = element.and_then(|e| e.dyn_into::<HtmlElement>().ok()) {
         // Fails only for elements that can't be focused.
@@ -17,7 +17,7 @@ pub fn focus(id: &str) {
 }
 
 /// Absolute address of a path relative to the page.
-pub fn absolute(path: &str) -> String {
+pub(crate) fn absolute(path: &str) -> String {
     window()
         .and_then(|w| w.location().href().ok())
         .and_then(|page| Url::new_with_base(path, &page).ok())
@@ -25,18 +25,18 @@ pub fn absolute(path: &str) -> String {
 }
 
 /// A parameter of the page's query.
-pub fn query(name: &str) -> Option<String> {
+pub(crate) fn query(name: &str) -> Option<String> {
     let search = window()?.location().search().ok()?;
     UrlSearchParams::new_with_str(&search).ok()?.get(name)
 }
 
 /// The page's fragment.
-pub fn fragment() -> String {
+pub(crate) fn fragment() -> String {
     window().and_then(|w| w.location().hash().ok()).unwrap_or_default()
 }
 
 /// Replaces the page's fragment, without an entry in the history.
-pub fn set_fragment(fragment: &str) {
+pub(crate) fn set_fragment(fragment: &str) {
     if let Some(history) = window().and_then(|w| w.history().ok()) {
         // Browsers refuse floods of these; the next one then catches up.
         let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(fragment));
@@ -44,24 +44,24 @@ pub fn set_fragment(fragment: &str) {
 }
 
 /// Loads the page anew.
-pub fn reload() {
+pub(crate) fn reload() {
     if let Some(window) = window() {
         let _ = window.location().reload();
     }
 }
 
 /// A seed for a new puzzle.
-pub fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     (js_sys::Math::random() * 9_007_199_254_740_992.0) as u64
 }
 
 /// The colours asked for on this page: `light`, `dark` or nothing.
-pub fn theme() -> Option<String> {
+pub(crate) fn theme() -> Option<String> {
     root()?.get_attribute("data-theme")
 }
 
 /// Whether the page is dark now.
-pub fn is_dark() -> bool {
+pub(crate) fn is_dark() -> bool {
     match theme() {
         Some(theme) => theme == "dark",
         None => window()
@@ -71,7 +71,7 @@ pub fn is_dark() -> bool {
 }
 
 /// Chooses the page's colours, now and for the next visit.
-pub fn set_theme(theme: &str) {
+pub(crate) fn set_theme(theme: &str) {
     if let Some(root) = root() {
         let _ = root.set_attribute("data-theme", theme);
     }

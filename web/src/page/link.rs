@@ -5,14 +5,14 @@ use wasm_bindgen::prelude::*;
 use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 /// A running worker. Lives as long as the page.
-pub struct Link {
+pub(crate) struct Link {
     worker: Option<Worker>,
 }
 
 impl Link {
     /// Starts the worker; `hear` gets every event from it, and an error if it
     /// can't be started.
-    pub fn open(hear: impl Fn(Event) + Clone + 'static) -> Self {
+    pub(crate) fn open(hear: impl Fn(Event) + Clone + 'static) -> Self {
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
         // Relative to the page, wherever that is served from.
@@ -49,7 +49,7 @@ impl Link {
     }
 
     /// Sends a request.
-    pub fn send(&self, request: &Request) {
+    pub(crate) fn send(&self, request: &Request) {
         // Plain data with string keys serialises, and a string can be posted.
         if let (Some(worker), Ok(text)) = (&self.worker, serde_json::to_string(request)) {
             let _ = worker.post_message(&text.into());

@@ -1,6 +1,11 @@
 //! The page: board, controls and pictures. What takes longer than a frame
 //! happens in the worker.
 
+#![cfg_attr(
+    target_arch = "wasm32",
+    expect(unreachable_pub, reason = "Leptos' component macro makes public items")
+)]
+
 #[cfg(target_arch = "wasm32")]
 mod actions;
 #[cfg(target_arch = "wasm32")]

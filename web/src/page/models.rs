@@ -8,7 +8,7 @@ use crate::status::EngineLine;
 
 /// Model picker and engine.
 #[component]
-pub fn Models(page: Page) -> impl IntoView {
+pub(crate) fn Models(page: Page) -> impl IntoView {
     let s = page.state;
     view! {
         <section class="models" aria-labelledby="models-title">

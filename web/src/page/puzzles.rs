@@ -9,7 +9,7 @@ use crate::actions::Page;
 
 /// Examples, new puzzles, and text.
 #[component]
-pub fn Puzzles(page: Page) -> impl IntoView {
+pub(crate) fn Puzzles(page: Page) -> impl IntoView {
     let s = page.state;
     let level = RwSignal::new(Difficulty::Medium);
     let shown = move || {

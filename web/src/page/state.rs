@@ -14,7 +14,7 @@ use crate::dom;
 
 /// Where the model is.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// The list of models is on its way.
     Catalog,
     /// Weights are on their way: bytes received and bytes in all.
@@ -31,59 +31,59 @@ pub enum Phase {
 }
 
 /// Speeds to choose from: name and pause after each segment in milliseconds.
-pub const SPEEDS: [(&str, u32); 4] = [("Slow", 1500), ("Calm", 600), ("Quick", 150), ("Full", 0)];
+pub(crate) const SPEEDS: [(&str, u32); 4] = [("Slow", 1500), ("Calm", 600), ("Quick", 150), ("Full", 0)];
 
 /// Everything the page shows.
 #[derive(Clone, Copy)]
-pub struct State {
+pub(crate) struct State {
     /// The puzzle and its edits.
-    pub entry: RwSignal<Entry>,
+    pub(crate) entry: RwSignal<Entry>,
     /// The cell that has, or would have, the keyboard focus.
-    pub cursor: RwSignal<usize>,
+    pub(crate) cursor: RwSignal<usize>,
     /// What is wrong with what was entered.
-    pub notice: RwSignal<Option<String>>,
+    pub(crate) notice: RwSignal<Option<String>>,
     /// How many solutions the puzzle has, once counted.
-    pub solutions: RwSignal<Option<Solutions>>,
+    pub(crate) solutions: RwSignal<Option<Solutions>>,
     /// Whether a new puzzle is being made.
-    pub generating: RwSignal<bool>,
+    pub(crate) generating: RwSignal<bool>,
 
     /// The models there are.
-    pub models: RwSignal<Vec<Manifest>>,
+    pub(crate) models: RwSignal<Vec<Manifest>>,
     /// Folder name of the chosen model.
-    pub model: RwSignal<Option<String>>,
+    pub(crate) model: RwSignal<Option<String>>,
     /// The processor wanted.
-    pub device: RwSignal<DeviceChoice>,
+    pub(crate) device: RwSignal<DeviceChoice>,
     /// Where the model is.
-    pub phase: RwSignal<Phase>,
+    pub(crate) phase: RwSignal<Phase>,
 
     /// Number of the run.
-    pub run: RwSignal<u32>,
+    pub(crate) run: RwSignal<u32>,
     /// Whether the worker has begun the run.
-    pub started: RwSignal<bool>,
+    pub(crate) started: RwSignal<bool>,
     /// The segments so far.
-    pub reports: RwSignal<Vec<SegmentReport>>,
+    pub(crate) reports: RwSignal<Vec<SegmentReport>>,
     /// How long each took, milliseconds.
-    pub times: RwSignal<Vec<f64>>,
+    pub(crate) times: RwSignal<Vec<f64>>,
     /// The segment looked at, if not the last.
-    pub looking_at: RwSignal<Option<usize>>,
+    pub(crate) looking_at: RwSignal<Option<usize>>,
     /// Whether it plays, or is to as soon as the model is there.
-    pub playing: RwSignal<bool>,
+    pub(crate) playing: RwSignal<bool>,
     /// Segments after which playing ends.
-    pub limit: RwSignal<usize>,
+    pub(crate) limit: RwSignal<usize>,
     /// Index into [`SPEEDS`].
-    pub speed: RwSignal<usize>,
+    pub(crate) speed: RwSignal<usize>,
     /// How the run has ended, if it has.
-    pub verdict: RwSignal<Option<Verdict>>,
+    pub(crate) verdict: RwSignal<Option<Verdict>>,
 
     /// Size of the board.
-    pub shape: Memo<Shape>,
+    pub(crate) shape: Memo<Shape>,
     /// The cells as they are looked at.
-    pub cells: Memo<Vec<CellState>>,
+    pub(crate) cells: Memo<Vec<CellState>>,
 }
 
 impl State {
     /// The first state: the puzzle of the page's address or an example.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let address = Address::parse(&dom::fragment());
         let puzzle = address.puzzle.unwrap_or_else(|| examples::first(Shape::S9));
         let entry = RwSignal::new(Entry::new(puzzle));
@@ -125,26 +125,20 @@ impl State {
     }
 
     /// The puzzle, untracked.
-    pub fn puzzle(&self) -> Board {
+    pub(crate) fn puzzle(&self) -> Board {
         self.entry.with_untracked(|entry| entry.board().clone())
     }
 
     /// The segment looked at, 0 before the first. Tracked.
-    pub fn segment(&self) -> usize {
+    pub(crate) fn segment(&self) -> usize {
         self.looking_at.get().unwrap_or_else(|| self.reports.with(Vec::len))
     }
 
     /// Segments the loaded model was trained for, 16 while there is none.
-    pub fn trained_for(&self) -> usize {
+    pub(crate) fn trained_for(&self) -> usize {
         self.phase.with_untracked(|phase| match phase {
             Phase::Loaded { segments, .. } => *segments,
             _ => 16,
         })
-    }
-
-    /// The manifest of the chosen model. Tracked.
-    pub fn manifest(&self) -> Option<Manifest> {
-        let id = self.model.get()?;
-        self.models.with(|models| models.iter().find(|m| m.id == id).cloned())
     }
 }

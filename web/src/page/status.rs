@@ -12,7 +12,7 @@ use crate::state::Phase;
 
 /// The card beside the board that says how it stands.
 #[component]
-pub fn Status(page: Page) -> impl IntoView {
+pub(crate) fn Status(page: Page) -> impl IntoView {
     let s = page.state;
     view! {
         <section class="status" aria-label="State of the run">
@@ -154,7 +154,7 @@ fn Failure(page: Page, kind: ErrorKind, message: String) -> impl IntoView {
 
 /// One line: which processor, and how fast it is.
 #[component]
-pub fn EngineLine(page: Page) -> impl IntoView {
+pub(crate) fn EngineLine(page: Page) -> impl IntoView {
     let s = page.state;
     let path = move || match s.phase.get() {
         Phase::Loaded { engine, .. } => {
@@ -163,7 +163,7 @@ pub fn EngineLine(page: Page) -> impl IntoView {
                 EngineKind::SoftwareGpu => "Software GPU",
                 EngineKind::Cpu => "CPU",
             };
-            let note = engine.note.map(|note| format!(" {note}")).unwrap_or_default();
+            let note = engine.note.map(|note| format!(" {note}.")).unwrap_or_default();
             (kind, format!("{}.{note}", engine.name))
         }
         _ => ("", String::new()),

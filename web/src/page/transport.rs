@@ -7,7 +7,7 @@ use crate::state::{Phase, SPEEDS};
 
 /// The controls of a run.
 #[component]
-pub fn Transport(page: Page) -> impl IntoView {
+pub(crate) fn Transport(page: Page) -> impl IntoView {
     let s = page.state;
     let failed = move || s.phase.with(|phase| matches!(phase, Phase::Failed(..)));
     let toggle = move |_| {

@@ -10,13 +10,13 @@ fn scope() -> DedicatedWorkerGlobalScope {
 }
 
 /// Milliseconds since the worker started.
-pub fn now() -> f64 {
+pub(crate) fn now() -> f64 {
     scope().performance().map_or(0.0, |performance| performance.now())
 }
 
 /// Gives other events of the worker their turn and goes on after
 /// `milliseconds` at the earliest.
-pub async fn sleep(milliseconds: u32) {
+pub(crate) async fn sleep(milliseconds: u32) {
     let delay = i32::try_from(milliseconds).unwrap_or(i32::MAX);
     let promise = Promise::new(&mut |resolve, _| {
         // Fails only where the scope is closing, and then nothing waits.

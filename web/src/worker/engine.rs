@@ -7,49 +7,66 @@ use hrm_core::engine::{EngineError, SegmentOutput, Taps};
 use hrm_core::plan::Plan;
 use hrm_core::reason::message::{DeviceChoice, EngineFacts, EngineKind};
 use hrm_core::weights::Weights;
+use hrm_shaders::{GpuContext, GpuModel, GpuOptions, GpuRun};
+use js_sys::Reflect;
 
 /// A model on a processor.
-pub enum Engine {
-    /// The CPU engine.
+pub(crate) enum Engine {
+    /// On a GPU, or what plays one.
+    Gpu(Arc<GpuModel>),
+    /// On the CPU.
     Cpu(Arc<CpuModel>),
 }
 
 /// One puzzle on an engine.
-pub enum Run {
-    /// On the CPU engine.
+pub(crate) enum Run {
+    /// On a GPU.
+    Gpu(Box<GpuRun>),
+    /// On the CPU.
     Cpu(Box<CpuRun>),
 }
 
 impl Engine {
     /// The best engine that the choice allows.
-    pub async fn new(
+    pub(crate) async fn new(
         plan: Plan,
         weights: &Weights,
-        _choice: DeviceChoice,
+        choice: DeviceChoice,
     ) -> Result<(Self, EngineFacts), EngineError> {
-        let model = CpuModel::new(Arc::new(plan), weights);
+        let plan = Arc::new(plan);
+        let reason = match choice {
+            DeviceChoice::Cpu => None,
+            DeviceChoice::Gpu => return gpu(plan, weights, true).await,
+            DeviceChoice::Auto => match gpu(Arc::clone(&plan), weights, false).await {
+                Ok(engine) => return Ok(engine),
+                // Whatever the GPU lacks, the CPU can.
+                Err(error) => Some(error.to_string()),
+            },
+        };
         let facts = EngineFacts {
             kind: EngineKind::Cpu,
             name: "WebAssembly SIMD, one thread".to_owned(),
-            note: None,
+            note: reason,
         };
-        Ok((Self::Cpu(Arc::new(model)), facts))
+        Ok((Self::Cpu(Arc::new(CpuModel::new(plan, weights))), facts))
     }
 
     /// A run on a puzzle's tokens.
-    pub fn start(&self, tokens: Vec<u8>) -> Result<Run, EngineError> {
-        match self {
-            Self::Cpu(model) => {
-                Ok(Run::Cpu(Box::new(CpuRun::new(Arc::clone(model), &[tokens])?)))
+    pub(crate) async fn start(&self, tokens: Vec<u8>) -> Result<Run, EngineError> {
+        Ok(match self {
+            Self::Gpu(model) => {
+                Run::Gpu(Box::new(GpuRun::new(Arc::clone(model), &[tokens]).await?))
             }
-        }
+            Self::Cpu(model) => Run::Cpu(Box::new(CpuRun::new(Arc::clone(model), &[tokens])?)),
+        })
     }
 }
 
 impl Run {
     /// Runs one segment.
-    pub async fn segment(&mut self) -> Result<SegmentOutput, EngineError> {
+    pub(crate) async fn segment(&mut self) -> Result<SegmentOutput, EngineError> {
         let outputs = match self {
+            Self::Gpu(run) => run.segment(Taps::default()).await?,
             Self::Cpu(run) => run.segment(Taps::default()),
         };
         outputs
@@ -57,4 +74,36 @@ impl Run {
             .next()
             .ok_or_else(|| EngineError::Device("the engine returned nothing".to_owned()))
     }
+}
+
+/// The WGSL engine. Unless `software` is allowed, an adapter that a CPU plays
+/// is refused: there the CPU engine is ten times faster.
+async fn gpu(
+    plan: Arc<Plan>,
+    weights: &Weights,
+    software: bool,
+) -> Result<(Engine, EngineFacts), EngineError> {
+    if !has_webgpu() {
+        return Err(EngineError::Unavailable("This browser offers no WebGPU".to_owned()));
+    }
+    let context = GpuContext::new(GpuOptions::default()).await?;
+    if context.is_software() && !software {
+        let message = "The GPU here is emulated by the CPU, which is faster by itself".to_owned();
+        return Err(EngineError::Unavailable(message));
+    }
+    let model = GpuModel::new(&context, plan, weights).await?;
+    let facts = EngineFacts {
+        kind: if context.is_software() { EngineKind::SoftwareGpu } else { EngineKind::Gpu },
+        name: context.adapter_name().to_owned(),
+        note: None,
+    };
+    Ok((Engine::Gpu(Arc::new(model)), facts))
+}
+
+/// Whether this worker has `navigator.gpu`.
+fn has_webgpu() -> bool {
+    let global = js_sys::global();
+    Reflect::get(&global, &"navigator".into())
+        .and_then(|navigator| Reflect::get(&navigator, &"gpu".into()))
+        .is_ok_and(|gpu| gpu.is_truthy())
 }

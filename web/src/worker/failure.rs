@@ -7,16 +7,16 @@ use hrm_core::weights::{ManifestError, WeightsError};
 
 /// An error with what one can do about it.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// What one can do about it.
-    pub kind: ErrorKind,
+    pub(crate) kind: ErrorKind,
     /// What happened.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 impl Failure {
     /// A failure of that kind.
-    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 }

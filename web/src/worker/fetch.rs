@@ -11,7 +11,7 @@ use web_sys::{
 use crate::failure::Failure;
 
 /// A text file.
-pub async fn text(url: &str) -> Result<String, Failure> {
+pub(crate) async fn text(url: &str) -> Result<String, Failure> {
     let bytes = bytes(url, None, |_| ()).await?;
     String::from_utf8(bytes)
         .map_err(|_| Failure::new(ErrorKind::Weights, format!("{url} is not text")))
@@ -20,7 +20,7 @@ pub async fn text(url: &str) -> Result<String, Failure> {
 /// A file of at most `expected` bytes and one (so that an over-long file is
 /// seen as one, and does not fill the memory); `progress` hears the number of
 /// bytes that have arrived.
-pub async fn bytes(
+pub(crate) async fn bytes(
     url: &str,
     expected: Option<u64>,
     mut progress: impl FnMut(u64),

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::{fetch, post};
 
 /// The manifests of all models under `base`, in the order of its index.
-pub async fn catalog(base: &str) -> Result<Vec<Manifest>, Failure> {
+pub(crate) async fn catalog(base: &str) -> Result<Vec<Manifest>, Failure> {
     let index = ModelIndex::from_json(&fetch::text(&format!("{base}index.json")).await?)?;
     if index.models.is_empty() {
         return Err(Failure::new(ErrorKind::Weights, "index.json lists no model"));
@@ -33,7 +33,7 @@ async fn manifest(base: &str, id: &str) -> Result<Manifest, Failure> {
 }
 
 /// Plan and weights of a model. Posts the progress of the download.
-pub async fn model(base: &str, id: &str) -> Result<(Plan, Weights), Failure> {
+pub(crate) async fn model(base: &str, id: &str) -> Result<(Plan, Weights), Failure> {
     let manifest = manifest(base, id).await?;
     let config = fetch::text(&format!("{base}{id}/config.json")).await?;
     let plan = Plan::new(&ModelConfig::from_json(&config)?)?;

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::{clock, load, post};
 
 /// Answers requests until the page is gone.
-pub async fn serve(mut requests: UnboundedReceiver<Request>) {
+pub(crate) async fn serve(mut requests: UnboundedReceiver<Request>) {
     let mut session = Session::default();
     loop {
         let request = match session.playing {
@@ -80,7 +80,7 @@ impl Session {
                 let engine = self.engine.as_ref().ok_or_else(no_model)?;
                 self.active = Some(Active {
                     number: run,
-                    run: engine.start(puzzle.tokens())?,
+                    run: engine.start(puzzle.tokens()).await?,
                     observer: Observer::new(&puzzle),
                     last: None,
                 });

@@ -1,0 +1,6 @@
+//! What the tests that cross crates share: a static server that can spoil
+//! files, a browser, and the page as its users see it.
+
+pub mod browser;
+pub mod page;
+pub mod server;

@@ -1,0 +1,277 @@
+//! The page in a real Chromium, used as people use it.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use fantoccini::key::Key;
+use hrm_core::puzzle::{Board, Difficulty, Shape, generate};
+use hrm_tests::browser::{Browser, Graphics, dist};
+use hrm_tests::page::Playground;
+use hrm_tests::server::{Fault, Server};
+use tokio::sync::Mutex;
+
+/// Browsers run one at a time: two would only wait for each other.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+const DESKTOP: (u32, u32) = (1440, 900);
+
+/// Runs a test on the built page in a browser, if there are such.
+async fn with_page<F>(graphics: Graphics, size: (u32, u32), test: F) -> Result<()>
+where
+    F: AsyncFnOnce(&Server, &Browser) -> Result<()>,
+{
+    let Some(dist) = dist()? else { return Ok(()) };
+    let _turn = TURN.lock().await;
+    // In a folder, since a page may not rely on being at the root.
+    let server = Server::start(&dist, "some/where")?;
+    let browser = Browser::start(graphics, size).await?;
+    test(&server, &browser).await?;
+    browser.close().await
+}
+
+/// A model for boards of that side, the smallest first in what ships.
+async fn model_for(page: &Playground, side: usize) -> Result<String> {
+    let models = page.models().await?;
+    let found = models.iter().find(|(_, s)| *s == side);
+    Ok(found.with_context(|| format!("no model for {side}x{side}"))?.0.clone())
+}
+
+fn puzzle(shape: Shape, difficulty: Difficulty, seed: u64) -> Result<(Board, Board)> {
+    let generated = generate(seed, &difficulty.options(shape))?;
+    Ok((generated.question, generated.answer))
+}
+
+fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("{}", path.display()))
+}
+
+#[tokio::test]
+async fn opens_to_a_usable_board() -> Result<()> {
+    with_page(Graphics::None, DESKTOP, async |server, browser| {
+        let (page, milliseconds) = Playground::open(&browser.client, &server.url()).await?;
+        println!("from navigation to a usable board: {milliseconds:.0} ms");
+        let board = page.board().await?;
+        let shown = Board::parse(&board, None)?;
+        assert!(shown.clues() > 0 && shown.blanks() > 0, "an example is on the board: {board}");
+        assert_eq!(page.text("#play").await?, "Play");
+        page.loaded().await?;
+        // Nothing is asked for that is not there, and nothing from elsewhere
+        // (the browser would refuse it and say so).
+        let missing: Vec<_> =
+            server.requested().into_iter().filter(|path| path.starts_with("404")).collect();
+        assert!(missing.iter().all(|path| path.ends_with("favicon.ico")), "{missing:?}");
+        let address = browser.client.current_url().await?;
+        assert!(address.fragment().is_some_and(|f| f.contains(&board)), "{address}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn solves_a_pasted_puzzle_on_the_cpu() -> Result<()> {
+    with_page(Graphics::None, DESKTOP, async |server, browser| {
+        let (page, _) = Playground::open(&browser.client, &server.url()).await?;
+        let (question, answer) = puzzle(Shape::S9, Difficulty::Easy, 2024)?;
+        page.loaded().await?;
+        page.paste(&question.to_grid_string()).await?;
+        assert_eq!(page.board().await?, question.to_string());
+        page.loaded().await?;
+        assert!(page.text("#engine").await?.starts_with("CPU"));
+        page.click("#play").await?;
+        page.ended().await?;
+        assert!(page.text("#verdict").await?.starts_with("Solved"), "{}", page.text("#verdict").await?);
+        assert_eq!(page.board().await?, answer.to_string());
+        assert!(page.text(".milliseconds").await?.ends_with("ms a segment"));
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn solves_on_the_gpu_path() -> Result<()> {
+    with_page(Graphics::Software, DESKTOP, async |server, browser| {
+        let url = format!("{}?device=gpu", server.url());
+        let (page, _) = Playground::open(&browser.client, &url).await?;
+        let model = model_for(&page, 4).await?;
+        page.choose_model(&model).await?;
+        let engine = page.text("#engine").await?;
+        assert!(engine.starts_with("Software GPU") || engine.starts_with("GPU"), "{engine}");
+        let (question, answer) = puzzle(Shape::S4, Difficulty::Medium, 7)?;
+        page.paste(&question.to_string()).await?;
+        page.click("#play").await?;
+        page.ended().await?;
+        assert!(page.text("#verdict").await?.starts_with("Solved"), "{}", page.text("#verdict").await?);
+        assert_eq!(page.board().await?, answer.to_string());
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_software_adapter_is_not_chosen_unasked() -> Result<()> {
+    with_page(Graphics::Software, DESKTOP, async |server, browser| {
+        let (page, _) = Playground::open(&browser.client, &server.url()).await?;
+        page.loaded().await?;
+        assert!(page.text("#engine").await?.starts_with("CPU"));
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn without_webgpu_asking_for_it_ends_on_the_cpu() -> Result<()> {
+    with_page(Graphics::None, DESKTOP, async |server, browser| {
+        let url = format!("{}?device=gpu", server.url());
+        let (page, _) = Playground::open(&browser.client, &url).await?;
+        let failure = page.failed().await?;
+        assert!(failure.contains("WebGPU"), "{failure}");
+        page.click("#use-cpu").await?;
+        page.loaded().await?;
+        assert!(page.text("#engine").await?.starts_with("CPU"));
+        page.click("#step").await?;
+        page.until("a segment", "return document.querySelector('#segment').max === '1' && !document.querySelector('#segment').disabled").await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn wrong_input_is_explained() -> Result<()> {
+    with_page(Graphics::None, DESKTOP, async |server, browser| {
+        let (page, _) = Playground::open(&browser.client, &server.url()).await?;
+        page.loaded().await?;
+        let before = page.board().await?;
+        let (question, _) = puzzle(Shape::S9, Difficulty::Easy, 3)?;
+        let mut text = question.to_string();
+        text.replace_range(21..22, "x");
+        page.paste(&text).await?;
+        let notice = page.text(".notice").await?;
+        assert!(notice.contains("row 3, column 4") && notice.contains("'x'"), "{notice}");
+        page.paste(&question.to_string()[..80]).await?;
+        let notice = page.text(".notice").await?;
+        assert!(notice.contains("80 cells"), "{notice}");
+        assert_eq!(page.board().await?, before, "a text that is no puzzle changes nothing");
+
+        // A board that breaks the rules is taken, with a word of warning.
+        let clashing = format!("55{}", ".".repeat(79));
+        page.paste(&clashing).await?;
+        assert_eq!(page.board().await?, clashing);
+        let warning = page.text(".warning").await?;
+        assert!(warning.contains("row 1, column 1") && warning.contains("row 1, column 2"), "{warning}");
+        assert_eq!(page.text(".notice").await?, "");
+
+        // So is one with several solutions.
+        page.paste(&".".repeat(81)).await?;
+        page.until("a warning", "return document.querySelector('.warning').textContent.includes('more than one')").await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn spoiled_weights_are_refused() -> Result<()> {
+    with_page(Graphics::None, DESKTOP, async |server, browser| {
+        let dist = dist()?.context("checked before")?;
+        let (page, _) = Playground::open(&browser.client, &server.url()).await?;
+        let model = model_for(&page, 4).await?;
+        page.loaded().await?;
+        let manifest: serde_json::Value =
+            serde_json::from_str(&read(&dist.join("models").join(&model).join("manifest.json"))?)?;
+        let part = manifest["parts"][0]["path"].as_str().context("no part")?.to_owned();
+        let suffix = format!("{model}/{part}");
+
+        server.spoil(Some((&suffix, Fault::Flipped)));
+        page.click(&format!("input[name=model][value='{model}']")).await?;
+        let failure = page.failed().await?;
+        assert!(failure.contains("sha256") && failure.contains(&part), "{failure}");
+
+        server.spoil(Some((&suffix, Fault::Truncated)));
+        page.click("#retry").await?;
+        page.until("another message", "return document.querySelector('#failure')?.textContent.includes('bytes')").await?;
+        let failure = page.failed().await?;
+        assert!(failure.contains("incomplete") && failure.contains(&part), "{failure}");
+
+        server.spoil(Some((&suffix, Fault::Missing)));
+        page.click("#retry").await?;
+        page.until("another message", "return document.querySelector('#failure')?.textContent.includes('404')").await?;
+
+        // And once the file is whole again, so is the page.
+        server.spoil(None);
+        page.click("#retry").await?;
+        page.loaded().await?;
+        page.click("#step").await?;
+        page.until("a segment", "return !document.querySelector('#segment').disabled").await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_keyboard_alone_does() -> Result<()> {
+    with_page(Graphics::None, (390, 844), async |server, browser| {
+        let (page, _) = Playground::open(&browser.client, &server.url()).await?;
+        let model = model_for(&page, 4).await?;
+        page.choose_model(&model).await?;
+        page.paste(&".".repeat(16)).await?;
+
+        // Tab from the top of the page leads to the board in the end.
+        page.script("document.activeElement.blur()").await?;
+        for _ in 0..20 {
+            page.press(Key::Tab).await?;
+            if page.script("return document.activeElement.className.includes('cell')").await? == true {
+                break;
+            }
+        }
+        page.keys("1").await?;
+        page.press(Key::Right).await?;
+        page.keys("2").await?;
+        page.press(Key::Down).await?;
+        page.keys("3").await?;
+        assert_eq!(page.board().await?, "12...3..........");
+        page.press(Key::Backspace).await?;
+        assert_eq!(page.board().await?, "12..............");
+        // 7 is no digit of this board.
+        page.keys("7").await?;
+        assert!(page.text(".notice").await?.contains("1 to 4"));
+        let control_z = "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', \
+            { key: 'z', ctrlKey: true, bubbles: true, cancelable: true }))";
+        page.script(control_z).await?;
+        assert_eq!(page.board().await?, "12...3..........");
+        let label = page.script("return document.activeElement.getAttribute('aria-label')").await?;
+        assert_eq!(label, "Row 2, column 2: 3, given");
+
+        page.press(Key::Enter).await?;
+        page.until("a segment", "return !document.querySelector('#segment').disabled").await?;
+        page.keys(" ").await?;
+        page.ended().await?;
+        page.press(Key::Escape).await?;
+        assert_eq!(page.board().await?, "12...3..........");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_link_brings_puzzle_and_model_back() -> Result<()> {
+    with_page(Graphics::None, DESKTOP, async |server, browser| {
+        let (page, _) = Playground::open(&browser.client, &server.url()).await?;
+        let model = model_for(&page, 6).await?;
+        page.choose_model(&model).await?;
+        let (question, _) = puzzle(Shape::S6, Difficulty::Hard, 5)?;
+        page.paste(&question.to_string()).await?;
+        let address = browser.client.current_url().await?;
+        browser.client.goto("about:blank").await?;
+        let (page, _) = Playground::open(&browser.client, address.as_str()).await?;
+        assert_eq!(page.board().await?, question.to_string());
+        page.loaded().await?;
+        let chosen = page.script("return document.querySelector('input[name=model]:checked').value").await?;
+        assert_eq!(chosen, model.as_str());
+        // A new puzzle comes from the generator in the worker.
+        page.click("#generate").await?;
+        let other = format!(
+            "return [...document.querySelectorAll('#board .cell')].map(c => c.textContent.trim() || '.').join('') !== '{question}'"
+        );
+        page.until("another puzzle", &other).await?;
+        let made = Board::parse(&page.board().await?, Some(Shape::S6))?;
+        assert_eq!(hrm_core::puzzle::solve(&made, 2).solutions.len(), 1, "{made}");
+        Ok(())
+    })
+    .await
+}
