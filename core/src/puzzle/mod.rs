@@ -1,7 +1,7 @@
 //! Puzzles: what the model reads and writes, and what can be checked about it exactly.
 //!
 //! Everything here is deterministic and free of clocks, threads and files (the
-//! readers of [`dataset`] aside, which are behind the feature `data`), so that it
+//! readers of `dataset` aside, which are behind the feature `data`), so that it
 //! runs in the browser as it does on a server.
 //!
 //! [`Puzzle`] is the face that training, evaluation and the page see: tokens in

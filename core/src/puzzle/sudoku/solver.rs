@@ -5,6 +5,9 @@
 //! singles and locked candidates per digit. What these leave open is searched, a
 //! cell with two candidates first.
 
+// Bands, rows and boxes index several arrays at once.
+#![allow(clippy::needless_range_loop)]
+
 use super::board::Board;
 use super::shape::Shape;
 use super::tables::{BANDS, Bits, Tables};

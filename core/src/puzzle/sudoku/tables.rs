@@ -1,5 +1,8 @@
 //! What the exact solver looks up, computed once for each shape.
 
+// Bands, rows and boxes index several arrays at once.
+#![allow(clippy::needless_range_loop)]
+
 use std::sync::LazyLock;
 
 use super::shape::Shape;
