@@ -11,6 +11,9 @@ use crate::kernels::Kernels;
 use crate::pack::{Layout, Matrix};
 use crate::readback::Readback;
 
+#[cfg(target_arch = "wasm32")]
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
 /// Declares a test that gets a context of each kernel variant in turn.
 macro_rules! gpu_test {
     ($(#[$meta:meta])* async fn $name:ident($context:ident) $body:block) => {
@@ -101,9 +104,9 @@ pub(crate) fn matrix(
 }
 
 /// Makes a dispatch, runs it and reads arrays back.
-pub(crate) async fn run<'a>(
+pub(crate) async fn run(
     kernels: &Kernels,
-    arrays: &[&'a Array],
+    arrays: &[&Array],
     make: impl FnOnce() -> Dispatch,
 ) -> Vec<Vec<u32>> {
     let context = kernels.context();

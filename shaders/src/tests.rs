@@ -212,7 +212,7 @@ gpu_test! {
         assert!(matches!(run.set_inputs(&inputs[..1]), Err(EngineError::Input { .. })));
         assert!(matches!(run.set_states(&[0.0; 4], &[0.0; 4]), Err(EngineError::Input { .. })));
         // More than any device binds, refused before it is asked for.
-        let huge = vec![inputs[0].clone(); 1 << 17];
+        let huge = vec![inputs[0].clone(); 1 << 20];
         let error = GpuRun::new(model, &huge).await.unwrap_err();
         assert!(matches!(error, EngineError::OutOfMemory(_)), "{error}");
         // None of this has hurt the run.
