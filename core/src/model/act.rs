@@ -1,0 +1,121 @@
+//! Adaptive computation: what each row of a training batch carries from one
+//! segment to the next, and when it is done.
+
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::config::ModelConfig;
+
+/// A question with its answer, as tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// The question, one token a cell.
+    pub input: Vec<u8>,
+    /// The answer.
+    pub label: Vec<u8>,
+}
+
+/// The rows of a batch, or of a part of one: puzzle, segments done, and whether the row has
+/// halted and takes a new puzzle at the next step. The states `z_H` and
+/// `z_L` stay on the device.
+#[derive(Debug, Clone)]
+pub(super) struct Carry {
+    /// The puzzle of each row; none before the first step.
+    pub(super) examples: Vec<Example>,
+    /// Segments that each row has run on its puzzle.
+    pub(super) steps: Vec<usize>,
+    /// Rows that start anew at the next step.
+    pub(super) halted: Vec<bool>,
+}
+
+impl Carry {
+    /// A batch whose every row is about to take its first puzzle.
+    pub(super) fn new(batch: usize) -> Self {
+        let nothing = Example {
+            input: Vec::new(),
+            label: Vec::new(),
+        };
+        Self {
+            examples: vec![nothing; batch],
+            steps: vec![0; batch],
+            halted: vec![true; batch],
+        }
+    }
+
+    /// The segments that each row must run before it may halt, drawn anew
+    /// at every segment, as the reference does: 0 for most, a random number
+    /// from 2 for the rows that explore.
+    pub(super) fn draw_least(&self, config: &ModelConfig, rng: &mut ChaCha8Rng) -> Vec<usize> {
+        let limit = config.halt_max_steps;
+        let explores =
+            |rng: &mut ChaCha8Rng| limit > 1 && rng.random_bool(config.halt_exploration_prob);
+        self.steps
+            .iter()
+            .map(|_| {
+                if explores(rng) {
+                    rng.random_range(2..=limit)
+                } else {
+                    0
+                }
+            })
+            .collect()
+    }
+
+    /// Counts a segment of every row and decides which are done: at the last
+    /// segment, or where the model wants to halt and may. Returns for each
+    /// row whether this was its last segment by count.
+    pub(super) fn advance(
+        &mut self,
+        config: &ModelConfig,
+        wants_halt: &[bool],
+        least: &[usize],
+    ) -> Vec<bool> {
+        let limit = config.halt_max_steps;
+        let mut last = Vec::with_capacity(self.steps.len());
+        for (row, &wants) in wants_halt.iter().enumerate() {
+            self.steps[row] += 1;
+            let is_last = self.steps[row] >= limit;
+            self.halted[row] = (is_last || (limit > 1 && wants)) && self.steps[row] >= least[row];
+            last.push(is_last);
+        }
+        last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn rows_halt_when_they_want_to_or_must() {
+        let mut config = ModelConfig::preset("hrm-4x4").unwrap();
+        config.halt_max_steps = 3;
+        let mut carry = Carry::new(2);
+        assert_eq!(
+            carry.advance(&config, &[true, false], &[0, 0]),
+            [false, false]
+        );
+        assert_eq!(carry.halted, [true, false]);
+        carry.advance(&config, &[false, false], &[0, 0]);
+        assert_eq!(carry.halted, [false, false]);
+        assert_eq!(
+            carry.advance(&config, &[false, false], &[0, 0]),
+            [true, true]
+        );
+        assert_eq!(carry.halted, [true, true]);
+    }
+
+    #[test]
+    fn exploration_keeps_rows_going() {
+        let mut config = ModelConfig::preset("hrm-4x4").unwrap();
+        config.halt_exploration_prob = 1.0;
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let mut carry = Carry::new(64);
+        let least = carry.draw_least(&config, &mut rng);
+        assert!(least.iter().all(|n| (2..=16).contains(n)));
+        carry.advance(&config, &[true; 64], &least);
+        assert!(carry.halted.iter().all(|h| !h), "no minimum is below 2");
+    }
+}

@@ -1,0 +1,77 @@
+//! All segments of a set of puzzles, without gradient.
+
+use burn::tensor::Device;
+
+use super::ModelError;
+use super::network::{Network, State, token_tensor};
+use super::parameters::{Parameters, read};
+use crate::plan::Plan;
+
+/// What the model says of one puzzle after one segment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SegmentGuess {
+    /// The most likely token of each cell; among equals the smallest.
+    pub tokens: Vec<u8>,
+    /// Logit of halting.
+    pub q_halt: f32,
+    /// Logit of continuing, where the model has one.
+    pub q_continue: Option<f32>,
+}
+
+impl SegmentGuess {
+    /// Whether the model says that it is done.
+    #[must_use]
+    pub fn halts(&self) -> bool {
+        self.q_halt > self.q_continue.unwrap_or(0.0)
+    }
+}
+
+/// Guesses after each of `segments` segments: `[segment][puzzle]`.
+///
+/// # Errors
+/// If the device fails.
+pub fn evaluate(
+    plan: &Plan,
+    parameters: &Parameters,
+    inputs: &[&[u8]],
+    segments: usize,
+    device: &Device,
+) -> Result<Vec<Vec<SegmentGuess>>, ModelError> {
+    let network = Network::new(plan, parameters);
+    let tokens = token_tensor(inputs.iter().copied(), device);
+    let mut state = State::initial(plan, parameters, inputs.len());
+    let mut guesses = Vec::with_capacity(segments);
+    for _ in 0..segments {
+        let output = network.segment(state, &tokens);
+        let logits = read(output.logits, "logits")?;
+        let q = read(output.q, "q")?;
+        let per_puzzle = plan.config.seq_len * plan.config.vocab_size;
+        guesses.push(
+            logits
+                .chunks_exact(per_puzzle)
+                .zip(q.chunks_exact(plan.heads.q_outputs))
+                .map(|(logits, q)| SegmentGuess {
+                    tokens: logits
+                        .chunks_exact(plan.config.vocab_size)
+                        .map(most_likely)
+                        .collect(),
+                    q_halt: q[0],
+                    q_continue: q.get(1).copied(),
+                })
+                .collect(),
+        );
+        state = output.state;
+    }
+    Ok(guesses)
+}
+
+/// Index of the largest logit, the first among equals.
+pub(super) fn most_likely(logits: &[f32]) -> u8 {
+    let mut best = 0;
+    for (i, &x) in logits.iter().enumerate() {
+        if x > logits[best] {
+            best = i;
+        }
+    }
+    best as u8
+}

@@ -1,0 +1,411 @@
+//! The forward pass, walking a plan.
+
+use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+
+use super::parameters::{Parameters, upload};
+use crate::config::{Gate, QPool};
+use crate::plan::{Axis, Level, Plan, Sublayer, Update};
+
+/// `z_H` and `z_L`, each `[batch, positions, hidden]`.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// The slow state, that the answer is read from.
+    pub h: Tensor<3>,
+    /// The fast state.
+    pub l: Tensor<3>,
+}
+
+impl State {
+    /// The state that every puzzle starts from.
+    #[must_use]
+    pub fn initial(plan: &Plan, parameters: &Parameters, batch: usize) -> Self {
+        let rows = |id| {
+            let shape = [batch, plan.positions, plan.hidden];
+            parameters
+                .get(id)
+                .reshape([1, 1, plan.hidden])
+                .expand(shape)
+        };
+        Self {
+            h: rows(plan.init_h),
+            l: rows(plan.init_l),
+        }
+    }
+
+    /// This state without its gradient graph.
+    #[must_use]
+    pub fn detached(self) -> Self {
+        Self {
+            h: self.h.inner(),
+            l: self.l.inner(),
+        }
+    }
+
+    /// `initial` where `restart`, this state elsewhere.
+    #[must_use]
+    pub fn restarted(self, initial: Self, restart: &[bool]) -> Self {
+        if restart.iter().all(|&r| r) {
+            return initial;
+        }
+        if restart.iter().all(|&r| !r) {
+            return self;
+        }
+        let shape = self.h.dims();
+        let device = self.h.device();
+        let mask = TensorData::new(restart.to_vec(), [restart.len(), 1, 1]);
+        let mask = Tensor::<3, burn::tensor::Bool>::from_data(mask, &device).expand(shape);
+        Self {
+            h: self.h.mask_where(mask.clone(), initial.h),
+            l: self.l.mask_where(mask, initial.l),
+        }
+    }
+}
+
+/// What a segment computes.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// The states after it.
+    pub state: State,
+    /// `[batch * cells, vocab]`.
+    pub logits: Tensor<2>,
+    /// `[batch, q_outputs]`: the logits of halting and, where the model has
+    /// it, of continuing.
+    pub q: Tensor<2>,
+}
+
+/// Rotary tables, over the heads side by side: `[1, positions, hidden]`.
+#[derive(Debug, Clone)]
+struct Rotary {
+    cos: Tensor<3>,
+    sin: Tensor<3>,
+    /// `[head_dim, head_dim]`: `x · turn = (-x₂, x₁)` of the halves of `x`.
+    turn: Tensor<2>,
+}
+
+/// A sublayer with its weights transposed to `[in, out]` and split, once a
+/// step instead of once a call.
+#[derive(Debug, Clone)]
+enum Layer {
+    Attention {
+        query: Tensor<2>,
+        key: Tensor<2>,
+        value: Tensor<2>,
+        out: Tensor<2>,
+        heads: usize,
+        rotary: Option<Rotary>,
+    },
+    GatedMlp {
+        axis: Axis,
+        gate: Tensor<2>,
+        value: Tensor<2>,
+        down: Tensor<2>,
+        form: Gate,
+    },
+}
+
+/// A plan with parameters, ready for forward passes. With
+/// [`Parameters::tracked`] parameters the passes build a gradient graph.
+#[derive(Debug, Clone)]
+pub struct Network<'a> {
+    plan: &'a Plan,
+    tokens: Tensor<2>,
+    puzzle: Option<Tensor<2>>,
+    positions: Option<Tensor<2>>,
+    modules: Vec<Vec<Layer>>,
+    lm: Tensor<2>,
+    q_weight: Tensor<2>,
+    q_bias: Tensor<2>,
+}
+
+impl<'a> Network<'a> {
+    /// Makes parameters ready for passes.
+    #[must_use]
+    pub fn new(plan: &'a Plan, parameters: &Parameters) -> Self {
+        let device = parameters.get(plan.embedding.tokens).inner().device();
+        let layer = |sublayer: &Sublayer| match sublayer {
+            Sublayer::Attention {
+                qkv,
+                out,
+                heads,
+                head_dim,
+                rope_theta,
+            } => {
+                let qkv = parameters.get(*qkv);
+                let part = |i: usize| {
+                    qkv.clone()
+                        .narrow(0, i * plan.hidden, plan.hidden)
+                        .transpose()
+                };
+                Layer::Attention {
+                    query: part(0),
+                    key: part(1),
+                    value: part(2),
+                    out: parameters.get(*out).transpose(),
+                    heads: *heads,
+                    rotary: rope_theta.map(|theta| rotary(plan, *heads, *head_dim, theta, &device)),
+                }
+            }
+            Sublayer::GatedMlp {
+                axis,
+                gate_up,
+                down,
+                inner,
+                gate,
+            } => {
+                let both = parameters.get(*gate_up);
+                Layer::GatedMlp {
+                    axis: *axis,
+                    gate: both.clone().narrow(0, 0, *inner).transpose(),
+                    value: both.narrow(0, *inner, *inner).transpose(),
+                    down: parameters.get(*down).transpose(),
+                    form: *gate,
+                }
+            }
+        };
+        Self {
+            plan,
+            tokens: parameters.get(plan.embedding.tokens),
+            puzzle: plan.embedding.puzzle.map(|id| parameters.get(id)),
+            positions: plan.embedding.positions.map(|id| parameters.get(id)),
+            modules: plan
+                .modules
+                .iter()
+                .map(|m| m.iter().map(layer).collect())
+                .collect(),
+            lm: parameters.get(plan.heads.lm).transpose(),
+            q_weight: parameters.get(plan.heads.q_weight).transpose(),
+            q_bias: parameters.get(plan.heads.q_bias),
+        }
+    }
+
+    /// One segment, all of it with this network's parameters. `tokens` are
+    /// `[batch * cells]`, see [`token_tensor`].
+    #[must_use]
+    pub fn segment(&self, state: State, tokens: &Tensor<1, Int>) -> Output {
+        let input = self.embed(tokens);
+        let state = self.run(&self.plan.updates, state, &input);
+        self.heads(state)
+    }
+
+    /// One training segment: the updates that the plan keeps no gradient of
+    /// run on `frozen`, the others and the heads on this network.
+    #[must_use]
+    pub fn training_segment(&self, frozen: &Self, state: State, tokens: &Tensor<1, Int>) -> Output {
+        let kept = self.plan.updates.iter().take_while(|u| !u.gradient).count();
+        let (without, with) = self.plan.updates.split_at(kept);
+        let state = frozen.run(without, state, &frozen.embed(tokens)).detached();
+        let state = self.run(with, state, &self.embed(tokens));
+        self.heads(state)
+    }
+
+    /// The embedded puzzles, `[batch, positions, hidden]`.
+    fn embed(&self, tokens: &Tensor<1, Int>) -> Tensor<3> {
+        let (cells, hidden) = (self.plan.config.seq_len, self.plan.hidden);
+        let batch = tokens.dims()[0] / cells;
+        let mut x = self
+            .tokens
+            .clone()
+            .select(0, tokens.clone())
+            .reshape([batch, cells, hidden]);
+        if let Some(puzzle) = &self.puzzle {
+            let first = puzzle
+                .clone()
+                .narrow(0, 0, 1)
+                .reshape([1, 1, hidden])
+                .expand([batch, 1, hidden]);
+            x = Tensor::cat(vec![first, x], 1);
+        }
+        if let Some(positions) = &self.positions {
+            x = x + positions.clone().unsqueeze();
+        }
+        x * self.plan.embedding.scale
+    }
+
+    fn run(&self, updates: &[Update], mut state: State, input: &Tensor<3>) -> State {
+        for update in updates {
+            let (own, other) = match update.level {
+                Level::High => (&mut state.h, &state.l),
+                Level::Low => (&mut state.l, &state.h),
+            };
+            let mut x = own.clone() + other.clone();
+            if update.adds_input {
+                x = x + input.clone();
+            }
+            for layer in &self.modules[update.module] {
+                x = self.norm(layer.forward(x.clone(), self.plan) + x);
+            }
+            *own = x;
+        }
+        state
+    }
+
+    fn heads(&self, state: State) -> Output {
+        let plan = self.plan;
+        let (cells, hidden) = (plan.config.seq_len, plan.hidden);
+        let batch = state.h.dims()[0];
+        let answer = state
+            .h
+            .clone()
+            .narrow(1, plan.prefix, cells)
+            .reshape([batch * cells, hidden]);
+        let pooled = match plan.heads.q_pool {
+            QPool::First => state.h.clone().narrow(1, 0, 1),
+            QPool::Mean => state.h.clone().mean_dim(1),
+        };
+        Output {
+            logits: answer.matmul(self.lm.clone()),
+            q: pooled
+                .reshape([batch, hidden])
+                .matmul(self.q_weight.clone())
+                + self.q_bias.clone(),
+            state,
+        }
+    }
+
+    fn norm<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        rms_norm(x, self.plan.config.rms_norm_eps)
+    }
+}
+
+/// A batch of token sequences as `[batch * cells]`.
+#[must_use]
+pub fn token_tensor<'t>(
+    sequences: impl Iterator<Item = &'t [u8]>,
+    device: &Device,
+) -> Tensor<1, Int> {
+    let tokens: Vec<i64> = sequences.flatten().map(|&t| i64::from(t)).collect();
+    let n = tokens.len();
+    Tensor::from_data(TensorData::new(tokens, [n]), device)
+}
+
+/// `x / sqrt(mean(x²) + eps)` over the last axis.
+fn rms_norm<const D: usize>(x: Tensor<D>, eps: f64) -> Tensor<D> {
+    let scale = (x.clone() * x.clone())
+        .mean_dim(D - 1)
+        .add_scalar(eps)
+        .sqrt()
+        .recip();
+    x * scale
+}
+
+/// The tables of a rotary embedding in rotate-half layout.
+fn rotary(plan: &Plan, heads: usize, head_dim: usize, theta: f64, device: &Device) -> Rotary {
+    let half = head_dim / 2;
+    let mut cos = Vec::with_capacity(plan.positions * plan.hidden);
+    let mut sin = Vec::with_capacity(plan.positions * plan.hidden);
+    for position in 0..plan.positions {
+        for channel in 0..heads * head_dim {
+            let i = (channel % half) as f64;
+            // f32 like the reference's tables.
+            let angle = position as f32 * theta.powf(-2.0 * i / head_dim as f64) as f32;
+            cos.push(angle.cos());
+            sin.push(angle.sin());
+        }
+    }
+    let mut turn = vec![0.0; head_dim * head_dim];
+    for i in 0..half {
+        turn[(i + half) * head_dim + i] = -1.0;
+        turn[i * head_dim + i + half] = 1.0;
+    }
+    let shape = [1, plan.positions, plan.hidden];
+    Rotary {
+        cos: upload(cos, shape, device),
+        sin: upload(sin, shape, device),
+        turn: upload(turn, [head_dim, head_dim], device),
+    }
+}
+
+impl Rotary {
+    /// Turns `x`, `[batch, positions, hidden]`.
+    fn apply(&self, x: Tensor<3>) -> Tensor<3> {
+        let shape = x.dims();
+        let width = self.turn.dims()[0];
+        let rows = shape.iter().product::<usize>() / width;
+        let turned = x
+            .clone()
+            .reshape([rows, width])
+            .matmul(self.turn.clone())
+            .reshape(shape);
+        x * self.cos.clone() + turned * self.sin.clone()
+    }
+}
+
+impl Layer {
+    /// The sublayer's function, without residual and norm; `[batch,
+    /// positions, hidden]` to the same.
+    fn forward(&self, x: Tensor<3>, plan: &Plan) -> Tensor<3> {
+        match self {
+            Self::Attention {
+                query,
+                key,
+                value,
+                out,
+                heads,
+                rotary,
+            } => {
+                let [batch, positions, hidden] = x.dims();
+                let head_dim = hidden / heads;
+                let rows = x.reshape([batch * positions, hidden]);
+                let project = |w: &Tensor<2>| {
+                    rows.clone()
+                        .matmul(w.clone())
+                        .reshape([batch, positions, hidden])
+                };
+                let turn = |x| match rotary {
+                    Some(rotary) => rotary.apply(x),
+                    None => x,
+                };
+                let split = |x: Tensor<3>| {
+                    x.reshape([batch, positions, *heads, head_dim])
+                        .swap_dims(1, 2)
+                };
+                let (q, k, v) = (
+                    split(turn(project(query))),
+                    split(turn(project(key))),
+                    split(project(value)),
+                );
+                // Scaling q is cheaper than scaling the scores.
+                let scores = (q * (head_dim as f64).powf(-0.5)).matmul(k.transpose());
+                let mixed = activation::softmax(scores, 3).matmul(v);
+                let mixed = mixed.swap_dims(1, 2).reshape([batch * positions, hidden]);
+                mixed
+                    .matmul(out.clone())
+                    .reshape([batch, positions, hidden])
+            }
+            Self::GatedMlp {
+                axis,
+                gate,
+                value,
+                down,
+                form,
+            } => {
+                let mlp = |rows: Tensor<2>| {
+                    let g = rows.clone().matmul(gate.clone());
+                    let v = rows.matmul(value.clone());
+                    let inner = match form {
+                        Gate::Silu => activation::silu(g) * v,
+                        Gate::NormalizedSigmoid => {
+                            activation::sigmoid(g.clone())
+                                * rms_norm(g * v, plan.config.rms_norm_eps)
+                        }
+                    };
+                    inner.matmul(down.clone())
+                };
+                match axis {
+                    Axis::Channels => {
+                        let [batch, positions, hidden] = x.dims();
+                        mlp(x.reshape([batch * positions, hidden]))
+                            .reshape([batch, positions, hidden])
+                    }
+                    Axis::Positions => {
+                        let [batch, positions, hidden] = x.dims();
+                        let rows = x.swap_dims(1, 2).reshape([batch * hidden, positions]);
+                        mlp(rows)
+                            .reshape([batch, hidden, positions])
+                            .swap_dims(1, 2)
+                    }
+                }
+            }
+        }
+    }
+}

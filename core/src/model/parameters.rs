@@ -1,0 +1,114 @@
+//! A plan's tensors on a device.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::ModelError;
+use crate::plan::{Plan, TensorId};
+use crate::weights::{self, Values, Weights};
+
+/// One tensor for each of a plan's, in its order; vectors are held as
+/// `[1, n]`, so that all have two axes.
+#[derive(Debug, Clone)]
+pub struct Parameters {
+    tensors: Vec<Tensor<2>>,
+}
+
+/// A plan tensor's shape as two axes.
+pub(super) fn matrix_shape(shape: &[usize]) -> [usize; 2] {
+    match *shape {
+        [rows, columns] => [rows, columns],
+        _ => [1, shape.iter().product()],
+    }
+}
+
+/// Reads a tensor's values, in f32 and row-major.
+pub(super) fn read<const D: usize>(tensor: Tensor<D>, what: &str) -> Result<Vec<f32>, ModelError> {
+    tensor
+        .try_into_vec_as::<f32>()
+        .map_err(|e| ModelError::Read {
+            what: what.to_owned(),
+            reason: format!("{e:?}"),
+        })
+}
+
+/// A tensor of these values.
+pub(super) fn upload<const D: usize>(
+    values: Vec<f32>,
+    shape: [usize; D],
+    device: &Device,
+) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+impl Parameters {
+    /// Copies weights to a device, dequantized where they are not f32.
+    #[must_use]
+    pub fn from_weights(plan: &Plan, weights: &Weights, device: &Device) -> Self {
+        let tensors = plan
+            .tensors
+            .iter()
+            .zip(weights.tensors())
+            .map(|(spec, tensor)| {
+                upload(
+                    tensor.dense().into_owned(),
+                    matrix_shape(&spec.shape),
+                    device,
+                )
+            })
+            .collect();
+        Self { tensors }
+    }
+
+    /// Copies the values back.
+    ///
+    /// # Errors
+    /// If a tensor can't be read, or holds values that are not finite.
+    pub fn to_weights(&self, plan: &Plan) -> Result<Weights, ModelError> {
+        let tensors = plan
+            .tensors
+            .iter()
+            .zip(&self.tensors)
+            .map(|(spec, tensor)| {
+                let values = Values::F32(read(tensor.clone(), &spec.name)?);
+                Ok(weights::Tensor {
+                    shape: spec.shape.clone(),
+                    values,
+                })
+            })
+            .collect::<Result<_, ModelError>>()?;
+        Ok(Weights::from_tensors(plan, tensors)?)
+    }
+
+    /// Makes parameters of tensors in the plan's order.
+    pub(super) fn from_vec(tensors: Vec<Tensor<2>>) -> Self {
+        Self { tensors }
+    }
+
+    /// One tensor, `[1, n]` for a vector.
+    #[must_use]
+    pub fn get(&self, id: TensorId) -> Tensor<2> {
+        self.tensors[id.index()].clone()
+    }
+
+    /// The tensors in the plan's order.
+    #[must_use]
+    pub fn tensors(&self) -> &[Tensor<2>] {
+        &self.tensors
+    }
+
+    /// The tensors, to be replaced.
+    pub(super) fn tensors_mut(&mut self) -> &mut [Tensor<2>] {
+        &mut self.tensors
+    }
+
+    /// The same values as leaves of a gradient graph.
+    #[must_use]
+    pub fn tracked(&self) -> Self {
+        let tensors = self
+            .tensors
+            .iter()
+            .map(|t| t.clone().autodiff().require_grad())
+            .collect();
+        Self { tensors }
+    }
+}

@@ -1,0 +1,364 @@
+//! The trainable model against the reference implementation's values
+//! (`fixtures/parity`): forward, gradients, three training steps.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hrm_core::config::ModelConfig;
+use hrm_core::model::{
+    AdamSettings, Device, Example, LossKind, Network, OptimizerKind, OptimizerSettings, Parameters,
+    State, Trainer, TrainerSettings, token_tensor,
+};
+use hrm_core::plan::{Plan, TensorKind};
+use hrm_core::weights::{Weights, plain_name};
+use safetensors::{Dtype, SafeTensors};
+
+/// A model with what another implementation computes from it.
+struct Fixture {
+    plan: Plan,
+    weights: Weights,
+    expected: BTreeMap<String, Vec<f32>>,
+    settings: TrainerSettings,
+    /// The reference's measures of its training steps.
+    metrics: serde_json::Value,
+}
+
+fn read(name: &str) -> Vec<u8> {
+    std::fs::read(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("fixtures")
+            .join(name),
+    )
+    .unwrap()
+}
+
+impl Fixture {
+    /// The reference implementation's HRM.
+    fn hrm() -> Self {
+        let json: serde_json::Value = serde_json::from_slice(&read("parity/tiny.json")).unwrap();
+        let setting = |name: &str| json["train"][name].as_f64().unwrap();
+        let optimizer = OptimizerSettings {
+            kind: OptimizerKind::AdamAtan2,
+            adam: AdamSettings {
+                lr: setting("lr"),
+                weight_decay: setting("weight_decay"),
+                beta1: setting("beta1"),
+                beta2: setting("beta2"),
+            },
+            puzzle_emb_lr: setting("puzzle_emb_lr"),
+            puzzle_emb_weight_decay: setting("puzzle_emb_weight_decay"),
+            ..OptimizerSettings::default()
+        };
+        Self::new(
+            &json["config"].to_string(),
+            "parity/tiny.weights.safetensors",
+            "parity/tiny.expected.safetensors",
+            LossKind::Stablemax,
+            0.5,
+        )
+        .with(optimizer, json["train"]["metrics"].clone())
+    }
+
+    /// The PyTorch twin's compact model.
+    fn compact() -> Self {
+        let config = String::from_utf8(read("compact/config.json")).unwrap();
+        Self::new(
+            &config,
+            "compact/weights.safetensors",
+            "compact/expected.safetensors",
+            LossKind::Softmax,
+            0.1,
+        )
+    }
+
+    fn new(config: &str, weights: &str, expected: &str, loss: LossKind, q_weight: f64) -> Self {
+        let plan = Plan::new(&ModelConfig::from_json(config).unwrap()).unwrap();
+        let weights = Weights::from_safetensors(&plan, &read(weights)).unwrap();
+        let expected = values(&read(expected));
+        let batch_size = expected["inputs"].len() / plan.config.seq_len;
+        let optimizer = OptimizerSettings::default();
+        let settings = TrainerSettings {
+            batch_size,
+            threads: 1,
+            loss,
+            q_weight,
+            ema: None,
+            optimizer,
+            seed: 0,
+        };
+        Self {
+            plan,
+            weights,
+            expected,
+            settings,
+            metrics: serde_json::Value::Null,
+        }
+    }
+
+    fn with(mut self, optimizer: OptimizerSettings, metrics: serde_json::Value) -> Self {
+        self.settings.optimizer = optimizer;
+        self.metrics = metrics;
+        self
+    }
+
+    fn tokens(&self, name: &str) -> Vec<Vec<u8>> {
+        let cells = self.plan.config.seq_len;
+        self.expected[name]
+            .chunks_exact(cells)
+            .map(|row| row.iter().map(|&t| t as u8).collect())
+            .collect()
+    }
+
+    fn examples(&self) -> Vec<Example> {
+        let labels = self.tokens("labels");
+        self.tokens("inputs")
+            .into_iter()
+            .zip(labels)
+            .map(|(input, label)| Example { input, label })
+            .collect()
+    }
+
+    fn trainer(&self) -> Trainer {
+        Trainer::new(
+            self.plan.clone(),
+            &self.weights,
+            self.settings,
+            Device::flex(),
+        )
+    }
+}
+
+/// A file's tensors as f32, by name without wrappers' prefixes.
+fn values(bytes: &[u8]) -> BTreeMap<String, Vec<f32>> {
+    let file = SafeTensors::deserialize(bytes).unwrap();
+    let numbers = |dtype: Dtype, data: &[u8]| -> Vec<f32> {
+        match dtype {
+            Dtype::F32 => data
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+                .collect(),
+            Dtype::I32 => data
+                .chunks_exact(4)
+                .map(|b| i32::from_le_bytes(b.try_into().unwrap()) as f32)
+                .collect(),
+            Dtype::I64 => data
+                .chunks_exact(8)
+                .map(|b| i64::from_le_bytes(b.try_into().unwrap()) as f32)
+                .collect(),
+            Dtype::U8 | Dtype::BOOL => data.iter().map(|&b| f32::from(b)).collect(),
+            other => panic!("unexpected type {other:?}"),
+        }
+    };
+    let prefixed = |name: &str| match name.split_once('.') {
+        Some((kind @ ("grad" | "after3"), rest)) => format!("{kind}.{}", plain_name(rest)),
+        _ => name.to_owned(),
+    };
+    file.tensors()
+        .into_iter()
+        .map(|(name, view)| (prefixed(&name), numbers(view.dtype(), view.data())))
+        .collect()
+}
+
+/// Largest difference, relative to the largest absolute value expected.
+fn difference(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    let largest = largest(expected);
+    let worst = found
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max);
+    assert!(worst.is_finite());
+    if largest == 0.0 {
+        worst
+    } else {
+        worst / largest
+    }
+}
+
+fn largest(values: &[f32]) -> f32 {
+    values.iter().fold(0.0, |m: f32, v| m.max(v.abs()))
+}
+
+/// Largest relative difference of four segments' values.
+fn forward_difference(fixture: &Fixture) -> f32 {
+    let device = Device::flex();
+    let parameters = Parameters::from_weights(&fixture.plan, &fixture.weights, &device);
+    let network = Network::new(&fixture.plan, &parameters);
+    let inputs = fixture.tokens("inputs");
+    let tokens = token_tensor(inputs.iter().map(Vec::as_slice), &device);
+    let mut state = State::initial(&fixture.plan, &parameters, inputs.len());
+    let mut worst: f32 = 0.0;
+    for segment in 1..=4 {
+        let output = network.segment(state, &tokens);
+        let q: Vec<f32> = output.q.clone().try_into_vec_as().unwrap();
+        let width = fixture.plan.heads.q_outputs;
+        let mut found = vec![
+            ("logits", output.logits.clone().try_into_vec_as().unwrap()),
+            (
+                "q_halt",
+                q.iter().step_by(width).copied().collect::<Vec<f32>>(),
+            ),
+            ("z_H", output.state.h.clone().try_into_vec_as().unwrap()),
+            ("z_L", output.state.l.clone().try_into_vec_as().unwrap()),
+        ];
+        if width > 1 {
+            found.push((
+                "q_continue",
+                q.iter().skip(1).step_by(width).copied().collect(),
+            ));
+        }
+        for (name, found) in found {
+            let name = format!("segment{segment}.{name}");
+            let difference = difference(&found, &fixture.expected[&name]);
+            assert!(difference < 1e-4, "{name}: {difference:e}");
+            worst = worst.max(difference);
+        }
+        state = output.state;
+    }
+    worst
+}
+
+/// Largest relative difference of the first step's gradients.
+fn gradient_difference(fixture: &Fixture) -> f32 {
+    let examples = fixture.examples();
+    let (gradients, _) = fixture
+        .trainer()
+        .gradients(|row| examples[row].clone())
+        .unwrap();
+    let mut worst: f32 = 0.0;
+    for (spec, gradient) in fixture.plan.tensors.iter().zip(gradients) {
+        let expected = match spec.kind {
+            TensorKind::Weight => fixture.expected[&format!("grad.{}", spec.name)].clone(),
+            // The reference keeps a gradient for each row of the batch; all
+            // are of one row of the table.
+            TensorKind::PuzzleEmbedding => {
+                let rows = &fixture.expected["grad.puzzle_emb_local"];
+                let width = fixture.plan.hidden;
+                (0..width)
+                    .map(|i| rows.iter().skip(i).step_by(width).sum())
+                    .collect()
+            }
+            TensorKind::Buffer => {
+                assert!(gradient.is_none(), "{} is not trained", spec.name);
+                continue;
+            }
+        };
+        let gradient = gradient.unwrap_or_else(|| panic!("{} has no gradient", spec.name));
+        let found: Vec<f32> = gradient.try_into_vec_as().unwrap();
+        let difference = difference(&found, &expected);
+        assert!(difference < 1e-3, "{}: {difference:e}", spec.name);
+        worst = worst.max(difference);
+    }
+    worst
+}
+
+#[test]
+fn hrm_agrees_with_the_reference() {
+    let fixture = Fixture::hrm();
+    println!(
+        "HRM forward: largest relative difference {:.2e}",
+        forward_difference(&fixture)
+    );
+    println!(
+        "HRM gradients: largest relative difference {:.2e}",
+        gradient_difference(&fixture)
+    );
+}
+
+#[test]
+fn compact_agrees_with_its_twin() {
+    let fixture = Fixture::compact();
+    println!(
+        "compact forward: largest relative difference {:.2e}",
+        forward_difference(&fixture)
+    );
+    println!(
+        "compact gradients: largest relative difference {:.2e}",
+        gradient_difference(&fixture)
+    );
+    let examples = fixture.examples();
+    let report = fixture
+        .trainer()
+        .step(1.0, |row| examples[row].clone())
+        .unwrap();
+    for (name, found) in [
+        ("loss.cells", report.cell_loss),
+        ("loss.q", report.q_halt_loss),
+    ] {
+        let expected = f64::from(fixture.expected[name][0]);
+        assert!(
+            (found - expected).abs() < 1e-5 * expected.max(1.0),
+            "{name}: {found} for {expected}"
+        );
+    }
+}
+
+#[test]
+fn three_training_steps_agree_with_the_reference() {
+    let fixture = Fixture::hrm();
+    let examples = fixture.examples();
+    let mut trainer = fixture.trainer();
+    let batch = examples.len() as f64;
+    let mut worst_loss: f64 = 0.0;
+    for step in 1..=3 {
+        let report = trainer.step(1.0, |row| examples[row].clone()).unwrap();
+        let expected = &fixture.metrics[step - 1];
+        let found = [
+            ("lm_loss", report.cell_loss),
+            ("q_halt_loss", report.q_halt_loss),
+            ("q_continue_loss", report.q_continue_loss),
+            ("loss", report.loss),
+            ("accuracy", report.cell_accuracy),
+            ("exact_accuracy", report.exact_accuracy),
+            ("q_halt_accuracy", report.q_halt_accuracy),
+            ("steps", report.segments),
+        ];
+        for (name, found) in found {
+            let expected = expected[name].as_f64().unwrap();
+            let difference = (batch * found - expected).abs() / expected.abs().max(1.0);
+            assert!(
+                difference < 1e-3,
+                "step {step}, {name}: {} for {expected}",
+                batch * found
+            );
+            worst_loss = worst_loss.max(difference);
+        }
+        let counted: Vec<f32> = trainer.row_segments().iter().map(|&s| s as f32).collect();
+        assert_eq!(counted, fixture.expected[&format!("train{step}.steps")]);
+        let halted: Vec<f32> = trainer
+            .row_halted()
+            .iter()
+            .map(|&h| f32::from(u8::from(h)))
+            .collect();
+        assert_eq!(halted, fixture.expected[&format!("train{step}.halted")]);
+    }
+
+    let (mut close, mut all, mut furthest) = (0, 0, 0.0_f32);
+    for (spec, tensor) in fixture
+        .plan
+        .tensors
+        .iter()
+        .zip(trainer.parameters().tensors())
+    {
+        if spec.kind == TensorKind::Buffer {
+            continue;
+        }
+        let expected = &fixture.expected[&format!("after3.{}", spec.name)];
+        let found: Vec<f32> = tensor.clone().try_into_vec_as().unwrap();
+        let tolerance = 1e-3 * largest(expected);
+        for (a, b) in found.iter().zip(expected) {
+            let difference = (a - b).abs();
+            close += usize::from(difference <= tolerance);
+            furthest = furthest.max(difference);
+        }
+        all += expected.len();
+    }
+    let share = close as f64 / all as f64;
+    println!(
+        "losses: {worst_loss:.2e}; after three steps {:.4} % of {all} elements agree, furthest {furthest:.2e}",
+        100.0 * share
+    );
+    assert!(share >= 0.999, "{share}");
+    assert!(furthest <= 6e-3, "{furthest:e}");
+}
