@@ -133,7 +133,7 @@ pub(crate) fn dispatch(
         &[include_str!("params.wgsl"), access, end, body],
     );
     let (tile_rows, tile_columns) = match kernels.context().variant() {
-        Variant::Direct => (6, 4 * 32),
+        Variant::Direct => (6, 8 * 16),
         Variant::Tiled => (32, 64),
     };
     let workgroups = [columns.div_ceil(tile_columns), rows.div_ceil(tile_rows), 1];
