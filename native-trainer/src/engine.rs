@@ -65,7 +65,7 @@ impl Engine {
     pub(crate) fn start(&self, inputs: &[Vec<u8>]) -> Result<Session> {
         Ok(match self {
             Self::Cpu(model) => Session::Cpu(Box::new(CpuRun::new(Arc::clone(model), inputs)?)),
-            Self::Gpu { model, .. } => Session::Gpu(Box::new(GpuRun::new(model, inputs)?)),
+            Self::Gpu { model, .. } => Session::Gpu(Box::new(block_on(GpuRun::new(Arc::clone(model), inputs))?)),
         })
     }
 }

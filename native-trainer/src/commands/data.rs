@@ -103,12 +103,15 @@ pub(crate) fn run(args: &DataArgs) -> Result<()> {
             write(&args.output, &puzzles)
         }
         What::Split(args) => {
-            let split = build_split(&SplitOptions {
+            let options = SplitOptions {
                 puzzles: args.wish.options(),
                 train: args.train,
                 test: args.test,
                 seed: args.seed,
-            })?;
+            };
+            let bar = ProgressBar::new((args.train + args.test) as u64);
+            let split = build_split(&options, |found| bar.set_position(found as u64))?;
+            bar.finish();
             write(&args.train_output, &split.train)?;
             write(&args.test_output, &split.test)
         }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use hrm_core::puzzle::{Board, dataset, fill_share};
 use hrm_core::reason::{Proportion, Rule};
-use indicatif::{ParallelProgressIterator, ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -32,6 +32,10 @@ pub(crate) struct EvalArgs {
     /// Puzzles: CSV `source,question,answer,rating`, plain or gzip
     #[arg(long)]
     data: PathBuf,
+    /// Another checkpoint to compare with (a quantized one's original, say):
+    /// the share of puzzles on which the first guesses end in the same grid
+    #[arg(long)]
+    against: Option<PathBuf>,
     /// Use only the first N rows
     #[arg(long)]
     limit: Option<usize>,
@@ -63,8 +67,10 @@ struct Outcome {
     cells: f64,
     /// First guess right after each segment.
     by_segment: Vec<bool>,
-    /// The first guess's `halted` at the end, right and wrong.
+    /// Whether the first guess says at the end that it is done.
     halted: bool,
+    /// Whether the other checkpoint's first guess ends in the same grid.
+    identical: bool,
 }
 
 /// The result, as printed with `--json`.
@@ -82,6 +88,9 @@ struct Evaluation {
     /// those are right.
     halted: Proportion,
     halted_right: Proportion,
+    /// First guesses that end in the same grid as the other checkpoint's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identical: Option<Proportion>,
     /// First guesses right after each segment.
     by_segment: Vec<usize>,
     seconds: f64,
@@ -109,6 +118,20 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
         .collect();
 
     let engine = Engine::new(args.device, &plan, &weights)?;
+    let other = match &args.against {
+        None => None,
+        Some(path) => {
+            let other = Checkpoint::load(path, None)?;
+            ensure!(
+                other.plan.config.puzzle == shape,
+                "{} plays {}, not {shape}",
+                path.display(),
+                other.plan.config.puzzle
+            );
+            // Always the CPU, in f32: the reference of every engine.
+            Some(Engine::new(Device::Cpu, &other.plan, &other.weights)?)
+        }
+    };
     let options = Options {
         guesses: args.guesses as usize,
         segments: args.segments as usize,
@@ -118,20 +141,32 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
     let one_chunk = |(c, chunk): (usize, &[Board])| -> Result<Vec<Outcome>> {
         let boards: Vec<&Board> = chunk.iter().collect();
         let attempts = guess::attempt(&engine, &boards, c * CHUNK, options)?;
-        Ok(attempts.iter().zip(&rows[c * CHUNK..]).map(|(a, row)| outcome(a, &row.answer)).collect())
+        let mut outcomes: Vec<Outcome> =
+            attempts.iter().zip(&rows[c * CHUNK..]).map(|(a, row)| outcome(a, &row.answer)).collect();
+        if let Some(other) = &other {
+            let others = guess::attempt(other, &boards, c * CHUNK, Options { guesses: 1, ..options })?;
+            for ((outcome, a), b) in outcomes.iter_mut().zip(&attempts).zip(&others) {
+                outcome.identical = a.guesses[0].grid == b.guesses[0].grid;
+            }
+        }
+        Ok(outcomes)
     };
     let chunks: Vec<(usize, &[Board])> = questions.chunks(CHUNK).enumerate().collect();
     let bar = ProgressBar::new(chunks.len() as u64)
         .with_style(ProgressStyle::with_template("{bar:30} {percent}% of the puzzles, {eta} left")?);
-    let outcomes: Vec<Outcome> = if matches!(engine, Engine::Cpu(_)) {
-        chunks.par_iter().progress_with(bar).map(|c| one_chunk(*c)).collect::<Result<Vec<_>>>()?
+    let counted = |chunk: &(usize, &[Board])| {
+        let outcomes = one_chunk(*chunk);
+        bar.inc(1);
+        outcomes
+    };
+    let outcomes: Vec<Vec<Outcome>> = if matches!(engine, Engine::Cpu(_)) {
+        chunks.par_iter().map(counted).collect::<Result<_>>()?
     } else {
-        // One queue: batches follow one another.
-        bar.wrap_iter(chunks.iter()).map(|c| one_chunk(*c)).collect::<Result<Vec<_>>>()?
-    }
-    .into_iter()
-    .flatten()
-    .collect();
+        // A GPU has one queue: batches follow one another.
+        chunks.iter().map(counted).collect::<Result<_>>()?
+    };
+    bar.finish_and_clear();
+    let outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
 
     let n = outcomes.len();
     let count = |f: &dyn Fn(&Outcome) -> bool| outcomes.iter().filter(|o| f(o)).count();
@@ -149,6 +184,7 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
         cells: outcomes.iter().map(|o| o.cells).sum::<f64>() / n as f64,
         halted: Proportion::new(halted, n),
         halted_right: Proportion::new(count(&|o| o.halted && o.right[0]), halted),
+        identical: args.against.is_some().then(|| Proportion::new(count(&|o| o.identical), n)),
         by_segment: (0..options.segments).map(|s| count(&|o| o.by_segment[s])).collect(),
         seconds: start.elapsed().as_secs_f64(),
         engine: engine.name().to_owned(),
@@ -173,6 +209,7 @@ fn outcome(attempt: &guess::Attempt, answer: &Board) -> Outcome {
         cells: same as f64 / answer.cells().len() as f64,
         by_segment: attempt.first.iter().map(|r| r.grid == answer.cells()).collect(),
         halted: last.is_some_and(|r| r.halted),
+        identical: false,
     }
 }
 
@@ -184,6 +221,9 @@ fn print_table(e: &Evaluation) {
     println!("  {:<16} {:.2} %", "cells right", 100.0 * e.cells);
     println!("  {:<16} {}", "halted", e.halted);
     println!("  {:<16} {}", "right if halted", e.halted_right);
+    if let Some(identical) = &e.identical {
+        println!("  {:<16} {identical}", "same grid");
+    }
     println!("  right after segment 1..{}: {:?}", e.segments, e.by_segment);
     println!("  {:.1} s on {}", e.seconds, e.engine);
 }
