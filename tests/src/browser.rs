@@ -16,7 +16,7 @@ use tempfile::TempDir;
 pub enum Graphics {
     /// WebGPU on SwiftShader, Chromium's software adapter.
     Software,
-    /// No WebGPU at all.
+    /// WebGPU that finds no adapter.
     None,
 }
 
@@ -151,7 +151,7 @@ async fn connect(
             arguments.push("--enable-unsafe-webgpu".to_owned());
             arguments.push("--use-webgpu-adapter=swiftshader".to_owned());
         }
-        Graphics::None => arguments.push("--disable-features=WebGPU,WebGPUService".to_owned()),
+        Graphics::None => arguments.push("--disable-features=WebGPUService".to_owned()),
     }
     let mut options = json!({ "args": arguments, "excludeSwitches": ["disable-gpu"] });
     if width < 500 {

@@ -68,6 +68,17 @@ impl Playground {
         .await
     }
 
+    /// Waits until a run has at least that many segments.
+    ///
+    /// # Errors
+    /// If it doesn't get there.
+    pub async fn segments(&self, count: usize) -> Result<()> {
+        let script = format!(
+            "const s = document.querySelector('#segment'); return !s.disabled && +s.max >= {count}"
+        );
+        self.until("more segments", &script).await
+    }
+
     /// Waits until a run has ended.
     ///
     /// # Errors

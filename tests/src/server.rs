@@ -19,6 +19,8 @@ pub enum Fault {
     Truncated,
     /// It is not there.
     Missing,
+    /// It is a script, and this one runs before it.
+    Preceded(&'static str),
 }
 
 /// A running server; ends with the value.
@@ -118,6 +120,7 @@ fn answer(stream: &TcpStream, shared: &Shared) -> Result<()> {
         match fault {
             Some(Fault::Flipped) if length > 0 => content[length / 2] ^= 1,
             Some(Fault::Truncated) => content.truncate(length / 4 * 3),
+            Some(Fault::Preceded(script)) => content.splice(..0, script.bytes()).for_each(drop),
             _ => {}
         }
         Some((content, mime(&file)))

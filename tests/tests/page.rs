@@ -118,20 +118,33 @@ async fn a_software_adapter_is_not_chosen_unasked() -> Result<()> {
     .await
 }
 
-#[tokio::test]
-async fn without_webgpu_asking_for_it_ends_on_the_cpu() -> Result<()> {
+/// Asks for the GPU where there is none, and goes on with the CPU.
+async fn turns_to_the_cpu(spoil: Option<(&str, Fault)>, reason: &str) -> Result<()> {
     with_page(Graphics::None, DESKTOP, async |server, browser| {
+        server.spoil(spoil);
         let url = format!("{}?device=gpu", server.url());
         let (page, _) = Playground::open(&browser.client, &url).await?;
         let failure = page.failed().await?;
-        assert!(failure.contains("WebGPU"), "{failure}");
+        assert!(failure.contains(reason), "{failure}");
         page.click("#use-cpu").await?;
         page.loaded().await?;
         assert!(page.text("#engine").await?.starts_with("CPU"));
         page.click("#step").await?;
-        page.until("a segment", "return document.querySelector('#segment').max === '1' && !document.querySelector('#segment').disabled").await
+        page.segments(1).await
     })
     .await
+}
+
+#[tokio::test]
+async fn without_webgpu_there_is_the_cpu() -> Result<()> {
+    // As browsers do that have never heard of it.
+    let script = "Object.defineProperty(navigator, 'gpu', { value: undefined });";
+    turns_to_the_cpu(Some(("worker_loader.js", Fault::Preceded(script))), "no WebGPU").await
+}
+
+#[tokio::test]
+async fn without_an_adapter_there_is_the_cpu() -> Result<()> {
+    turns_to_the_cpu(None, "WebGPU finds no GPU").await
 }
 
 #[tokio::test]
@@ -198,7 +211,7 @@ async fn spoiled_weights_are_refused() -> Result<()> {
         page.click("#retry").await?;
         page.loaded().await?;
         page.click("#step").await?;
-        page.until("a segment", "return !document.querySelector('#segment').disabled").await
+        page.segments(1).await
     })
     .await
 }
@@ -238,7 +251,7 @@ async fn the_keyboard_alone_does() -> Result<()> {
         assert_eq!(label, "Row 2, column 2: 3, given");
 
         page.press(Key::Enter).await?;
-        page.until("a segment", "return !document.querySelector('#segment').disabled").await?;
+        page.segments(1).await?;
         page.keys(" ").await?;
         page.ended().await?;
         page.press(Key::Escape).await?;

@@ -31,8 +31,8 @@ fn App() -> impl IntoView {
         <div class="desk">
             <div class="play-area">
                 <BoardView page/>
-                <Legend/>
                 <Transport page/>
+                <Legend page/>
                 <Pad page/>
             </div>
             <div class="panels">

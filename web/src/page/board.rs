@@ -30,6 +30,18 @@ pub(crate) fn BoardView(page: Page) -> impl IntoView {
         }
     });
     on_cleanup(move || paste.remove());
+    // A digit typed while nothing has the focus is meant for the board.
+    let type_anywhere = window_event_listener(leptos::ev::keydown, move |event: KeyboardEvent| {
+        let idle = event
+            .target()
+            .and_then(|target| target.dyn_into::<web_sys::Element>().ok())
+            .is_some_and(|element| element.tag_name() == "BODY");
+        if idle && event.key().parse::<u8>().is_ok() {
+            dom::focus(&cell_id(page.state.cursor.get_untracked()));
+            on_key(page, &event);
+        }
+    });
+    on_cleanup(move || type_anywhere.remove());
 
     view! {
         <section class="board-area" aria-label="Board">
@@ -178,13 +190,17 @@ pub(crate) fn Pad(page: Page) -> impl IntoView {
 
 /// What the marks on the cells mean.
 #[component]
-pub(crate) fn Legend() -> impl IntoView {
+pub(crate) fn Legend(page: Page) -> impl IntoView {
+    let overwrites = Memo::new(move |_| page.state.cells.with(|cells| cells.iter().any(|c| c.overwritten())));
     view! {
         <ul class="legend" aria-label="Marks on the board">
             <li><span class="cell given" aria-hidden="true">"5"</span>"given"</li>
-            <li><span class="cell changed" aria-hidden="true">"5"</span>"changed just now"</li>
+            <li><span class="cell changed" aria-hidden="true">"5"</span>"changed"</li>
             <li><span class="cell settled" aria-hidden="true">"5"</span>"settled"</li>
-            <li><span class="cell conflict" aria-hidden="true">"5"</span>"in conflict"</li>
+            <li><span class="cell conflict" aria-hidden="true">"5"</span>"conflict"</li>
+            {move || overwrites.get().then(|| view! {
+                <li><span class="cell overwritten" aria-hidden="true">"5"</span>"given overwritten"</li>
+            })}
         </ul>
     }
 }

@@ -12,7 +12,7 @@ use crate::actions::Page;
 const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 266.0;
 /// Left and right edge of both panels.
-const LEFT: f64 = 54.0;
+const LEFT: f64 = 58.0;
 const RIGHT: f64 = WIDTH - 12.0;
 /// Top and bottom of the upper panel (counts) and the lower (confidence).
 const COUNTS: (f64, f64) = (24.0, 156.0);
@@ -53,13 +53,9 @@ impl Scale {
     }
 }
 
-/// A round number of at least 20 that is no less than `value`.
+/// A multiple of 20, at least 20 and no less than `value`.
 fn nice(value: usize) -> f64 {
-    let mut top = 20;
-    while top < value {
-        top += if top < 100 { 20 } else { 100 };
-    }
-    top as f64
+    value.max(1).next_multiple_of(20) as f64
 }
 
 fn line(points: impl Iterator<Item = (f64, f64)>) -> String {

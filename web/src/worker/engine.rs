@@ -86,7 +86,11 @@ async fn gpu(
     if !has_webgpu() {
         return Err(EngineError::Unavailable("This browser offers no WebGPU".to_owned()));
     }
-    let context = GpuContext::new(GpuOptions::default()).await?;
+    let context = GpuContext::new(GpuOptions::default()).await.map_err(|error| {
+        // The details are for those who have asked for the GPU.
+        let details = if software { format!(" ({error})") } else { String::new() };
+        EngineError::Unavailable(format!("WebGPU finds no GPU that it can use{details}"))
+    })?;
     if context.is_software() && !software {
         let message = "The GPU here is emulated by the CPU, which is faster by itself".to_owned();
         return Err(EngineError::Unavailable(message));
