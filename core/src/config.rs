@@ -242,6 +242,19 @@ impl ModelConfig {
         }
     }
 
+    /// An HRM to be trained in minutes: one layer a level, a narrow MLP, and
+    /// learned positions. On a small board those find rows, columns and boxes
+    /// within hundreds of steps, where rotary ones, which know distances
+    /// only, need many thousands.
+    #[must_use]
+    pub fn hrm_mini(puzzle: Shape, hidden_size: usize, num_heads: usize) -> Self {
+        Self {
+            pos_encodings: PosEncodings::Learned,
+            mlp_inner: Some(2 * hidden_size),
+            ..Self::hrm(puzzle, hidden_size, num_heads, 1)
+        }
+    }
+
     /// The compact reasoner: one block for both levels, an MLP over the
     /// positions, the normalised gate, no puzzle embedding; `token_inner` and
     /// `mlp_inner` are 2 and 3 times the hidden width.
@@ -284,10 +297,10 @@ impl ModelConfig {
         Ok(match name {
             "hrm" => Self::hrm(Shape::S9, 512, 8, 4),
             "hrm-small" => Self::hrm(Shape::S9, 128, 4, 2),
-            "hrm-4x4" => Self::hrm(Shape::S4, 64, 4, 1),
-            "hrm-6x6" => Self::hrm(Shape::S6, 128, 4, 2),
+            "hrm-4x4" => Self::hrm_mini(Shape::S4, 64, 4),
+            "hrm-6x6" => Self::hrm_mini(Shape::S6, 96, 4),
             "compact" => Self::compact(Shape::S9, 128),
-            "compact-6x6" => Self::compact(Shape::S6, 96),
+            "compact-6x6" => Self::compact(Shape::S6, 64),
             _ => {
                 return Err(ConfigError::UnknownPreset {
                     name: name.to_owned(),
