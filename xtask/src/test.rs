@@ -112,6 +112,9 @@ fn run_steps(workspace: &Workspace, args: &TestArgs, report: &mut Report) -> Res
     command
         .arg("--")
         .args(&args.test_args)
+        // Set-up has seen to both, so a test that finds neither has failed.
+        .env("HRM_REQUIRE_GPU", "1")
+        .env("HRM_REQUIRE_BROWSER", "1")
         .env("HRM_DIST", workspace.dist())
         .env("HRM_BIN", target_dir(workspace).join("debug/hrm"));
     if let Some(chromium) = setup::chromium() {
