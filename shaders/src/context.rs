@@ -18,7 +18,7 @@ pub enum Variant {
 /// What device to look for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct GpuOptions {
-    /// Only accept a software adapter.
+    /// Only accept a software adapter. Browsers choose by themselves.
     pub software: bool,
     /// Prefer the adapter that saves power over the fastest.
     pub low_power: bool,

@@ -54,7 +54,7 @@ async fn compare(preset: &str, batch: usize) {
     let inputs: Vec<Vec<u8>> = (0..batch)
         .map(|b| {
             let token = |i: usize| {
-                if (i + b) % 3 == 0 {
+                if (i + b).is_multiple_of(3) {
                     2 + (i * i + b) % side
                 } else {
                     1

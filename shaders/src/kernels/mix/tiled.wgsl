@@ -29,16 +29,26 @@ fn main(
     var y1 = vec4<f32>();
     var y2 = vec4<f32>();
     var y3 = vec4<f32>();
+    var w = vec4<f32>();
+    if load_k < depth4 {
+        w = weight(w_from + load_k);
+    }
+    var a = x[x_from + min(local.y, last_k) * columns4];
+    var b = x[x_from + min(local.y + 8u, last_k) * columns4];
     for (var k0 = 0u; k0 < depth4; k0 += 4u) {
-        var w = vec4<f32>();
-        if k0 + load_k < depth4 {
-            w = weight(w_from + k0 + load_k);
-        }
         w_tile[load_k * 32u + load_row] = w;
-        let k = 4u * k0 + local.y;
-        x_tile[local.y * 16u + local.x] = x[x_from + min(k, last_k) * columns4];
-        x_tile[(local.y + 8u) * 16u + local.x] = x[x_from + min(k + 8u, last_k) * columns4];
+        x_tile[local.y * 16u + local.x] = a;
+        x_tile[(local.y + 8u) * 16u + local.x] = b;
         workgroupBarrier();
+        // The next tile is on its way while this one is worked on.
+        let next = k0 + 4u;
+        w = vec4<f32>();
+        if next + load_k < depth4 {
+            w = weight(w_from + next + load_k);
+        }
+        let k = 4u * next + local.y;
+        a = x[x_from + min(k, last_k) * columns4];
+        b = x[x_from + min(k + 8u, last_k) * columns4];
         for (var j = 0u; j < 4u; j += 1u) {
             let at = j * 64u + local.x;
             let v = mat4x4<f32>(x_tile[at], x_tile[at + 16u], x_tile[at + 32u], x_tile[at + 48u]);

@@ -30,20 +30,29 @@ fn main(
     var y1 = vec4<f32>();
     var y2 = vec4<f32>();
     var y3 = vec4<f32>();
+    var a = vec4<f32>();
+    var b = vec4<f32>();
+    var c = vec4<f32>();
+    if load_k < depth4 {
+        a = x[x_from + load_k];
+        b = weight(w_from + load_k);
+        c = weight(w_from_next + load_k);
+    }
     for (var k0 = 0u; k0 < depth4; k0 += 4u) {
-        let k = k0 + load_k;
-        var a = vec4<f32>();
-        var b = vec4<f32>();
-        var c = vec4<f32>();
+        x_tile[load_k * 32u + load_row] = a;
+        w_tile[w_to] = b;
+        w_tile[w_to + 8u] = c;
+        workgroupBarrier();
+        // The next tile is on its way while this one is worked on.
+        let k = k0 + 4u + load_k;
+        a = vec4<f32>();
+        b = vec4<f32>();
+        c = vec4<f32>();
         if k < depth4 {
             a = x[x_from + k];
             b = weight(w_from + k);
             c = weight(w_from_next + k);
         }
-        x_tile[load_k * 32u + load_row] = a;
-        w_tile[w_to] = b;
-        w_tile[w_to + 8u] = c;
-        workgroupBarrier();
         for (var j = 0u; j < 4u; j += 1u) {
             let at = j * 64u + local.x;
             let w = mat4x4<f32>(w_tile[at], w_tile[at + 16u], w_tile[at + 32u], w_tile[at + 48u]);
