@@ -51,7 +51,10 @@ pub fn dist() -> Result<Option<PathBuf>> {
     let missing = match std::env::var_os("HRM_DIST").map(PathBuf::from) {
         None => "HRM_DIST, the folder of the built page, is not set".to_owned(),
         Some(dist) if !dist.join("index.html").is_file() => {
-            format!("{} holds no index.html: build the page first", dist.display())
+            format!(
+                "{} holds no index.html: build the page first",
+                dist.display()
+            )
         }
         Some(_) if program("CHROMEDRIVER", &["chromedriver"]).is_none() => {
             "there is no chromedriver".to_owned()
@@ -76,7 +79,11 @@ impl Browser {
         let profile = tempfile::tempdir()?;
         let client = connect(port, graphics, (width, height), profile.path()).await;
         match client {
-            Ok(client) => Ok(Self { client, driver, _profile: profile }),
+            Ok(client) => Ok(Self {
+                client,
+                driver,
+                _profile: profile,
+            }),
             Err(error) => {
                 let mut driver = driver;
                 let _ = driver.kill();
@@ -159,7 +166,10 @@ async fn connect(
         let metrics = json!({ "width": width, "height": height, "pixelRatio": 2.0, "touch": true });
         options["mobileEmulation"] = json!({ "deviceMetrics": metrics });
     }
-    if let Some(chromium) = program("CHROMIUM", &["chromium", "chromium-browser", "google-chrome"]) {
+    if let Some(chromium) = program(
+        "CHROMIUM",
+        &["chromium", "chromium-browser", "google-chrome"],
+    ) {
         options["binary"] = json!(chromium);
     }
     let capabilities = json!({
@@ -167,7 +177,9 @@ async fn connect(
         "goog:chromeOptions": options,
         "goog:loggingPrefs": { "browser": "ALL" },
     });
-    let serde_json::Value::Object(capabilities) = capabilities else { bail!("no capabilities") };
+    let serde_json::Value::Object(capabilities) = capabilities else {
+        bail!("no capabilities")
+    };
     let client = ClientBuilder::new(HttpConnector::new())
         .capabilities(capabilities)
         .connect(&format!("http://127.0.0.1:{port}"))

@@ -23,11 +23,21 @@ impl Playground {
     /// # Errors
     /// If it does not get that far.
     pub async fn open(client: &Client, url: &str) -> Result<(Self, f64)> {
-        let page = Self { client: client.clone() };
+        let page = Self {
+            client: client.clone(),
+        };
         // Counts from the navigation's own start, in the page's own clock.
         client.goto(url).await?;
-        page.until("a board", "return document.querySelector('#board .cell') !== null").await?;
-        let usable = page.script("return performance.now()").await?.as_f64().unwrap_or_default();
+        page.until(
+            "a board",
+            "return document.querySelector('#board .cell') !== null",
+        )
+        .await?;
+        let usable = page
+            .script("return performance.now()")
+            .await?
+            .as_f64()
+            .unwrap_or_default();
         Ok((page, usable))
     }
 
@@ -52,7 +62,10 @@ impl Playground {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let text = self.script("return document.body.innerText").await?;
-        bail!("waited in vain for {what}; the page says: {}", text.as_str().unwrap_or_default())
+        bail!(
+            "waited in vain for {what}; the page says: {}",
+            text.as_str().unwrap_or_default()
+        )
     }
 
     /// Waits until a model is ready.
@@ -84,7 +97,11 @@ impl Playground {
     /// # Errors
     /// If it doesn't.
     pub async fn ended(&self) -> Result<()> {
-        self.until("a verdict", "return document.querySelector('#verdict').textContent !== ''").await
+        self.until(
+            "a verdict",
+            "return document.querySelector('#verdict').textContent !== ''",
+        )
+        .await
     }
 
     /// Text of an element, as it is shown.
@@ -93,7 +110,10 @@ impl Playground {
     /// If there is no such element.
     pub async fn text(&self, selector: &str) -> Result<String> {
         let element = self.client.find(Locator::Css(selector)).await;
-        Ok(element.with_context(|| format!("no {selector}"))?.text().await?)
+        Ok(element
+            .with_context(|| format!("no {selector}"))?
+            .text()
+            .await?)
     }
 
     /// Clicks an element.
@@ -102,7 +122,10 @@ impl Playground {
     /// If there is no such element, or it can't be clicked.
     pub async fn click(&self, selector: &str) -> Result<()> {
         let element = self.client.find(Locator::Css(selector)).await;
-        element.with_context(|| format!("no {selector}"))?.click().await?;
+        element
+            .with_context(|| format!("no {selector}"))?
+            .click()
+            .await?;
         Ok(())
     }
 
@@ -142,7 +165,12 @@ impl Playground {
     pub async fn board(&self) -> Result<String> {
         let script = "return [...document.querySelectorAll('#board .cell')]\
              .map(c => c.textContent.trim() || '.').join('')";
-        Ok(self.script(script).await?.as_str().unwrap_or_default().to_owned())
+        Ok(self
+            .script(script)
+            .await?
+            .as_str()
+            .unwrap_or_default()
+            .to_owned())
     }
 
     /// Chooses the model of that folder name and waits until it is ready.
@@ -150,7 +178,8 @@ impl Playground {
     /// # Errors
     /// If there is none, or it does not load.
     pub async fn choose_model(&self, id: &str) -> Result<()> {
-        self.click(&format!("input[name=model][value='{id}']")).await?;
+        self.click(&format!("input[name=model][value='{id}']"))
+            .await?;
         self.loaded().await
     }
 
@@ -159,7 +188,11 @@ impl Playground {
     /// # Errors
     /// If the page throws.
     pub async fn models(&self) -> Result<Vec<(String, usize)>> {
-        self.until("models", "return document.querySelector('input[name=model]') !== null").await?;
+        self.until(
+            "models",
+            "return document.querySelector('input[name=model]') !== null",
+        )
+        .await?;
         let script = "return [...document.querySelectorAll('.model')].map(m => \
              [m.querySelector('input').value, m.querySelector('.facts').textContent])";
         let models = self.script(script).await?;
@@ -178,7 +211,11 @@ impl Playground {
     /// # Errors
     /// If nothing fails.
     pub async fn failed(&self) -> Result<String> {
-        self.until("a failure", "return document.querySelector('#failure') !== null").await?;
+        self.until(
+            "a failure",
+            "return document.querySelector('#failure') !== null",
+        )
+        .await?;
         self.text("#failure").await
     }
 }

@@ -52,12 +52,19 @@ impl Server {
         let port = listener.local_addr()?.port();
         let shared = Arc::new(Shared {
             root: root.to_owned(),
-            prefix: if prefix.is_empty() { "/".to_owned() } else { format!("/{prefix}/") },
+            prefix: if prefix.is_empty() {
+                "/".to_owned()
+            } else {
+                format!("/{prefix}/")
+            },
             fault: Mutex::default(),
             requested: Mutex::default(),
             closing: AtomicBool::new(false),
         });
-        let server = Self { port, shared: Arc::clone(&shared) };
+        let server = Self {
+            port,
+            shared: Arc::clone(&shared),
+        };
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 if shared.closing.load(Ordering::Relaxed) {
@@ -88,7 +95,11 @@ impl Server {
     /// status.
     #[must_use]
     pub fn requested(&self) -> Vec<String> {
-        let requested = self.shared.requested.lock().unwrap_or_else(|e| e.into_inner());
+        let requested = self
+            .shared
+            .requested
+            .lock()
+            .unwrap_or_else(|e| e.into_inner());
         requested.iter().cloned().collect()
     }
 }
@@ -111,27 +122,45 @@ fn answer(stream: &TcpStream, shared: &Shared) -> Result<()> {
     }
     let target = first.split(' ').nth(1).context("no address")?;
     let path = target.split(['?', '#']).next().unwrap_or_default();
-    let file = path.strip_prefix(&shared.prefix).and_then(|path| find(&shared.root, path));
-    let fault = shared.fault.lock().unwrap_or_else(|e| e.into_inner()).clone();
-    let fault = fault.filter(|(suffix, _)| path.ends_with(suffix)).map(|(_, fault)| fault);
-    let content = file.filter(|_| fault != Some(Fault::Missing)).and_then(|file| {
-        let mut content = std::fs::read(&file).ok()?;
-        let length = content.len();
-        match fault {
-            Some(Fault::Flipped) if length > 0 => content[length / 2] ^= 1,
-            Some(Fault::Truncated) => content.truncate(length / 4 * 3),
-            Some(Fault::Preceded(script)) => content.splice(..0, script.bytes()).for_each(drop),
-            _ => {}
-        }
-        Some((content, mime(&file)))
-    });
+    let file = path
+        .strip_prefix(&shared.prefix)
+        .and_then(|path| find(&shared.root, path));
+    let fault = shared
+        .fault
+        .lock()
+        .unwrap_or_else(|e| e.into_inner())
+        .clone();
+    let fault = fault
+        .filter(|(suffix, _)| path.ends_with(suffix))
+        .map(|(_, fault)| fault);
+    let content = file
+        .filter(|_| fault != Some(Fault::Missing))
+        .and_then(|file| {
+            let mut content = std::fs::read(&file).ok()?;
+            let length = content.len();
+            match fault {
+                Some(Fault::Flipped) if length > 0 => content[length / 2] ^= 1,
+                Some(Fault::Truncated) => content.truncate(length / 4 * 3),
+                Some(Fault::Preceded(script)) => content.splice(..0, script.bytes()).for_each(drop),
+                _ => {}
+            }
+            Some((content, mime(&file)))
+        });
 
     let (status, content, mime) = match &content {
         Some((content, mime)) => ("200 OK", content.as_slice(), *mime),
         None => ("404 Not Found", b"not found".as_slice(), "text/plain"),
     };
-    let entry = if content == b"not found" { format!("404 {path}") } else { path.to_owned() };
-    shared.requested.lock().unwrap_or_else(|e| e.into_inner()).insert(entry);
+    let entry = if content == b"not found" {
+        format!("404 {path}")
+    } else {
+        path.to_owned()
+    };
+    shared
+        .requested
+        .lock()
+        .unwrap_or_else(|e| e.into_inner())
+        .insert(entry);
     let mut stream = stream;
     write!(
         stream,
@@ -146,13 +175,19 @@ fn answer(stream: &TcpStream, shared: &Shared) -> Result<()> {
 /// The file of a path below `root`, and nothing outside it.
 fn find(root: &Path, path: &str) -> Option<PathBuf> {
     let path = Path::new(if path.is_empty() { "index.html" } else { path });
-    let inside = path.components().all(|part| matches!(part, Component::Normal(_)));
+    let inside = path
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
     let file = root.join(path);
     (inside && file.is_file()).then_some(file)
 }
 
 fn mime(file: &Path) -> &'static str {
-    match file.extension().and_then(|e| e.to_str()).unwrap_or_default() {
+    match file
+        .extension()
+        .and_then(|e| e.to_str())
+        .unwrap_or_default()
+    {
         "html" => "text/html; charset=utf-8",
         "js" => "text/javascript",
         "css" => "text/css",

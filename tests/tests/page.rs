@@ -33,7 +33,10 @@ where
 async fn model_for(page: &Playground, side: usize) -> Result<String> {
     let models = page.models().await?;
     let found = models.iter().find(|(_, s)| *s == side);
-    Ok(found.with_context(|| format!("no model for {side}x{side}"))?.0.clone())
+    Ok(found
+        .with_context(|| format!("no model for {side}x{side}"))?
+        .0
+        .clone())
 }
 
 fn puzzle(shape: Shape, difficulty: Difficulty, seed: u64) -> Result<(Board, Board)> {
@@ -52,16 +55,28 @@ async fn opens_to_a_usable_board() -> Result<()> {
         println!("from navigation to a usable board: {milliseconds:.0} ms");
         let board = page.board().await?;
         let shown = Board::parse(&board, None)?;
-        assert!(shown.clues() > 0 && shown.blanks() > 0, "an example is on the board: {board}");
+        assert!(
+            shown.clues() > 0 && shown.blanks() > 0,
+            "an example is on the board: {board}"
+        );
         assert_eq!(page.text("#play").await?, "Play");
         page.loaded().await?;
         // Nothing is asked for that is not there, and nothing from elsewhere
         // (the browser would refuse it and say so).
-        let missing: Vec<_> =
-            server.requested().into_iter().filter(|path| path.starts_with("404")).collect();
-        assert!(missing.iter().all(|path| path.ends_with("favicon.ico")), "{missing:?}");
+        let missing: Vec<_> = server
+            .requested()
+            .into_iter()
+            .filter(|path| path.starts_with("404"))
+            .collect();
+        assert!(
+            missing.iter().all(|path| path.ends_with("favicon.ico")),
+            "{missing:?}"
+        );
         let address = browser.client.current_url().await?;
-        assert!(address.fragment().is_some_and(|f| f.contains(&board)), "{address}");
+        assert!(
+            address.fragment().is_some_and(|f| f.contains(&board)),
+            "{address}"
+        );
         Ok(())
     })
     .await
@@ -79,7 +94,11 @@ async fn solves_a_pasted_puzzle_on_the_cpu() -> Result<()> {
         assert!(page.text("#engine").await?.starts_with("CPU"));
         page.click("#play").await?;
         page.ended().await?;
-        assert!(page.text("#verdict").await?.starts_with("Solved"), "{}", page.text("#verdict").await?);
+        assert!(
+            page.text("#verdict").await?.starts_with("Solved"),
+            "{}",
+            page.text("#verdict").await?
+        );
         assert_eq!(page.board().await?, answer.to_string());
         assert!(page.text(".milliseconds").await?.ends_with("ms a segment"));
         Ok(())
@@ -95,12 +114,19 @@ async fn solves_on_the_gpu_path() -> Result<()> {
         let model = model_for(&page, 4).await?;
         page.choose_model(&model).await?;
         let engine = page.text("#engine").await?;
-        assert!(engine.starts_with("Software GPU") || engine.starts_with("GPU"), "{engine}");
+        assert!(
+            engine.starts_with("Software GPU") || engine.starts_with("GPU"),
+            "{engine}"
+        );
         let (question, answer) = puzzle(Shape::S4, Difficulty::Medium, 7)?;
         page.paste(&question.to_string()).await?;
         page.click("#play").await?;
         page.ended().await?;
-        assert!(page.text("#verdict").await?.starts_with("Solved"), "{}", page.text("#verdict").await?);
+        assert!(
+            page.text("#verdict").await?.starts_with("Solved"),
+            "{}",
+            page.text("#verdict").await?
+        );
         assert_eq!(page.board().await?, answer.to_string());
         Ok(())
     })
@@ -139,7 +165,11 @@ async fn turns_to_the_cpu(spoil: Option<(&str, Fault)>, reason: &str) -> Result<
 async fn without_webgpu_there_is_the_cpu() -> Result<()> {
     // As browsers do that have never heard of it.
     let script = "Object.defineProperty(navigator, 'gpu', { value: undefined });";
-    turns_to_the_cpu(Some(("worker_loader.js", Fault::Preceded(script))), "no WebGPU").await
+    turns_to_the_cpu(
+        Some(("worker_loader.js", Fault::Preceded(script))),
+        "no WebGPU",
+    )
+    .await
 }
 
 #[tokio::test]
@@ -158,23 +188,37 @@ async fn wrong_input_is_explained() -> Result<()> {
         text.replace_range(21..22, "x");
         page.paste(&text).await?;
         let notice = page.text(".notice").await?;
-        assert!(notice.contains("row 3, column 4") && notice.contains("'x'"), "{notice}");
+        assert!(
+            notice.contains("row 3, column 4") && notice.contains("'x'"),
+            "{notice}"
+        );
         page.paste(&question.to_string()[..80]).await?;
         let notice = page.text(".notice").await?;
         assert!(notice.contains("80 cells"), "{notice}");
-        assert_eq!(page.board().await?, before, "a text that is no puzzle changes nothing");
+        assert_eq!(
+            page.board().await?,
+            before,
+            "a text that is no puzzle changes nothing"
+        );
 
         // A board that breaks the rules is taken, with a word of warning.
         let clashing = format!("55{}", ".".repeat(79));
         page.paste(&clashing).await?;
         assert_eq!(page.board().await?, clashing);
         let warning = page.text(".warning").await?;
-        assert!(warning.contains("row 1, column 1") && warning.contains("row 1, column 2"), "{warning}");
+        assert!(
+            warning.contains("row 1, column 1") && warning.contains("row 1, column 2"),
+            "{warning}"
+        );
         assert_eq!(page.text(".notice").await?, "");
 
         // So is one with several solutions.
         page.paste(&".".repeat(81)).await?;
-        page.until("a warning", "return document.querySelector('.warning').textContent.includes('more than one')").await
+        page.until(
+            "a warning",
+            "return document.querySelector('.warning').textContent.includes('more than one')",
+        )
+        .await
     })
     .await
 }
@@ -186,25 +230,44 @@ async fn spoiled_weights_are_refused() -> Result<()> {
         let (page, _) = Playground::open(&browser.client, &server.url()).await?;
         let model = model_for(&page, 4).await?;
         page.loaded().await?;
-        let manifest: serde_json::Value =
-            serde_json::from_str(&read(&dist.join("models").join(&model).join("manifest.json"))?)?;
-        let part = manifest["parts"][0]["path"].as_str().context("no part")?.to_owned();
+        let manifest: serde_json::Value = serde_json::from_str(&read(
+            &dist.join("models").join(&model).join("manifest.json"),
+        )?)?;
+        let part = manifest["parts"][0]["path"]
+            .as_str()
+            .context("no part")?
+            .to_owned();
         let suffix = format!("{model}/{part}");
 
         server.spoil(Some((&suffix, Fault::Flipped)));
-        page.click(&format!("input[name=model][value='{model}']")).await?;
+        page.click(&format!("input[name=model][value='{model}']"))
+            .await?;
         let failure = page.failed().await?;
-        assert!(failure.contains("sha256") && failure.contains(&part), "{failure}");
+        assert!(
+            failure.contains("sha256") && failure.contains(&part),
+            "{failure}"
+        );
 
         server.spoil(Some((&suffix, Fault::Truncated)));
         page.click("#retry").await?;
-        page.until("another message", "return document.querySelector('#failure')?.textContent.includes('bytes')").await?;
+        page.until(
+            "another message",
+            "return document.querySelector('#failure')?.textContent.includes('bytes')",
+        )
+        .await?;
         let failure = page.failed().await?;
-        assert!(failure.contains("incomplete") && failure.contains(&part), "{failure}");
+        assert!(
+            failure.contains("incomplete") && failure.contains(&part),
+            "{failure}"
+        );
 
         server.spoil(Some((&suffix, Fault::Missing)));
         page.click("#retry").await?;
-        page.until("another message", "return document.querySelector('#failure')?.textContent.includes('404')").await?;
+        page.until(
+            "another message",
+            "return document.querySelector('#failure')?.textContent.includes('404')",
+        )
+        .await?;
 
         // And once the file is whole again, so is the page.
         server.spoil(None);
@@ -228,7 +291,11 @@ async fn the_keyboard_alone_does() -> Result<()> {
         page.script("document.activeElement.blur()").await?;
         for _ in 0..20 {
             page.press(Key::Tab).await?;
-            if page.script("return document.activeElement.className.includes('cell')").await? == true {
+            if page
+                .script("return document.activeElement.className.includes('cell')")
+                .await?
+                == true
+            {
                 break;
             }
         }
@@ -247,7 +314,9 @@ async fn the_keyboard_alone_does() -> Result<()> {
             { key: 'z', ctrlKey: true, bubbles: true, cancelable: true }))";
         page.script(control_z).await?;
         assert_eq!(page.board().await?, "12...3..........");
-        let label = page.script("return document.activeElement.getAttribute('aria-label')").await?;
+        let label = page
+            .script("return document.activeElement.getAttribute('aria-label')")
+            .await?;
         assert_eq!(label, "Row 2, column 2: 3, given");
 
         page.press(Key::Enter).await?;

@@ -35,14 +35,21 @@ impl Address {
             self.puzzle.as_ref().map(|board| format!("puzzle={board}")),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
-        if parts.is_empty() { String::new() } else { format!("#{}", parts.join("&")) }
+        if parts.is_empty() {
+            String::new()
+        } else {
+            format!("#{}", parts.join("&"))
+        }
     }
 }
 
 /// Whether a text can be a model's folder name. Keeps addresses from leading
 /// anywhere else.
 fn is_id(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
 }
 
 #[cfg(test)]
@@ -64,7 +71,15 @@ mod tests {
 
     #[test]
     fn mangled_addresses_are_ignored() {
-        for text in ["#", "#&&=", "#model", "#model=", "#model=../secret", "#puzzle=12", "#x=1"] {
+        for text in [
+            "#",
+            "#&&=",
+            "#model",
+            "#model=",
+            "#model=../secret",
+            "#puzzle=12",
+            "#x=1",
+        ] {
             assert_eq!(Address::parse(text), Address::default(), "{text}");
         }
         assert!(Address::parse("#x=1&model=a&").model.is_some());

@@ -17,7 +17,11 @@ impl Entry {
     /// A puzzle without history.
     #[must_use]
     pub fn new(board: Board) -> Self {
-        Self { board, past: Vec::new(), future: Vec::new() }
+        Self {
+            board,
+            past: Vec::new(),
+            future: Vec::new(),
+        }
     }
 
     /// The puzzle.
@@ -58,14 +62,18 @@ impl Entry {
 
     /// Takes the last edit back. Returns whether there was one.
     pub fn undo(&mut self) -> bool {
-        let Some(board) = self.past.pop() else { return false };
+        let Some(board) = self.past.pop() else {
+            return false;
+        };
         self.future.push(std::mem::replace(&mut self.board, board));
         true
     }
 
     /// Repeats the last edit taken back. Returns whether there was one.
     pub fn redo(&mut self) -> bool {
-        let Some(board) = self.future.pop() else { return false };
+        let Some(board) = self.future.pop() else {
+            return false;
+        };
         self.past.push(std::mem::replace(&mut self.board, board));
         true
     }
@@ -143,7 +151,9 @@ mod tests {
         for i in 0..HISTORY + 7 {
             assert!(entry.set(i % 81, (1 + i / 81) as u8));
         }
-        let undone = std::iter::repeat_with(|| entry.undo()).take_while(|&done| done).count();
+        let undone = std::iter::repeat_with(|| entry.undo())
+            .take_while(|&done| done)
+            .count();
         assert_eq!(undone, HISTORY);
     }
 

@@ -40,9 +40,11 @@ impl CellState {
         } else if self.given != 0 {
             text.push_str(", given");
         }
-        for (holds, word) in
-            [(self.changed, "changed"), (self.settled, "settled"), (self.conflict, "conflict")]
-        {
+        for (holds, word) in [
+            (self.changed, "changed"),
+            (self.settled, "settled"),
+            (self.conflict, "conflict"),
+        ] {
             if holds {
                 text.push_str(", ");
                 text.push_str(word);
@@ -58,14 +60,23 @@ impl CellState {
 pub fn cells(puzzle: &Board, reports: &[SegmentReport], segments: usize) -> Vec<CellState> {
     let reports = &reports[..segments.min(reports.len())];
     let givens = puzzle.cells();
-    let shown = reports.last().map_or(givens, |report| report.grid.as_slice());
-    let conflicts = Board::new(puzzle.shape(), shown.to_vec())
-        .map_or_else(|_| vec![false; givens.len()], |board| board.conflicting_cells());
+    let shown = reports
+        .last()
+        .map_or(givens, |report| report.grid.as_slice());
+    let conflicts = Board::new(puzzle.shape(), shown.to_vec()).map_or_else(
+        |_| vec![false; givens.len()],
+        |board| board.conflicting_cells(),
+    );
     let mut states: Vec<CellState> = givens
         .iter()
         .zip(shown)
         .zip(conflicts)
-        .map(|((&given, &digit), conflict)| CellState { digit, given, conflict, ..CellState::default() })
+        .map(|((&given, &digit), conflict)| CellState {
+            digit,
+            given,
+            conflict,
+            ..CellState::default()
+        })
         .collect();
     if let Some(last) = reports.last() {
         for &cell in &last.changed {
@@ -96,11 +107,17 @@ pub fn probability(q_halt: f32) -> f32 {
 #[must_use]
 pub fn verdict_text(report: &SegmentReport) -> (&'static str, String) {
     let n = report.segment;
-    let segments = if n == 1 { "1 segment".to_owned() } else { format!("{n} segments") };
+    let segments = if n == 1 {
+        "1 segment".to_owned()
+    } else {
+        format!("{n} segments")
+    };
     match report.verdict() {
         Verdict::Solved => (
             "Solved",
-            format!("After {segments} every row, column and box is right and every given in its place."),
+            format!(
+                "After {segments} every row, column and box is right and every given in its place."
+            ),
         ),
         Verdict::HaltedWrong => (
             "Sure, but wrong",
@@ -108,7 +125,10 @@ pub fn verdict_text(report: &SegmentReport) -> (&'static str, String) {
         ),
         Verdict::Wandering => (
             "Still wandering",
-            format!("After {segments} the network has not made up its mind: {}.", faults(report)),
+            format!(
+                "After {segments} the network has not made up its mind: {}.",
+                faults(report)
+            ),
         ),
     }
 }
@@ -119,7 +139,9 @@ fn faults(report: &SegmentReport) -> String {
     let conflicts = match report.conflicts {
         0 => None,
         1 => Some("1 digit is one too many".to_owned()),
-        n => Some(format!("{n} digits are too many in their row, column or box")),
+        n => Some(format!(
+            "{n} digits are too many in their row, column or box"
+        )),
     };
     let blanks = match blanks {
         0 => None,
@@ -142,7 +164,9 @@ mod tests {
     const SOLVED: &str = "1234341221434321";
 
     fn digits(text: &str) -> Vec<u8> {
-        text.bytes().map(|b| if b == b'.' { 0 } else { b - b'0' }).collect()
+        text.bytes()
+            .map(|b| if b == b'.' { 0 } else { b - b'0' })
+            .collect()
     }
 
     fn report(segment: usize, grid: &str, changed: &[usize]) -> SegmentReport {
@@ -208,7 +232,10 @@ mod tests {
         report.halted = true;
         let (word, text) = verdict_text(&report);
         assert_eq!(word, "Sure, but wrong");
-        assert!(text.ends_with("in their row, column or box and a given was overwritten."), "{text}");
+        assert!(
+            text.ends_with("in their row, column or box and a given was overwritten."),
+            "{text}"
+        );
         report.halted = false;
         report.grid[3] = 0;
         let (word, text) = verdict_text(&report);

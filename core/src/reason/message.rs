@@ -228,18 +228,40 @@ mod tests {
     fn messages_survive_json() {
         let puzzle: Board = "1.........4...2.".parse().unwrap();
         let requests = [
-            Request::Catalog { base: "https://example.org/models/".into() },
-            Request::Load { base: "b".into(), model: "m".into(), device: DeviceChoice::Gpu },
-            Request::Start { run: 3, puzzle: puzzle.clone() },
+            Request::Catalog {
+                base: "https://example.org/models/".into(),
+            },
+            Request::Load {
+                base: "b".into(),
+                model: "m".into(),
+                device: DeviceChoice::Gpu,
+            },
+            Request::Start {
+                run: 3,
+                puzzle: puzzle.clone(),
+            },
             Request::Step,
-            Request::Play { limit: 16, delay: 250 },
+            Request::Play {
+                limit: 16,
+                delay: 250,
+            },
             Request::Pause,
-            Request::Check { puzzle: puzzle.clone() },
-            Request::Generate { shape: Shape::S6, difficulty: Difficulty::Hard, seed: u64::MAX },
+            Request::Check {
+                puzzle: puzzle.clone(),
+            },
+            Request::Generate {
+                shape: Shape::S6,
+                difficulty: Difficulty::Hard,
+                seed: u64::MAX,
+            },
         ];
         for request in requests {
             let text = serde_json::to_string(&request).unwrap();
-            assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), request, "{text}");
+            assert_eq!(
+                serde_json::from_str::<Request>(&text).unwrap(),
+                request,
+                "{text}"
+            );
         }
         let report = SegmentReport {
             segment: 1,
@@ -255,15 +277,35 @@ mod tests {
         };
         let events = [
             Event::Ready,
-            Event::Progress { received: 1, total: 2 },
-            Event::Segment { run: 1, report, milliseconds: 1.5 },
-            Event::Finished { run: 1, verdict: Verdict::HaltedWrong },
-            Event::Checked { puzzle, solutions: Solutions::Several },
-            Event::Error { kind: ErrorKind::DeviceLost, message: "lost".into() },
+            Event::Progress {
+                received: 1,
+                total: 2,
+            },
+            Event::Segment {
+                run: 1,
+                report,
+                milliseconds: 1.5,
+            },
+            Event::Finished {
+                run: 1,
+                verdict: Verdict::HaltedWrong,
+            },
+            Event::Checked {
+                puzzle,
+                solutions: Solutions::Several,
+            },
+            Event::Error {
+                kind: ErrorKind::DeviceLost,
+                message: "lost".into(),
+            },
         ];
         for event in events {
             let text = serde_json::to_string(&event).unwrap();
-            assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event, "{text}");
+            assert_eq!(
+                serde_json::from_str::<Event>(&text).unwrap(),
+                event,
+                "{text}"
+            );
         }
     }
 

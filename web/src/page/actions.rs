@@ -25,7 +25,10 @@ pub(crate) struct Page {
 impl Page {
     /// Starts the worker.
     pub(crate) fn open() -> Self {
-        let page = Self { state: State::new(), link: StoredValue::new_local(None) };
+        let page = Self {
+            state: State::new(),
+            link: StoredValue::new_local(None),
+        };
         let link = Link::open(move |event| page.hear(event));
         page.link.set_value(Some(Rc::new(link)));
         page.count_solutions();
@@ -36,7 +39,13 @@ impl Page {
             if page.state.models.with(Vec::is_empty) {
                 return;
             }
-            dom::set_fragment(&Address { model, puzzle: Some(puzzle) }.fragment());
+            dom::set_fragment(
+                &Address {
+                    model,
+                    puzzle: Some(puzzle),
+                }
+                .fragment(),
+            );
         });
         page
     }
@@ -54,7 +63,9 @@ impl Page {
         let current = |run: u32| run == s.run.get_untracked() && s.started.get_untracked();
         match event {
             Event::Ready => {
-                self.send(&Request::Catalog { base: models_base() });
+                self.send(&Request::Catalog {
+                    base: models_base(),
+                });
                 self.count_solutions();
             }
             Event::Catalog { models } => {
@@ -62,7 +73,11 @@ impl Page {
                 self.choose_first_model();
             }
             Event::Progress { received, total } => s.phase.set(Phase::Loading(received, total)),
-            Event::Loaded { model, segments, engine } => {
+            Event::Loaded {
+                model,
+                segments,
+                engine,
+            } => {
                 if s.model.get_untracked().as_deref() != Some(&model) {
                     return;
                 }
@@ -72,7 +87,11 @@ impl Page {
                     self.play();
                 }
             }
-            Event::Segment { run, report, milliseconds } if current(run) => {
+            Event::Segment {
+                run,
+                report,
+                milliseconds,
+            } if current(run) => {
                 let following = s.looking_at.with_untracked(Option::is_none);
                 s.times.update(|times| times.push(milliseconds));
                 let solved = report.solved;
@@ -117,7 +136,9 @@ impl Page {
             return;
         }
         // The first error is the cause; a panic's other traces follow it.
-        if s.phase.with_untracked(|phase| matches!(phase, Phase::Failed(ErrorKind::Internal, _))) {
+        if s.phase
+            .with_untracked(|phase| matches!(phase, Phase::Failed(ErrorKind::Internal, _)))
+        {
             return;
         }
         s.phase.set(Phase::Failed(kind, message));
@@ -161,18 +182,30 @@ impl Page {
     /// Loads the chosen model, again if need be.
     pub(crate) fn load(&self) {
         let s = self.state;
+        // Whoever pressed play before the model was there still wants it.
+        let waiting = s.playing.get_untracked() && !s.started.get_untracked();
         self.reset();
+        s.playing.set(waiting);
         let Some(model) = s.model.get_untracked() else {
             s.phase.set(Phase::Catalog);
-            self.send(&Request::Catalog { base: models_base() });
+            self.send(&Request::Catalog {
+                base: models_base(),
+            });
             return;
         };
         let bytes = s.models.with_untracked(|models| {
-            models.iter().find(|m| m.id == model).map_or(0, Manifest::bytes)
+            models
+                .iter()
+                .find(|m| m.id == model)
+                .map_or(0, Manifest::bytes)
         });
         s.phase.set(Phase::Loading(0, bytes));
         let device = s.device.get_untracked();
-        self.send(&Request::Load { base: models_base(), model, device });
+        self.send(&Request::Load {
+            base: models_base(),
+            model,
+            device,
+        });
     }
 
     /// Loads the chosen model onto that processor.
@@ -188,7 +221,9 @@ impl Page {
         match Board::parse(text, None) {
             Ok(board) => self.set_puzzle(board),
             Err(error) => {
-                self.state.notice.set(Some(format!("Not a puzzle: {error}.")));
+                self.state
+                    .notice
+                    .set(Some(format!("Not a puzzle: {error}.")));
                 false
             }
         }
@@ -202,11 +237,15 @@ impl Page {
             self.put(board);
             return true;
         }
-        let other = s
-            .models
-            .with_untracked(|models| models.iter().find(|m| m.puzzle == shape).map(|m| m.id.clone()));
+        let other = s.models.with_untracked(|models| {
+            models
+                .iter()
+                .find(|m| m.puzzle == shape)
+                .map(|m| m.id.clone())
+        });
         let Some(other) = other else {
-            s.notice.set(Some(format!("None of the models here plays {shape}.")));
+            s.notice
+                .set(Some(format!("None of the models here plays {shape}.")));
             return false;
         };
         self.put(board);
@@ -218,7 +257,9 @@ impl Page {
         let s = self.state;
         let id = s.model.get_untracked();
         s.models.with_untracked(|models| {
-            models.iter().any(|m| Some(&m.id) == id.as_ref() && m.puzzle == shape)
+            models
+                .iter()
+                .any(|m| Some(&m.id) == id.as_ref() && m.puzzle == shape)
         })
     }
 
@@ -230,7 +271,10 @@ impl Page {
     /// Writes a digit into the cell at the cursor, or clears it with 0.
     pub(crate) fn write(&self, digit: u8) {
         let cell = self.state.cursor.get_untracked();
-        let side = self.state.entry.with_untracked(|entry| entry.shape().side());
+        let side = self
+            .state
+            .entry
+            .with_untracked(|entry| entry.shape().side());
         if usize::from(digit) > side {
             let message = format!("This board has the digits 1 to {side}.");
             self.state.notice.set(Some(message));
@@ -264,9 +308,12 @@ impl Page {
         if self.plays(shape) {
             return;
         }
-        let other = s
-            .models
-            .with_untracked(|models| models.iter().find(|m| m.puzzle == shape).map(|m| m.id.clone()));
+        let other = s.models.with_untracked(|models| {
+            models
+                .iter()
+                .find(|m| m.puzzle == shape)
+                .map(|m| m.id.clone())
+        });
         if let Some(other) = other {
             self.choose_model(&other);
         }
@@ -275,7 +322,9 @@ impl Page {
     fn edit(&self, change: impl FnOnce(&mut Entry) -> bool) {
         let s = self.state;
         // Only a change may end the run.
-        let Some(mut entry) = s.entry.try_get_untracked() else { return };
+        let Some(mut entry) = s.entry.try_get_untracked() else {
+            return;
+        };
         if !change(&mut entry) {
             return;
         }
@@ -290,7 +339,9 @@ impl Page {
 
     fn count_solutions(&self) {
         self.state.solutions.set(None);
-        self.send(&Request::Check { puzzle: self.state.puzzle() });
+        self.send(&Request::Check {
+            puzzle: self.state.puzzle(),
+        });
     }
 
     /// Asks the worker for a new puzzle.
@@ -300,7 +351,11 @@ impl Page {
         s.notice.set(None);
         s.generating.set(true);
         let shape = s.entry.with_untracked(Entry::shape);
-        self.send(&Request::Generate { shape, difficulty, seed: dom::seed() });
+        self.send(&Request::Generate {
+            shape,
+            difficulty,
+            seed: dom::seed(),
+        });
     }
 
     // The run.
@@ -309,7 +364,9 @@ impl Page {
     pub(crate) fn play(&self) {
         let s = self.state;
         if s.verdict.get_untracked().is_some() {
-            let solved = s.reports.with_untracked(|r| r.last().is_some_and(|r| r.solved));
+            let solved = s
+                .reports
+                .with_untracked(|r| r.last().is_some_and(|r| r.solved));
             if solved {
                 self.reset();
             } else {
@@ -328,7 +385,10 @@ impl Page {
     fn play_request(&self) -> Request {
         let s = self.state;
         let (_, delay) = SPEEDS[s.speed.get_untracked().min(SPEEDS.len() - 1)];
-        Request::Play { limit: s.limit.get_untracked(), delay }
+        Request::Play {
+            limit: s.limit.get_untracked(),
+            delay,
+        }
     }
 
     /// Stops after the present segment.
@@ -382,12 +442,18 @@ impl Page {
     /// a model to run on.
     fn start(&self) -> bool {
         let s = self.state;
-        if !s.phase.with_untracked(|phase| matches!(phase, Phase::Loaded { .. })) {
+        if !s
+            .phase
+            .with_untracked(|phase| matches!(phase, Phase::Loaded { .. }))
+        {
             return false;
         }
         if !s.started.get_untracked() {
             s.started.set(true);
-            self.send(&Request::Start { run: s.run.get_untracked(), puzzle: s.puzzle() });
+            self.send(&Request::Start {
+                run: s.run.get_untracked(),
+                puzzle: s.puzzle(),
+            });
         }
         true
     }

@@ -17,7 +17,9 @@ use crate::transport::Transport;
 
 /// Puts the page in place of the waiting line.
 pub(crate) fn mount() {
-    let root = document().get_element_by_id("app").and_then(|e| e.dyn_into::<web_sys::HtmlElement>().ok());
+    let root = document()
+        .get_element_by_id("app")
+        .and_then(|e| e.dyn_into::<web_sys::HtmlElement>().ok());
     let Some(root) = root else { return };
     root.set_text_content(None);
     mount_to(root, App).forget();
@@ -51,7 +53,9 @@ fn follow_address(page: Page) {
     let handle = window_event_listener(leptos::ev::hashchange, move |_| {
         let Address { model, puzzle } = Address::parse(&dom::fragment());
         let other = |board: &Board| *board != page.state.puzzle();
-        if let Some(model) = model.filter(|id| page.state.model.get_untracked().as_ref() != Some(id)) {
+        if let Some(model) =
+            model.filter(|id| page.state.model.get_untracked().as_ref() != Some(id))
+        {
             page.choose_model(&model);
         }
         if let Some(puzzle) = puzzle.filter(other) {

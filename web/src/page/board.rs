@@ -1,7 +1,7 @@
 //! The board: what the cells show, and entering digits.
 
 use hrm_core::puzzle::Shape;
-use hrm_web::entry::moved;
+use hrm_web::entry::{Entry, moved};
 use hrm_web::timeline::CellState;
 use leptos::ev::{ClipboardEvent, KeyboardEvent};
 use leptos::prelude::*;
@@ -23,7 +23,9 @@ pub(crate) fn BoardView(page: Page) -> impl IntoView {
         if into_field {
             return;
         }
-        let text = event.clipboard_data().and_then(|data| data.get_data("text/plain").ok());
+        let text = event
+            .clipboard_data()
+            .and_then(|data| data.get_data("text/plain").ok());
         if let Some(text) = text {
             event.prevent_default();
             page.paste(&text);
@@ -87,7 +89,10 @@ fn Grid(page: Page, shape: Shape) -> impl IntoView {
 fn Cell(page: Page, shape: Shape, cell: usize) -> impl IntoView {
     let s = page.state;
     let (row, column) = (shape.row(cell), shape.column(cell));
-    let state = Memo::new(move |_| s.cells.with(|cells| cells.get(cell).copied().unwrap_or_default()));
+    let state = Memo::new(move |_| {
+        s.cells
+            .with(|cells| cells.get(cell).copied().unwrap_or_default())
+    });
     let here = Memo::new(move |_| s.cursor.get() == cell);
     let ends_box_row = (row + 1) % shape.box_rows() == 0 && row + 1 < shape.side();
     let ends_box_column = (column + 1) % shape.box_cols() == 0 && column + 1 < shape.side();
@@ -176,10 +181,10 @@ pub(crate) fn Pad(page: Page) -> impl IntoView {
             <div class="digits">{digits}</div>
             <div class="edits">
                 <button type="button" on:click=move |_| page.write(0)>"Erase"</button>
-                <button type="button" disabled=move || !s.entry.with(|e| e.can_undo()) on:click=move |_| page.undo()>
+                <button type="button" disabled=move || !s.entry.with(Entry::can_undo) on:click=move |_| page.undo()>
                     "Undo"
                 </button>
-                <button type="button" disabled=move || !s.entry.with(|e| e.can_redo()) on:click=move |_| page.redo()>
+                <button type="button" disabled=move || !s.entry.with(Entry::can_redo) on:click=move |_| page.redo()>
                     "Redo"
                 </button>
                 <button type="button" on:click=move |_| page.clear()>"Clear board"</button>
@@ -191,7 +196,11 @@ pub(crate) fn Pad(page: Page) -> impl IntoView {
 /// What the marks on the cells mean.
 #[component]
 pub(crate) fn Legend(page: Page) -> impl IntoView {
-    let overwrites = Memo::new(move |_| page.state.cells.with(|cells| cells.iter().any(|c| c.overwritten())));
+    let overwrites = Memo::new(move |_| {
+        page.state
+            .cells
+            .with(|cells| cells.iter().any(|c| c.overwritten()))
+    });
     view! {
         <ul class="legend" aria-label="Marks on the board">
             <li><span class="cell given" aria-hidden="true">"5"</span>"given"</li>

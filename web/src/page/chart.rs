@@ -32,7 +32,10 @@ impl Scale {
             .map(|r| (r.conflicts as usize).max(r.changed.len()))
             .max()
             .unwrap_or(0);
-        Self { segments: limit.max(reports.len()).max(1), counts: nice(largest) }
+        Self {
+            segments: limit.max(reports.len()).max(1),
+            counts: nice(largest),
+        }
     }
 
     /// Middle of a segment's column.
@@ -73,7 +76,8 @@ fn line(points: impl Iterator<Item = (f64, f64)>) -> String {
 pub(crate) fn Chart(page: Page) -> impl IntoView {
     let s = page.state;
     let drawing = move || {
-        s.reports.with(|reports| draw(reports, Scale::of(reports, s.limit.get()), s.segment()))
+        s.reports
+            .with(|reports| draw(reports, Scale::of(reports, s.limit.get()), s.segment()))
     };
     let summary = move || {
         s.reports.with(|reports| match reports.last() {
@@ -89,16 +93,21 @@ pub(crate) fn Chart(page: Page) -> impl IntoView {
         })
     };
     let choose = move |event: web_sys::MouseEvent| {
-        let Some(target) = event.current_target() else { return };
+        let Some(target) = event.current_target() else {
+            return;
+        };
         let element: web_sys::Element = wasm_bindgen::JsCast::unchecked_into(target);
         let bounds = element.get_bounding_client_rect();
         let x = (f64::from(event.client_x()) - bounds.left()) / bounds.width() * WIDTH;
         let known = s.reports.with_untracked(Vec::len);
-        let scale = s.reports.with_untracked(|r| Scale::of(r, s.limit.get_untracked()));
+        let scale = s
+            .reports
+            .with_untracked(|r| Scale::of(r, s.limit.get_untracked()));
         let at = ((x - LEFT) / scale.column()).ceil();
         if at >= 1.0 && at as usize <= known {
             page.pause();
-            s.looking_at.set(((at as usize) < known).then_some(at as usize));
+            s.looking_at
+                .set(((at as usize) < known).then_some(at as usize));
         }
     };
     view! {
@@ -129,11 +138,13 @@ fn draw(reports: &[SegmentReport], scale: Scale, looking_at: usize) -> impl Into
         }
     });
     let every = scale.segments.div_ceil(16);
-    let segments = (1..=scale.segments).filter(|n| n % every == 0 || *n == 1).map(|n| {
-        view! {
-            <text class="tick" x=scale.x(n) y=HEIGHT - 4.0 text-anchor="middle">{n}</text>
-        }
-    });
+    let segments = (1..=scale.segments)
+        .filter(|n| n % every == 0 || *n == 1)
+        .map(|n| {
+            view! {
+                <text class="tick" x=scale.x(n) y=HEIGHT - 4.0 text-anchor="middle">{n}</text>
+            }
+        });
     let cursor = (1..=reports.len()).contains(&looking_at).then(|| {
         let x = LEFT + (looking_at as f64 - 1.0) * scale.column();
         view! {
@@ -151,16 +162,27 @@ fn draw(reports: &[SegmentReport], scale: Scale, looking_at: usize) -> impl Into
             }
         })
         .collect_view();
-    let conflicts = || reports.iter().map(|r| (scale.x(r.segment), scale.count(f64::from(r.conflicts))));
-    let dots = conflicts().map(|(x, y)| view! { <circle class="conflicts" cx=x cy=y r="3.5"/> }).collect_view();
-    let confidence = || {
+    let conflicts = || {
         reports
             .iter()
-            .map(|r| (scale.x(r.segment), Scale::confidence(f64::from(probability(r.q_halt)))))
+            .map(|r| (scale.x(r.segment), scale.count(f64::from(r.conflicts))))
+    };
+    let dots = conflicts()
+        .map(|(x, y)| view! { <circle class="conflicts" cx=x cy=y r="3.5"/> })
+        .collect_view();
+    let confidence = || {
+        reports.iter().map(|r| {
+            (
+                scale.x(r.segment),
+                Scale::confidence(f64::from(probability(r.q_halt))),
+            )
+        })
     };
     let diamonds = confidence()
-        .map(|(x, y)| view! {
-            <path class="confidence-mark" d=format!("M{x:.1} {:.1}l4 4l-4 4l-4-4z", y - 4.0)/>
+        .map(|(x, y)| {
+            view! {
+                <path class="confidence-mark" d=format!("M{x:.1} {:.1}l4 4l-4 4l-4-4z", y - 4.0)/>
+            }
         })
         .collect_view();
 
@@ -193,15 +215,17 @@ fn Numbers(page: Page) -> impl IntoView {
                 reports
                     .iter()
                     .zip(times)
-                    .map(|(r, ms)| view! {
-                        <tr>
-                            <th scope="row">{r.segment}</th>
-                            <td>{r.conflicts}</td>
-                            <td>{r.changed.len()}</td>
-                            <td>{format!("{:.1} %", 100.0 * probability(r.q_halt))}</td>
-                            <td>{format!("{:.4}", r.residual)}</td>
-                            <td>{format!("{ms:.1}")}</td>
-                        </tr>
+                    .map(|(r, ms)| {
+                        view! {
+                            <tr>
+                                <th scope="row">{r.segment}</th>
+                                <td>{r.conflicts}</td>
+                                <td>{r.changed.len()}</td>
+                                <td>{format!("{:.1} %", 100.0 * probability(r.q_halt))}</td>
+                                <td>{format!("{:.4}", r.residual)}</td>
+                                <td>{format!("{ms:.1}")}</td>
+                            </tr>
+                        }
                     })
                     .collect_view()
             })

@@ -9,7 +9,9 @@ fn window() -> Option<Window> {
 
 /// Moves the keyboard focus to the element of that id.
 pub(crate) fn focus(id: &str) {
-    let element = window().and_then(|w| w.document()).and_then(|d| d.get_element_by_id(id));
+    let element = window()
+        .and_then(|w| w.document())
+        .and_then(|d| d.get_element_by_id(id));
     if let Some(element) = element.and_then(|e| e.dyn_into::<HtmlElement>().ok()) {
         // Fails only for elements that can't be focused.
         let _ = element.focus();
@@ -32,7 +34,9 @@ pub(crate) fn query(name: &str) -> Option<String> {
 
 /// The page's fragment.
 pub(crate) fn fragment() -> String {
-    window().and_then(|w| w.location().hash().ok()).unwrap_or_default()
+    window()
+        .and_then(|w| w.location().hash().ok())
+        .unwrap_or_default()
 }
 
 /// Replaces the page's fragment, without an entry in the history.

@@ -19,7 +19,9 @@ impl Link {
         let worker = match Worker::new_with_options("worker_loader.js", &options) {
             Ok(worker) => worker,
             Err(_) => {
-                hear(internal("This browser does not start workers, which the network runs in."));
+                hear(internal(
+                    "This browser does not start workers, which the network runs in.",
+                ));
                 return Self { worker: None };
             }
         };
@@ -45,7 +47,9 @@ impl Link {
         });
         worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
         on_error.forget();
-        Self { worker: Some(worker) }
+        Self {
+            worker: Some(worker),
+        }
     }
 
     /// Sends a request.
@@ -58,5 +62,8 @@ impl Link {
 }
 
 fn internal(message: &str) -> Event {
-    Event::Error { kind: ErrorKind::Internal, message: message.to_owned() }
+    Event::Error {
+        kind: ErrorKind::Internal,
+        message: message.to_owned(),
+    }
 }

@@ -31,7 +31,8 @@ pub(crate) enum Phase {
 }
 
 /// Speeds to choose from: name and pause after each segment in milliseconds.
-pub(crate) const SPEEDS: [(&str, u32); 4] = [("Slow", 1500), ("Calm", 600), ("Quick", 150), ("Full", 0)];
+pub(crate) const SPEEDS: [(&str, u32); 4] =
+    [("Slow", 1500), ("Calm", 600), ("Quick", 150), ("Full", 0)];
 
 /// Everything the page shows.
 #[derive(Clone, Copy)]
@@ -98,8 +99,9 @@ impl State {
                 })
             })
         });
-        let device =
-            dom::query("device").and_then(|name| DeviceChoice::from_name(&name)).unwrap_or_default();
+        let device = dom::query("device")
+            .and_then(|name| DeviceChoice::from_name(&name))
+            .unwrap_or_default();
         Self {
             entry,
             cursor: RwSignal::new(0),
@@ -131,7 +133,9 @@ impl State {
 
     /// The segment looked at, 0 before the first. Tracked.
     pub(crate) fn segment(&self) -> usize {
-        self.looking_at.get().unwrap_or_else(|| self.reports.with(Vec::len))
+        self.looking_at
+            .get()
+            .unwrap_or_else(|| self.reports.with(Vec::len))
     }
 
     /// Segments the loaded model was trained for, 16 while there is none.

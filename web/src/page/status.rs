@@ -106,7 +106,11 @@ fn Progress(received: u64, total: u64) -> impl IntoView {
     let text = if total == 0 {
         "Looking for the models…".to_owned()
     } else if received < total {
-        format!("Loading the weights: {} of {} MB", megabytes(received), megabytes(total))
+        format!(
+            "Loading the weights: {} of {} MB",
+            megabytes(received),
+            megabytes(total)
+        )
     } else {
         "Preparing the network…".to_owned()
     };
@@ -122,15 +126,22 @@ fn Progress(received: u64, total: u64) -> impl IntoView {
 fn Failure(page: Page, kind: ErrorKind, message: String) -> impl IntoView {
     let advice = match kind {
         ErrorKind::Network => "Check the connection, then try again.",
-        ErrorKind::Weights => "The model can't be used like this. Load it again; if that does not help, the files on the server are damaged.",
+        ErrorKind::Weights => {
+            "The model can't be used like this. Load it again; if that does not help, the files on the server are damaged."
+        }
         ErrorKind::Input => "Load the model again.",
         ErrorKind::Unavailable => "The network also runs on the CPU.",
         ErrorKind::DeviceLost => "The GPU gave up. Load the model again, or go on with the CPU.",
-        ErrorKind::OutOfMemory => "Close other tabs, choose a smaller model, or go on with the CPU.",
+        ErrorKind::OutOfMemory => {
+            "Close other tabs, choose a smaller model, or go on with the CPU."
+        }
         ErrorKind::Internal => "This is a defect of the page. Reload it; the puzzle stays.",
     };
     let retry = !matches!(kind, ErrorKind::Internal);
-    let cpu = matches!(kind, ErrorKind::Unavailable | ErrorKind::DeviceLost | ErrorKind::OutOfMemory);
+    let cpu = matches!(
+        kind,
+        ErrorKind::Unavailable | ErrorKind::DeviceLost | ErrorKind::OutOfMemory
+    );
     view! {
         <div id="failure" class="failure" role="alert">
             <p>{message}</p>
@@ -163,7 +174,10 @@ pub(crate) fn EngineLine(page: Page) -> impl IntoView {
                 EngineKind::SoftwareGpu => "Software GPU",
                 EngineKind::Cpu => "CPU",
             };
-            let note = engine.note.map(|note| format!(" {note}.")).unwrap_or_default();
+            let note = engine
+                .note
+                .map(|note| format!(" {note}."))
+                .unwrap_or_default();
             (kind, format!("{}.{note}", engine.name))
         }
         _ => ("", String::new()),

@@ -22,7 +22,11 @@ pub(crate) fn Transport(page: Page) -> impl IntoView {
         let solved = s.reports.with(|r| r.last().is_some_and(|r| r.solved));
         if s.playing.get() {
             let waiting = !s.phase.with(|phase| matches!(phase, Phase::Loaded { .. }));
-            if waiting { "Starts when loaded" } else { "Pause" }
+            if waiting {
+                "Starts when loaded"
+            } else {
+                "Pause"
+            }
         } else if s.verdict.get().is_some() {
             if solved { "Play again" } else { "Keep going" }
         } else if segments > 0 {

@@ -11,7 +11,9 @@ fn scope() -> DedicatedWorkerGlobalScope {
 
 /// Milliseconds since the worker started.
 pub(crate) fn now() -> f64 {
-    scope().performance().map_or(0.0, |performance| performance.now())
+    scope()
+        .performance()
+        .map_or(0.0, |performance| performance.now())
 }
 
 /// Gives other events of the worker their turn and goes on after

@@ -84,24 +84,37 @@ async fn gpu(
     software: bool,
 ) -> Result<(Engine, EngineFacts), EngineError> {
     if !has_webgpu() {
-        return Err(EngineError::Unavailable("This browser offers no WebGPU".to_owned()));
+        return Err(EngineError::Unavailable(
+            "This browser offers no WebGPU".to_owned(),
+        ));
     }
-    let context = GpuContext::new(GpuOptions::default()).await.map_err(|error| {
-        // The details are for those who have asked for the GPU.
-        let details = if software { format!(" ({error})") } else { String::new() };
-        EngineError::Unavailable(format!("WebGPU finds no GPU that it can use{details}"))
-    })?;
+    let context = GpuContext::new(GpuOptions::default())
+        .await
+        .map_err(|error| {
+            // The details are for those who have asked for the GPU.
+            let details = if software {
+                format!(" ({error})")
+            } else {
+                String::new()
+            };
+            EngineError::Unavailable(format!("WebGPU finds no GPU that it can use{details}"))
+        })?;
     if context.is_software() && !software {
         let message = "The GPU here is emulated by the CPU, which is faster by itself".to_owned();
         return Err(EngineError::Unavailable(message));
     }
-    let model = GpuModel::new(&context, plan, weights).await?;
+    #[expect(clippy::arc_with_non_send_sync, reason = "natively it is both")]
+    let model = Arc::new(GpuModel::new(&context, plan, weights).await?);
     let facts = EngineFacts {
-        kind: if context.is_software() { EngineKind::SoftwareGpu } else { EngineKind::Gpu },
+        kind: if context.is_software() {
+            EngineKind::SoftwareGpu
+        } else {
+            EngineKind::Gpu
+        },
         name: context.adapter_name().to_owned(),
         note: None,
     };
-    Ok((Engine::Gpu(Arc::new(model)), facts))
+    Ok((Engine::Gpu(model), facts))
 }
 
 /// Whether this worker has `navigator.gpu`.

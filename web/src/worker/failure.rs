@@ -17,13 +17,19 @@ pub(crate) struct Failure {
 impl Failure {
     /// A failure of that kind.
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self {
+            kind,
+            message: message.into(),
+        }
     }
 }
 
 impl From<Failure> for Event {
     fn from(failure: Failure) -> Self {
-        Self::Error { kind: failure.kind, message: failure.message }
+        Self::Error {
+            kind: failure.kind,
+            message: failure.message,
+        }
     }
 }
 

@@ -61,20 +61,25 @@ async fn open(url: &str) -> Result<Response, Failure> {
     // Model files keep their names when they change: ask the server, which
     // answers "not modified" where it can.
     options.set_cache(RequestCache::NoCache);
-    let response: Response =
-        JsFuture::from(scope.fetch_with_str_and_init(url, &options))
-            .await
-            .map_err(|error| network(url, &reason(&error)))?
-            .unchecked_into();
+    let response: Response = JsFuture::from(scope.fetch_with_str_and_init(url, &options))
+        .await
+        .map_err(|error| network(url, &reason(&error)))?
+        .unchecked_into();
     if response.ok() {
         Ok(response)
     } else {
-        Err(network(url, &format!("the server answered {}", response.status())))
+        Err(network(
+            url,
+            &format!("the server answered {}", response.status()),
+        ))
     }
 }
 
 fn network(url: &str, reason: &str) -> Failure {
-    Failure::new(ErrorKind::Network, format!("{url} could not be loaded: {reason}"))
+    Failure::new(
+        ErrorKind::Network,
+        format!("{url} could not be loaded: {reason}"),
+    )
 }
 
 fn reason(error: &JsValue) -> String {

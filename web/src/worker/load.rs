@@ -12,7 +12,10 @@ use crate::{fetch, post};
 pub(crate) async fn catalog(base: &str) -> Result<Vec<Manifest>, Failure> {
     let index = ModelIndex::from_json(&fetch::text(&format!("{base}index.json")).await?)?;
     if index.models.is_empty() {
-        return Err(Failure::new(ErrorKind::Weights, "index.json lists no model"));
+        return Err(Failure::new(
+            ErrorKind::Weights,
+            "index.json lists no model",
+        ));
     }
     let mut models = Vec::with_capacity(index.models.len());
     for id in &index.models {
@@ -27,7 +30,10 @@ async fn manifest(base: &str, id: &str) -> Result<Manifest, Failure> {
     if manifest.id == id {
         Ok(manifest)
     } else {
-        let message = format!("{id}/manifest.json describes another model, {:?}", manifest.id);
+        let message = format!(
+            "{id}/manifest.json describes another model, {:?}",
+            manifest.id
+        );
         Err(Failure::new(ErrorKind::Weights, message))
     }
 }

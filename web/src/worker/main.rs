@@ -27,7 +27,10 @@ fn main() {
     use web_sys::{DedicatedWorkerGlobalScope, MessageEvent};
 
     std::panic::set_hook(Box::new(|info| {
-        post(&Event::Error { kind: ErrorKind::Internal, message: info.to_string() });
+        post(&Event::Error {
+            kind: ErrorKind::Internal,
+            message: info.to_string(),
+        });
     }));
 
     let (sender, requests) = mpsc::unbounded::<Request>();
@@ -38,7 +41,10 @@ fn main() {
             Ok(request) => drop(sender.unbounded_send(request)),
             Err(error) => {
                 let message = format!("the worker does not understand {text:?}: {error}");
-                post(&Event::Error { kind: ErrorKind::Internal, message });
+                post(&Event::Error {
+                    kind: ErrorKind::Internal,
+                    message,
+                });
             }
         }
     });

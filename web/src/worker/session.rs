@@ -19,7 +19,8 @@ pub(crate) async fn serve(mut requests: UnboundedReceiver<Request>) {
     loop {
         let request = match session.playing {
             // Between two segments the page may have something to say.
-            Some(playing) => match select(requests.next(), pin!(clock::sleep(playing.pause))).await {
+            Some(playing) => match select(requests.next(), pin!(clock::sleep(playing.pause))).await
+            {
                 Either::Left((request, _)) => request,
                 Either::Right(_) => {
                     session.play_on().await;
@@ -63,16 +64,26 @@ impl Session {
     async fn answer(&mut self, request: Request) -> Result<(), Failure> {
         match request {
             Request::Catalog { base } => {
-                post(&Event::Catalog { models: load::catalog(&base).await? });
+                post(&Event::Catalog {
+                    models: load::catalog(&base).await?,
+                });
             }
-            Request::Load { base, model, device } => {
+            Request::Load {
+                base,
+                model,
+                device,
+            } => {
                 // Give the memory back before asking for more.
                 *self = Self::default();
                 let (plan, weights) = load::model(&base, &model).await?;
                 let segments = plan.config.halt_max_steps;
                 let (engine, facts) = Engine::new(plan, &weights, device).await?;
                 self.engine = Some(engine);
-                post(&Event::Loaded { model, segments, engine: facts });
+                post(&Event::Loaded {
+                    model,
+                    segments,
+                    engine: facts,
+                });
             }
             Request::Start { run, puzzle } => {
                 self.playing = None;
@@ -91,14 +102,22 @@ impl Session {
             }
             Request::Play { limit, delay } => {
                 let pause = if self.playing.is_some() { delay } else { 0 };
-                self.playing = Some(Playing { limit, delay, pause });
+                self.playing = Some(Playing {
+                    limit,
+                    delay,
+                    pause,
+                });
             }
             Request::Pause => self.playing = None,
             Request::Check { puzzle } => {
                 let solutions = count_solutions(&puzzle);
                 post(&Event::Checked { puzzle, solutions });
             }
-            Request::Generate { shape, difficulty, seed } => {
+            Request::Generate {
+                shape,
+                difficulty,
+                seed,
+            } => {
                 let generated = generate(seed, &difficulty.options(shape))
                     .map_err(|error| Failure::new(ErrorKind::Input, error.to_string()))?;
                 let puzzle = generated.question;
@@ -110,14 +129,19 @@ impl Session {
 
     /// One segment of a playing run, and its end if that was it.
     async fn play_on(&mut self) {
-        let Some(playing) = &mut self.playing else { return };
+        let Some(playing) = &mut self.playing else {
+            return;
+        };
         playing.pause = playing.delay;
         let limit = playing.limit;
         match self.segment().await {
             Ok(report) if report.solved || report.segment >= limit => {
                 self.playing = None;
                 if let Some(active) = &self.active {
-                    post(&Event::Finished { run: active.number, verdict: report.verdict() });
+                    post(&Event::Finished {
+                        run: active.number,
+                        verdict: report.verdict(),
+                    });
                 }
             }
             Ok(_) => {}
@@ -142,13 +166,20 @@ impl Session {
         let milliseconds = clock::now() - begin;
         let report = active.observer.observe(&output);
         active.last = Some(report.clone());
-        post(&Event::Segment { run: active.number, report: report.clone(), milliseconds });
+        post(&Event::Segment {
+            run: active.number,
+            report: report.clone(),
+            milliseconds,
+        });
         Ok(report)
     }
 }
 
 fn no_model() -> Failure {
-    Failure::new(ErrorKind::Input, "there is no model loaded, or no puzzle set")
+    Failure::new(
+        ErrorKind::Input,
+        "there is no model loaded, or no puzzle set",
+    )
 }
 
 /// Anybody may have typed anything: bounds the search to about a second.
