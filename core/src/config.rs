@@ -368,7 +368,11 @@ impl ModelConfig {
             ("L_layers", self.L_layers, MAX_DEPTH),
             ("halt_max_steps", self.halt_max_steps, MAX_COUNT),
             ("gradient_updates", self.gradient_updates, MAX_WIDTH),
-            ("num_puzzle_identifiers", self.num_puzzle_identifiers, MAX_WIDTH),
+            (
+                "num_puzzle_identifiers",
+                self.num_puzzle_identifiers,
+                MAX_WIDTH,
+            ),
             ("token_inner", self.token_inner.unwrap_or(1), MAX_WIDTH),
             ("mlp_inner", self.mlp_inner.unwrap_or(1), MAX_WIDTH),
         ];
@@ -378,13 +382,22 @@ impl ModelConfig {
             }
         }
         if !(self.expansion > 0.0 && self.expansion <= 64.0) {
-            return fail("expansion", format!("is {}, must be in (0, 64]", self.expansion));
+            return fail(
+                "expansion",
+                format!("is {}, must be in (0, 64]", self.expansion),
+            );
         }
         if !(self.rope_theta > 1.0 && self.rope_theta.is_finite()) {
-            return fail("rope_theta", format!("is {}, must be above 1", self.rope_theta));
+            return fail(
+                "rope_theta",
+                format!("is {}, must be above 1", self.rope_theta),
+            );
         }
         if !(self.rms_norm_eps > 0.0 && self.rms_norm_eps < 1.0) {
-            return fail("rms_norm_eps", format!("is {}, must be in (0, 1)", self.rms_norm_eps));
+            return fail(
+                "rms_norm_eps",
+                format!("is {}, must be in (0, 1)", self.rms_norm_eps),
+            );
         }
         if !(0.0..=1.0).contains(&self.halt_exploration_prob) {
             return fail(
@@ -404,13 +417,23 @@ impl ModelConfig {
         if self.seq_len != self.puzzle.cells() {
             return fail(
                 "seq_len",
-                format!("is {}, but a {} has {} cells", self.seq_len, self.puzzle, self.puzzle.cells()),
+                format!(
+                    "is {}, but a {} has {} cells",
+                    self.seq_len,
+                    self.puzzle,
+                    self.puzzle.cells()
+                ),
             );
         }
         if self.vocab_size != self.puzzle.vocab() {
             return fail(
                 "vocab_size",
-                format!("is {}, but a {} has {} tokens", self.vocab_size, self.puzzle, self.puzzle.vocab()),
+                format!(
+                    "is {}, but a {} has {} tokens",
+                    self.vocab_size,
+                    self.puzzle,
+                    self.puzzle.vocab()
+                ),
             );
         }
         match self.token_mixer {
@@ -432,7 +455,10 @@ impl ModelConfig {
             }
             TokenMixer::Mlp => {
                 if self.token_inner.is_none() {
-                    return fail("token_inner", "is missing, an MLP over positions needs it".into());
+                    return fail(
+                        "token_inner",
+                        "is missing, an MLP over positions needs it".into(),
+                    );
                 }
                 if self.pos_encodings == PosEncodings::Rope {
                     return fail(
@@ -445,14 +471,20 @@ impl ModelConfig {
         if self.modules == Modules::Shared && self.H_layers != self.L_layers {
             return fail(
                 "H_layers",
-                format!("is {}, but shared modules have L_layers ({})", self.H_layers, self.L_layers),
+                format!(
+                    "is {}, but shared modules have L_layers ({})",
+                    self.H_layers, self.L_layers
+                ),
             );
         }
         let updates = self.H_cycles * (self.L_cycles + 1);
         if self.gradient_updates > updates {
             return fail(
                 "gradient_updates",
-                format!("is {}, but a segment has {updates} updates", self.gradient_updates),
+                format!(
+                    "is {}, but a segment has {updates} updates",
+                    self.gradient_updates
+                ),
             );
         }
         Ok(())

@@ -81,7 +81,10 @@ pub enum EngineError {
 pub fn check_inputs(plan: &Plan, inputs: &[Vec<u8>]) -> Result<(), EngineError> {
     let (cells, vocab) = (plan.config.seq_len, plan.config.vocab_size);
     if inputs.is_empty() {
-        return Err(EngineError::Input { sequence: 0, reason: "the batch is empty".into() });
+        return Err(EngineError::Input {
+            sequence: 0,
+            reason: "the batch is empty".into(),
+        });
     }
     for (sequence, tokens) in inputs.iter().enumerate() {
         if tokens.len() != cells {

@@ -26,24 +26,40 @@ fn read(path: &Path) -> Expected {
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let words = |name: &str| -> Vec<[u8; 4]> {
         let data = file.tensor(name).unwrap().data().to_vec();
-        data.chunks_exact(4).map(|b| [b[0], b[1], b[2], b[3]]).collect()
+        data.chunks_exact(4)
+            .map(|b| [b[0], b[1], b[2], b[3]])
+            .collect()
     };
     let cells = file.tensor("inputs").unwrap().shape()[1];
-    let tokens: Vec<u8> = words("inputs").iter().map(|b| i32::from_le_bytes(*b) as u8).collect();
+    let tokens: Vec<u8> = words("inputs")
+        .iter()
+        .map(|b| i32::from_le_bytes(*b) as u8)
+        .collect();
     let floats = file
         .names()
         .iter()
         .filter(|n| n.starts_with("segment"))
-        .map(|n| ((*n).to_string(), words(n).into_iter().map(f32::from_le_bytes).collect()))
+        .map(|n| {
+            (
+                (*n).to_string(),
+                words(n).into_iter().map(f32::from_le_bytes).collect(),
+            )
+        })
         .collect();
-    Expected { floats, inputs: tokens.chunks(cells).map(<[u8]>::to_vec).collect() }
+    Expected {
+        floats,
+        inputs: tokens.chunks(cells).map(<[u8]>::to_vec).collect(),
+    }
 }
 
 /// Largest difference over the largest absolute expected value.
 fn relative(expected: &[f32], found: &[f32]) -> f32 {
     assert_eq!(expected.len(), found.len());
     let scale = expected.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-    let worst = expected.iter().zip(found).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
+    let worst = expected
+        .iter()
+        .zip(found)
+        .fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
     worst / scale
 }
 
@@ -52,22 +68,37 @@ fn check(config: &ModelConfig, weights: &Path, expected: &Path) {
     let plan = Arc::new(Plan::new(config).unwrap());
     let weights = Weights::from_safetensors(&plan, &std::fs::read(weights).unwrap()).unwrap();
     let expected = read(expected);
-    let mut run =
-        CpuRun::new(Arc::new(CpuModel::new(Arc::clone(&plan), &weights)), &expected.inputs).unwrap();
+    let mut run = CpuRun::new(
+        Arc::new(CpuModel::new(Arc::clone(&plan), &weights)),
+        &expected.inputs,
+    )
+    .unwrap();
     let (mut compared, mut worst) = (0, 0.0f32);
     for segment in 1..=4 {
         let mut found: HashMap<String, Vec<f32>> = HashMap::new();
         let mut updates = 0;
-        let outputs = run.segment_observed(Taps { logits: true, states: true }, |level, z| {
-            if level == Level::High {
-                updates += 1;
-                found.insert(format!("trace{updates}.z_H"), z.to_vec());
-            }
-        });
+        let outputs = run.segment_observed(
+            Taps {
+                logits: true,
+                states: true,
+            },
+            |level, z| {
+                if level == Level::High {
+                    updates += 1;
+                    found.insert(format!("trace{updates}.z_H"), z.to_vec());
+                }
+            },
+        );
         let join = |pick: &dyn Fn(usize) -> Vec<f32>| (0..outputs.len()).flat_map(pick).collect();
-        found.insert("logits".into(), join(&|i| outputs[i].logits.clone().unwrap()));
+        found.insert(
+            "logits".into(),
+            join(&|i| outputs[i].logits.clone().unwrap()),
+        );
         found.insert("q_halt".into(), join(&|i| vec![outputs[i].q_halt]));
-        found.insert("q_continue".into(), join(&|i| outputs[i].q_continue.into_iter().collect()));
+        found.insert(
+            "q_continue".into(),
+            join(&|i| outputs[i].q_continue.into_iter().collect()),
+        );
         found.insert("z_H".into(), join(&|i| outputs[i].z_h.clone().unwrap()));
         found.insert("z_L".into(), join(&|i| outputs[i].z_l.clone().unwrap()));
         for (name, found) in found {
@@ -79,7 +110,11 @@ fn check(config: &ModelConfig, weights: &Path, expected: &Path) {
             }
         }
     }
-    assert_eq!(compared, expected.floats.len(), "every reference value was compared");
+    assert_eq!(
+        compared,
+        expected.floats.len(),
+        "every reference value was compared"
+    );
     println!("{compared} tensors, largest relative difference {worst:.2e}");
 }
 
@@ -89,14 +124,23 @@ fn hrm_of_the_reference() {
     let text = std::fs::read_to_string(dir.join("tiny.json")).unwrap();
     let record: serde_json::Value = serde_json::from_str(&text).unwrap();
     let config = ModelConfig::from_json(&record["config"].to_string()).unwrap();
-    check(&config, &dir.join("tiny.weights.safetensors"), &dir.join("tiny.expected.safetensors"));
+    check(
+        &config,
+        &dir.join("tiny.weights.safetensors"),
+        &dir.join("tiny.expected.safetensors"),
+    );
 }
 
 #[test]
 fn compact_model_of_the_pytorch_twin() {
     let dir = fixtures().join("compact");
-    let config = ModelConfig::from_json(&std::fs::read_to_string(dir.join("config.json")).unwrap()).unwrap();
-    check(&config, &dir.join("weights.safetensors"), &dir.join("expected.safetensors"));
+    let config =
+        ModelConfig::from_json(&std::fs::read_to_string(dir.join("config.json")).unwrap()).unwrap();
+    check(
+        &config,
+        &dir.join("weights.safetensors"),
+        &dir.join("expected.safetensors"),
+    );
 }
 
 #[test]
@@ -109,5 +153,8 @@ fn a_state_dict_reads_like_the_safetensors_file() {
     let plan = Plan::new(&config).unwrap();
     let bytes = std::fs::read(dir.join("tiny.weights.safetensors")).unwrap();
     let expected = Weights::from_safetensors(&plan, &bytes).unwrap();
-    assert_eq!(Weights::from_pytorch(&plan, &dir.join("tiny.pt")).unwrap(), expected);
+    assert_eq!(
+        Weights::from_pytorch(&plan, &dir.join("tiny.pt")).unwrap(),
+        expected
+    );
 }

@@ -10,7 +10,8 @@ use hrm_core::puzzle::{Board, Shape};
 use hrm_core::weights::{Manifest, ModelIndex, Part, Scheme, Weights};
 use proptest::prelude::*;
 
-const PUZZLE: &str = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79";
+const PUZZLE: &str =
+    "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79";
 
 /// A small model's file, made once.
 fn model() -> &'static (Plan, [Vec<u8>; 2]) {
@@ -20,7 +21,8 @@ fn model() -> &'static (Plan, [Vec<u8>; 2]) {
         config.token_inner = Some(3);
         let plan = Plan::new(&config).unwrap();
         let weights = Weights::random(&plan, 1);
-        let files = [&weights, &weights.quantize_q8(&plan).0].map(|w| w.to_safetensors(&plan).unwrap());
+        let files =
+            [&weights, &weights.quantize_q8(&plan).0].map(|w| w.to_safetensors(&plan).unwrap());
         (plan, files)
     })
 }

@@ -94,13 +94,14 @@ fn read_parts(dir: &Path) -> Result<Vec<u8>> {
     if !manifest.exists() {
         return read(MODEL);
     }
-    let text = fs::read_to_string(&manifest)
-        .with_context(|| format!("reading {}", manifest.display()))?;
+    let text =
+        fs::read_to_string(&manifest).with_context(|| format!("reading {}", manifest.display()))?;
     let manifest = Manifest::from_json(&text).with_context(|| format!("in {}", dir.display()))?;
     let mut bytes = Vec::new();
     for part in &manifest.parts {
         let content = read(&part.path)?;
-        part.verify(&content).with_context(|| format!("in {}", dir.display()))?;
+        part.verify(&content)
+            .with_context(|| format!("in {}", dir.display()))?;
         bytes.extend(content);
     }
     Ok(bytes)

@@ -50,7 +50,10 @@ impl Engine {
         };
         let name = context.adapter_name().to_owned();
         let model = block_on(GpuModel::new(&context, Arc::clone(plan), weights))?;
-        Ok(Self::Gpu { model: Arc::new(model), name })
+        Ok(Self::Gpu {
+            model: Arc::new(model),
+            name,
+        })
     }
 
     /// The processor's name.
@@ -65,7 +68,9 @@ impl Engine {
     pub(crate) fn start(&self, inputs: &[Vec<u8>]) -> Result<Session> {
         Ok(match self {
             Self::Cpu(model) => Session::Cpu(Box::new(CpuRun::new(Arc::clone(model), inputs)?)),
-            Self::Gpu { model, .. } => Session::Gpu(Box::new(block_on(GpuRun::new(Arc::clone(model), inputs))?)),
+            Self::Gpu { model, .. } => {
+                Session::Gpu(Box::new(block_on(GpuRun::new(Arc::clone(model), inputs))?))
+            }
         })
     }
 }

@@ -29,7 +29,12 @@ pub(crate) struct Attempt {
 
 /// Runs the guesses at several puzzles as one batch. `index` of the first
 /// puzzle keeps the draws the same however a set is divided.
-pub(crate) fn attempt(engine: &Engine, puzzles: &[&Board], index: usize, options: Options) -> Result<Vec<Attempt>> {
+pub(crate) fn attempt(
+    engine: &Engine,
+    puzzles: &[&Board],
+    index: usize,
+    options: Options,
+) -> Result<Vec<Attempt>> {
     let images: Vec<(Symmetry, Board)> = puzzles
         .iter()
         .enumerate()
@@ -49,26 +54,33 @@ pub(crate) fn attempt(engine: &Engine, puzzles: &[&Board], index: usize, options
         .collect();
     let inputs: Vec<Vec<u8>> = images.iter().map(|(_, image)| image.tokens()).collect();
     let mut session = engine.start(&inputs)?;
-    let mut observers: Vec<Observer> = images.iter().map(|(_, image)| Observer::new(image)).collect();
-    let mut reports: Vec<Vec<SegmentReport>> = vec![Vec::with_capacity(options.segments); images.len()];
+    let mut observers: Vec<Observer> = images
+        .iter()
+        .map(|(_, image)| Observer::new(image))
+        .collect();
+    let mut reports: Vec<Vec<SegmentReport>> =
+        vec![Vec::with_capacity(options.segments); images.len()];
     for _ in 0..options.segments {
         let outputs = session.segment(Taps::default())?;
         for ((observer, reports), output) in observers.iter_mut().zip(&mut reports).zip(&outputs) {
             reports.push(observer.observe(output));
         }
     }
-    let mut guesses = images.iter().zip(&reports).filter_map(|((symmetry, _), reports)| {
-        let last = reports.last()?;
-        let grid = Board::new(symmetry.shape(), last.grid.clone()).ok()?;
-        Some(Guess {
-            grid: symmetry.inverse().apply(&grid).cells().to_vec(),
-            halted_at: reports.iter().find(|r| r.halted).map(|r| r.segment),
-            halted: last.halted,
-            q_halt: last.q_halt,
-            residual: last.residual,
-            solved: last.solved,
-        })
-    });
+    let mut guesses = images
+        .iter()
+        .zip(&reports)
+        .filter_map(|((symmetry, _), reports)| {
+            let last = reports.last()?;
+            let grid = Board::new(symmetry.shape(), last.grid.clone()).ok()?;
+            Some(Guess {
+                grid: symmetry.inverse().apply(&grid).cells().to_vec(),
+                halted_at: reports.iter().find(|r| r.halted).map(|r| r.segment),
+                halted: last.halted,
+                q_halt: last.q_halt,
+                residual: last.residual,
+                solved: last.solved,
+            })
+        });
     Ok(reports
         .iter()
         .step_by(options.guesses)

@@ -19,7 +19,11 @@ fn fixtures() -> PathBuf {
 }
 
 fn hrm(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_hrm")).args(args).stdin(Stdio::null()).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_hrm"))
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
 }
 
 fn stdout(output: &Output) -> String {
@@ -40,7 +44,11 @@ fn checkpoint(dir: &Path) -> PathBuf {
     let dir = dir.join("model");
     fs::create_dir_all(&dir).unwrap();
     fs::write(dir.join("config.json"), plan.config.to_json()).unwrap();
-    fs::write(dir.join("model.safetensors"), Weights::random(&plan, 5).to_safetensors(&plan).unwrap()).unwrap();
+    fs::write(
+        dir.join("model.safetensors"),
+        Weights::random(&plan, 5).to_safetensors(&plan).unwrap(),
+    )
+    .unwrap();
     fs::write(dir.join("README.md"), "# Random weights\n").unwrap();
     dir
 }
@@ -57,12 +65,28 @@ fn traces_agree_with_the_reference_from_either_file_format() {
     let expected = fs::read(parity.join("tiny.expected.safetensors")).unwrap();
     let expected = SafeTensors::deserialize(&expected).unwrap();
     let imported = dir.path().join("imported");
-    let import = hrm(&["import", text(&parity.join("tiny.pt")), text(&imported), "--config", text(&config)]);
-    assert!(import.status.success(), "{}", String::from_utf8_lossy(&import.stderr));
+    let import = hrm(&[
+        "import",
+        text(&parity.join("tiny.pt")),
+        text(&imported),
+        "--config",
+        text(&config),
+    ]);
+    assert!(
+        import.status.success(),
+        "{}",
+        String::from_utf8_lossy(&import.stderr)
+    );
 
     let floats = |file: &SafeTensors<'_>, name: &str| -> Vec<f32> {
-        let data = file.tensor(name).unwrap_or_else(|_| panic!("no {name}")).data().to_vec();
-        data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+        let data = file
+            .tensor(name)
+            .unwrap_or_else(|_| panic!("no {name}"))
+            .data()
+            .to_vec();
+        data.chunks_exact(4)
+            .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+            .collect()
     };
     let bare = parity.join("tiny.weights.safetensors");
     let sources: [&[&str]; 2] = [
@@ -72,10 +96,22 @@ fn traces_agree_with_the_reference_from_either_file_format() {
     for source in sources {
         let output = dir.path().join("trace.safetensors");
         let inputs = parity.join("tiny.expected.safetensors");
-        let mut args = vec!["trace", "--inputs", text(&inputs), "--segments", "4", "--output", text(&output)];
+        let mut args = vec![
+            "trace",
+            "--inputs",
+            text(&inputs),
+            "--segments",
+            "4",
+            "--output",
+            text(&output),
+        ];
         args.extend(source);
         let run = hrm(&args);
-        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        assert!(
+            run.status.success(),
+            "{}",
+            String::from_utf8_lossy(&run.stderr)
+        );
         let bytes = fs::read(&output).unwrap();
         let found = SafeTensors::deserialize(&bytes).unwrap();
         assert_eq!(found.len(), 4 * 5);
@@ -83,7 +119,10 @@ fn traces_agree_with_the_reference_from_either_file_format() {
             let (want, got) = (floats(&expected, name), floats(&found, name));
             assert_eq!(want.len(), got.len(), "{name}");
             let scale = want.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-            let worst = want.iter().zip(&got).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
+            let worst = want
+                .iter()
+                .zip(&got)
+                .fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
             assert!(worst <= 1e-4 * scale, "{name}: {worst} of {scale}");
         }
     }
@@ -93,7 +132,15 @@ fn traces_agree_with_the_reference_from_either_file_format() {
 fn solve_prints_one_line_a_puzzle_and_says_so_in_its_exit_code() {
     let dir = tempfile::tempdir().unwrap();
     let model = checkpoint(dir.path());
-    let run = hrm(&["solve", "--checkpoint", text(&model), "--device", "cpu", PUZZLE, PUZZLE]);
+    let run = hrm(&[
+        "solve",
+        "--checkpoint",
+        text(&model),
+        "--device",
+        "cpu",
+        PUZZLE,
+        PUZZLE,
+    ]);
     let lines: Vec<String> = stdout(&run).lines().map(str::to_owned).collect();
     assert_eq!(lines.len(), 2);
     // Random weights solve nothing; 3 tells that apart from an error.
@@ -105,15 +152,27 @@ fn solve_prints_one_line_a_puzzle_and_says_so_in_its_exit_code() {
     }
 
     let mut child = Command::new(env!("CARGO_BIN_EXE_hrm"))
-        .args(["solve", "--checkpoint", text(&model), "--device", "cpu", "--guesses", "3", "--json", "-"])
+        .args([
+            "solve",
+            "--checkpoint",
+            text(&model),
+            "--device",
+            "cpu",
+            "--guesses",
+            "3",
+            "--json",
+            "-",
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     writeln!(child.stdin.take().unwrap(), "{PUZZLE}\n\n{PUZZLE}").unwrap();
     let output = child.wait_with_output().unwrap();
-    let answers: Vec<serde_json::Value> =
-        stdout(&output).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let answers: Vec<serde_json::Value> = stdout(&output)
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
     assert_eq!(answers.len(), 2);
     assert_eq!(answers[0]["guesses"].as_array().unwrap().len(), 3);
     // The first guess of each is on the puzzle as it stands.
@@ -129,7 +188,12 @@ fn bad_input_gets_an_error_that_names_it() {
     assert!(solve("11..............").contains('1'));
     assert!(solve("123").contains("puzzle 1"));
 
-    let missing = error(&hrm(&["solve", "--checkpoint", "no/such/place.safetensors", PUZZLE]));
+    let missing = error(&hrm(&[
+        "solve",
+        "--checkpoint",
+        "no/such/place.safetensors",
+        PUZZLE,
+    ]));
     assert!(missing.contains("--config"), "{missing}");
     let missing = error(&hrm(&["solve", "--checkpoint", text(dir.path()), PUZZLE]));
     assert!(missing.contains("config.json"), "{missing}");
@@ -138,9 +202,16 @@ fn bad_input_gets_an_error_that_names_it() {
     let bytes = fs::read(&weights).unwrap();
     fs::write(&weights, &bytes[..bytes.len() - 7]).unwrap();
     let truncated = solve(PUZZLE);
-    assert!(truncated.contains("safetensors") && truncated.contains(text(&model)), "{truncated}");
+    assert!(
+        truncated.contains("safetensors") && truncated.contains(text(&model)),
+        "{truncated}"
+    );
 
-    fs::write(model.join("config.json"), ModelConfig::compact(Shape::S4, 32).to_json()).unwrap();
+    fs::write(
+        model.join("config.json"),
+        ModelConfig::compact(Shape::S4, 32).to_json(),
+    )
+    .unwrap();
     fs::write(&weights, &bytes).unwrap();
     assert!(solve(PUZZLE).contains("embed_tokens.embedding_weight"));
     fs::write(model.join("config.json"), "{\"hidden\": 3}").unwrap();
@@ -153,20 +224,71 @@ fn exports_are_what_solve_and_eval_read() {
     let model = checkpoint(dir.path());
     let shipped = dir.path().join("shipped");
     let export = hrm(&[
-        "export", "--checkpoint", text(&model), "--title", "T", "--summary", "S", "--part-bytes", "5000", text(&shipped),
+        "export",
+        "--checkpoint",
+        text(&model),
+        "--title",
+        "T",
+        "--summary",
+        "S",
+        "--part-bytes",
+        "5000",
+        text(&shipped),
     ]);
-    assert!(export.status.success(), "{}", String::from_utf8_lossy(&export.stderr));
+    assert!(
+        export.status.success(),
+        "{}",
+        String::from_utf8_lossy(&export.stderr)
+    );
     assert!(stdout(&export).contains("L_level.layers.0.mlp.gate_up_proj.weight"));
-    assert!(fs::read_dir(&shipped).unwrap().count() > 5, "in several parts");
-    let solve = hrm(&["solve", "--checkpoint", text(&shipped), "--device", "cpu", PUZZLE]);
+    assert!(
+        fs::read_dir(&shipped).unwrap().count() > 5,
+        "in several parts"
+    );
+    let solve = hrm(&[
+        "solve",
+        "--checkpoint",
+        text(&shipped),
+        "--device",
+        "cpu",
+        PUZZLE,
+    ]);
     assert_eq!(solve.status.code(), Some(3));
 
     let data = dir.path().join("puzzles.csv");
-    let generate = hrm(&["data", "generate", "--puzzle", "sudoku-4x4", "--count", "20", "--output", text(&data)]);
-    assert!(generate.status.success(), "{}", String::from_utf8_lossy(&generate.stderr));
-    let args = ["eval", "--checkpoint", text(&shipped), "--data", text(&data), "--filled", "1", "--segments", "2", "--json"];
+    let generate = hrm(&[
+        "data",
+        "generate",
+        "--puzzle",
+        "sudoku-4x4",
+        "--count",
+        "20",
+        "--output",
+        text(&data),
+    ]);
+    assert!(
+        generate.status.success(),
+        "{}",
+        String::from_utf8_lossy(&generate.stderr)
+    );
+    let args = [
+        "eval",
+        "--checkpoint",
+        text(&shipped),
+        "--data",
+        text(&data),
+        "--filled",
+        "1",
+        "--segments",
+        "2",
+        "--json",
+    ];
     let eval = hrm(&args);
-    assert!(eval.status.success(), "{}", String::from_utf8_lossy(&eval.stderr));
+    assert!(
+        eval.status.success(),
+        "{}",
+        String::from_utf8_lossy(&eval.stderr)
+    );
     let result: serde_json::Value = serde_json::from_str(&stdout(&eval)).unwrap();
     assert_eq!(result["rules"][0][1]["n"], 20);
 
@@ -176,5 +298,8 @@ fn exports_are_what_solve_and_eval_read() {
     bytes[100] ^= 1;
     fs::write(&part, bytes).unwrap();
     let altered = error(&hrm(&["solve", "--checkpoint", text(&shipped), PUZZLE]));
-    assert!(altered.contains("sha256") && altered.contains("model.safetensors.01"), "{altered}");
+    assert!(
+        altered.contains("sha256") && altered.contains("model.safetensors.01"),
+        "{altered}"
+    );
 }

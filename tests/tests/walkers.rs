@@ -30,11 +30,46 @@ fn configs() -> Vec<(&'static str, ModelConfig)> {
         ("hrm 9x9", hrm(Shape::S9)),
         ("compact 4x4", compact(Shape::S4)),
         ("compact 9x9", compact(Shape::S9)),
-        ("learned positions", ModelConfig { pos_encodings: PosEncodings::Learned, ..hrm(Shape::S4) }),
-        ("more L than H layers, other cycles", ModelConfig { H_layers: 1, L_layers: 3, H_cycles: 3, L_cycles: 1, ..hrm(Shape::S4) }),
-        ("shared attention module", ModelConfig { modules: Modules::Shared, ..hrm(Shape::S6) }),
-        ("no puzzle embedding, mean q, no q_continue", ModelConfig { puzzle_emb_ndim: 0, q_pool: QPool::Mean, q_continue: false, ..hrm(Shape::S4) }),
-        ("attention with the normalised gate", ModelConfig { gate: Gate::NormalizedSigmoid, ..hrm(Shape::S4) }),
+        (
+            "learned positions",
+            ModelConfig {
+                pos_encodings: PosEncodings::Learned,
+                ..hrm(Shape::S4)
+            },
+        ),
+        (
+            "more L than H layers, other cycles",
+            ModelConfig {
+                H_layers: 1,
+                L_layers: 3,
+                H_cycles: 3,
+                L_cycles: 1,
+                ..hrm(Shape::S4)
+            },
+        ),
+        (
+            "shared attention module",
+            ModelConfig {
+                modules: Modules::Shared,
+                ..hrm(Shape::S6)
+            },
+        ),
+        (
+            "no puzzle embedding, mean q, no q_continue",
+            ModelConfig {
+                puzzle_emb_ndim: 0,
+                q_pool: QPool::Mean,
+                q_continue: false,
+                ..hrm(Shape::S4)
+            },
+        ),
+        (
+            "attention with the normalised gate",
+            ModelConfig {
+                gate: Gate::NormalizedSigmoid,
+                ..hrm(Shape::S4)
+            },
+        ),
         (
             "token mixing in two modules, silu, puzzle embedding",
             ModelConfig {
@@ -57,9 +92,14 @@ fn weights(plan: &Plan, rng: &mut ChaCha8Rng) -> Weights {
             let fan_in = *spec.shape.last().unwrap() as f32;
             let init = match spec.init {
                 Init::TruncatedNormal { .. } => spec.init,
-                _ => Init::TruncatedNormal { std: 1.0 / fan_in.sqrt() },
+                _ => Init::TruncatedNormal {
+                    std: 1.0 / fan_in.sqrt(),
+                },
             };
-            Tensor { shape: spec.shape.clone(), values: Values::F32(sample(init, spec.elements(), rng)) }
+            Tensor {
+                shape: spec.shape.clone(),
+                values: Values::F32(sample(init, spec.elements(), rng)),
+            }
         })
         .collect();
     Weights::from_tensors(plan, tensors).unwrap()
@@ -70,11 +110,16 @@ type Trace = Vec<Vec<f32>>;
 
 fn flat(outputs: &[SegmentOutput]) -> Vec<f32> {
     let logits = outputs.iter().flat_map(|o| o.logits.clone().unwrap());
-    let q = outputs.iter().flat_map(|o| std::iter::once(o.q_halt).chain(o.q_continue));
+    let q = outputs
+        .iter()
+        .flat_map(|o| std::iter::once(o.q_halt).chain(o.q_continue));
     logits.chain(q).collect()
 }
 
-const TAPS: Taps = Taps { logits: true, states: false };
+const TAPS: Taps = Taps {
+    logits: true,
+    states: false,
+};
 
 fn on_cpu(plan: &Arc<Plan>, weights: &Weights, inputs: &[Vec<u8>]) -> Trace {
     let mut run = CpuRun::new(Arc::new(CpuModel::new(Arc::clone(plan), weights)), inputs).unwrap();
@@ -84,7 +129,9 @@ fn on_cpu(plan: &Arc<Plan>, weights: &Weights, inputs: &[Vec<u8>]) -> Trace {
 fn on_gpu(context: &GpuContext, plan: &Arc<Plan>, weights: &Weights, inputs: &[Vec<u8>]) -> Trace {
     let model = Arc::new(block_on(GpuModel::new(context, Arc::clone(plan), weights)).unwrap());
     let mut run = block_on(GpuRun::new(model, inputs)).unwrap();
-    (0..SEGMENTS).map(|_| flat(&block_on(run.segment(TAPS)).unwrap())).collect()
+    (0..SEGMENTS)
+        .map(|_| flat(&block_on(run.segment(TAPS)).unwrap()))
+        .collect()
 }
 
 fn on_burn(plan: &Plan, weights: &Weights, inputs: &[Vec<u8>]) -> Trace {
@@ -111,7 +158,10 @@ fn difference(a: &Trace, b: &Trace) -> f32 {
         .map(|(a, b)| {
             assert_eq!(a.len(), b.len());
             let scale = a.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-            a.iter().zip(b).fold(0.0f32, |m, (a, b)| m.max((a - b).abs())) / scale
+            a.iter()
+                .zip(b)
+                .fold(0.0f32, |m, (a, b)| m.max((a - b).abs()))
+                / scale
         })
         .fold(0.0, f32::max)
 }
@@ -131,15 +181,25 @@ fn burn_cpu_and_wgsl_compute_the_same() {
         let plan = Arc::new(Plan::new(&config).unwrap());
         let dense = weights(&plan, &mut rng);
         let inputs: Vec<Vec<u8>> = (0..3)
-            .map(|_| (0..config.seq_len).map(|_| rng.random_range(1..config.vocab_size as u8)).collect())
+            .map(|_| {
+                (0..config.seq_len)
+                    .map(|_| rng.random_range(1..config.vocab_size as u8))
+                    .collect()
+            })
             .collect();
         for (scheme, weights) in [("f32", &dense), ("q8", &dense.quantize_q8(&plan).0)] {
             let cpu = on_cpu(&plan, weights, &inputs);
             let burn = difference(&cpu, &on_burn(&plan, weights, &inputs));
-            assert!(burn < TOLERANCE, "{name}, {scheme}: burn and CPU differ by {burn}");
+            assert!(
+                burn < TOLERANCE,
+                "{name}, {scheme}: burn and CPU differ by {burn}"
+            );
             if let Some(context) = &context {
                 let gpu = difference(&cpu, &on_gpu(context, &plan, weights, &inputs));
-                assert!(gpu < TOLERANCE, "{name}, {scheme}: WGSL and CPU differ by {gpu}");
+                assert!(
+                    gpu < TOLERANCE,
+                    "{name}, {scheme}: WGSL and CPU differ by {gpu}"
+                );
                 println!("{name}, {scheme}: burn {burn:.1e}, WGSL {gpu:.1e}");
             }
         }

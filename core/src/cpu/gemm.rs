@@ -11,12 +11,20 @@ pub(super) struct View<'a> {
 impl<'a> View<'a> {
     /// Row-major with `width` columns.
     pub(super) fn rows(data: &'a [f32], width: usize) -> Self {
-        Self { data, row: width, col: 1 }
+        Self {
+            data,
+            row: width,
+            col: 1,
+        }
     }
 
     /// The transpose of [`View::rows`].
     pub(super) fn columns(data: &'a [f32], width: usize) -> Self {
-        Self { data, row: 1, col: width }
+        Self {
+            data,
+            row: 1,
+            col: width,
+        }
     }
 }
 
@@ -29,11 +37,19 @@ pub(super) struct ViewMut<'a> {
 
 impl<'a> ViewMut<'a> {
     pub(super) fn rows(data: &'a mut [f32], width: usize) -> Self {
-        Self { data, row: width, col: 1 }
+        Self {
+            data,
+            row: width,
+            col: 1,
+        }
     }
 
     pub(super) fn columns(data: &'a mut [f32], width: usize) -> Self {
-        Self { data, row: 1, col: width }
+        Self {
+            data,
+            row: 1,
+            col: width,
+        }
     }
 }
 
@@ -53,12 +69,27 @@ pub(super) fn gemm(
     if m == 0 || n == 0 {
         return;
     }
+    let ViewMut {
+        data: out,
+        row,
+        col,
+    } = c;
     let last = |rows: usize, cols: usize, row: usize, col: usize| {
-        if rows == 0 || cols == 0 { 0 } else { (rows - 1) * row + (cols - 1) * col + 1 }
+        if rows == 0 || cols == 0 {
+            0
+        } else {
+            (rows - 1) * row + (cols - 1) * col + 1
+        }
     };
-    assert!(a.data.len() >= last(m, k, a.row, a.col), "gemm: a is too short");
-    assert!(b.data.len() >= last(k, n, b.row, b.col), "gemm: b is too short");
-    assert!(c.data.len() >= last(m, n, c.row, c.col), "gemm: c is too short");
+    assert!(
+        a.data.len() >= last(m, k, a.row, a.col),
+        "gemm: a is too short"
+    );
+    assert!(
+        b.data.len() >= last(k, n, b.row, b.col),
+        "gemm: b is too short"
+    );
+    assert!(out.len() >= last(m, n, row, col), "gemm: c is too short");
     // SAFETY: every element that the strides reach lies inside its slice, as
     // just checked, and `c` is borrowed mutably, so it overlaps neither `a`
     // nor `b`. Distinct (row, column) pairs of `c` are distinct elements
@@ -76,9 +107,9 @@ pub(super) fn gemm(
             b.row as isize,
             b.col as isize,
             beta,
-            c.data.as_mut_ptr(),
-            c.row as isize,
-            c.col as isize,
+            out.as_mut_ptr(),
+            row as isize,
+            col as isize,
         );
     }
 }

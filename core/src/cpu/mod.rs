@@ -31,14 +31,24 @@ impl CpuModel {
     /// Prepares weights, which are of this plan by construction.
     #[must_use]
     pub fn new(plan: Arc<Plan>, weights: &Weights) -> Self {
-        let tensors = weights.tensors().iter().map(|t| t.dense().into_owned()).collect();
+        let tensors = weights
+            .tensors()
+            .iter()
+            .map(|t| t.dense().into_owned())
+            .collect();
         let rotary = plan.modules.iter().flatten().find_map(|s| match s {
-            Sublayer::Attention { rope_theta: Some(theta), head_dim, .. } => {
-                Some(ops::Rotary::new(plan.positions, *head_dim, *theta))
-            }
+            Sublayer::Attention {
+                rope_theta: Some(theta),
+                head_dim,
+                ..
+            } => Some(ops::Rotary::new(plan.positions, *head_dim, *theta)),
             _ => None,
         });
-        Self { plan, tensors, rotary }
+        Self {
+            plan,
+            tensors,
+            rotary,
+        }
     }
 
     /// The architecture.

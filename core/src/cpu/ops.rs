@@ -35,8 +35,11 @@ impl Rotary {
     fn rotate(&self, position: usize, head: &mut [f32]) {
         let row = position * self.half..(position + 1) * self.half;
         let (first, second) = head.split_at_mut(self.half);
-        for (((a, b), &cos), &sin) in
-            first.iter_mut().zip(second).zip(&self.cos[row.clone()]).zip(&self.sin[row])
+        for (((a, b), &cos), &sin) in first
+            .iter_mut()
+            .zip(second)
+            .zip(&self.cos[row.clone()])
+            .zip(&self.sin[row])
         {
             (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
         }
@@ -55,12 +58,35 @@ pub(super) struct Scratch {
 pub(super) fn apply(model: &CpuModel, sublayer: &Sublayer, x: &mut [f32], scratch: &mut Scratch) {
     let plan = &*model.plan;
     match *sublayer {
-        Sublayer::Attention { qkv, out, heads, head_dim, rope_theta } => {
+        Sublayer::Attention {
+            qkv,
+            out,
+            heads,
+            head_dim,
+            rope_theta,
+        } => {
             let rotary = rope_theta.and(model.rotary.as_ref());
-            let dims = Heads { count: heads, width: head_dim };
-            attention(plan, model.tensor(qkv), model.tensor(out), dims, rotary, x, scratch);
+            let dims = Heads {
+                count: heads,
+                width: head_dim,
+            };
+            attention(
+                plan,
+                model.tensor(qkv),
+                model.tensor(out),
+                dims,
+                rotary,
+                x,
+                scratch,
+            );
         }
-        Sublayer::GatedMlp { axis, gate_up, down, inner, gate } => {
+        Sublayer::GatedMlp {
+            axis,
+            gate_up,
+            down,
+            inner,
+            gate,
+        } => {
             let (up, down) = (model.tensor(gate_up), model.tensor(down));
             match axis {
                 Axis::Channels => channel_mlp(plan, up, down, inner, gate, x, scratch),
@@ -81,6 +107,7 @@ pub(super) fn rms_norm(x: &mut [f32], width: usize, eps: f32) {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Heads {
     count: usize,
     width: usize,
@@ -103,7 +130,14 @@ fn attention(
     scratch.scores.resize(n * n, 0.0);
 
     let projected = &mut scratch.projected[..rows * wide];
-    gemm((rows, d, wide), 1.0, View::rows(x, d), View::columns(qkv, d), 0.0, ViewMut::rows(projected, wide));
+    gemm(
+        (rows, d, wide),
+        1.0,
+        View::rows(x, d),
+        View::columns(qkv, d),
+        0.0,
+        ViewMut::rows(projected, wide),
+    );
     if let Some(rotary) = rotary {
         for (row, values) in projected.chunks_exact_mut(wide).enumerate() {
             for head in values[..2 * d].chunks_exact_mut(heads.width) {
@@ -113,21 +147,60 @@ fn attention(
     }
 
     let scale = 1.0 / (heads.width as f32).sqrt();
-    let sequences = projected.chunks_exact(n * wide).zip(scratch.activated.chunks_exact_mut(n * d));
+    let sequences = projected
+        .chunks_exact(n * wide)
+        .zip(scratch.activated.chunks_exact_mut(n * d));
     for (qkv, mixed) in sequences {
         for h in 0..heads.count {
             let at = h * heads.width;
-            let q = View { data: &qkv[at..], row: wide, col: 1 };
-            let k = View { data: &qkv[d + at..], row: 1, col: wide };
-            let v = View { data: &qkv[2 * d + at..], row: wide, col: 1 };
+            let q = View {
+                data: &qkv[at..],
+                row: wide,
+                col: 1,
+            };
+            let k = View {
+                data: &qkv[d + at..],
+                row: 1,
+                col: wide,
+            };
+            let v = View {
+                data: &qkv[2 * d + at..],
+                row: wide,
+                col: 1,
+            };
             let scores = &mut scratch.scores[..n * n];
-            gemm((n, heads.width, n), scale, q, k, 0.0, ViewMut::rows(scores, n));
+            gemm(
+                (n, heads.width, n),
+                scale,
+                q,
+                k,
+                0.0,
+                ViewMut::rows(scores, n),
+            );
             scores.chunks_exact_mut(n).for_each(softmax);
-            let mixed = ViewMut { data: &mut mixed[at..], row: d, col: 1 };
-            gemm((n, n, heads.width), 1.0, View::rows(scores, n), v, 0.0, mixed);
+            let mixed = ViewMut {
+                data: &mut mixed[at..],
+                row: d,
+                col: 1,
+            };
+            gemm(
+                (n, n, heads.width),
+                1.0,
+                View::rows(scores, n),
+                v,
+                0.0,
+                mixed,
+            );
         }
     }
-    gemm((rows, d, d), 1.0, View::rows(&scratch.activated, d), View::columns(out, d), 1.0, ViewMut::rows(x, d));
+    gemm(
+        (rows, d, d),
+        1.0,
+        View::rows(&scratch.activated, d),
+        View::columns(out, d),
+        1.0,
+        ViewMut::rows(x, d),
+    );
 }
 
 fn softmax(row: &mut [f32]) {
@@ -156,10 +229,30 @@ fn channel_mlp(
     scratch.projected.resize(rows * 2 * inner, 0.0);
     scratch.activated.resize(rows * inner, 0.0);
     let projected = &mut scratch.projected[..rows * 2 * inner];
-    gemm((rows, d, 2 * inner), 1.0, View::rows(x, d), View::columns(up, d), 0.0, ViewMut::rows(projected, 2 * inner));
-    activate(projected, &mut scratch.activated, inner, gate, plan.config.rms_norm_eps as f32);
+    gemm(
+        (rows, d, 2 * inner),
+        1.0,
+        View::rows(x, d),
+        View::columns(up, d),
+        0.0,
+        ViewMut::rows(projected, 2 * inner),
+    );
+    activate(
+        projected,
+        &mut scratch.activated,
+        inner,
+        gate,
+        plan.config.rms_norm_eps as f32,
+    );
     let activated = View::rows(&scratch.activated, inner);
-    gemm((rows, inner, d), 1.0, activated, View::columns(down, inner), 1.0, ViewMut::rows(x, d));
+    gemm(
+        (rows, inner, d),
+        1.0,
+        activated,
+        View::columns(down, inner),
+        1.0,
+        ViewMut::rows(x, d),
+    );
 }
 
 /// Gated MLP over the positions of each channel, added to `x`. The strides
@@ -179,10 +272,30 @@ fn position_mlp(
     for sequence in x.chunks_exact_mut(n * d) {
         let projected = &mut scratch.projected[..d * 2 * inner];
         let channels = View::columns(sequence, d);
-        gemm((d, n, 2 * inner), 1.0, channels, View::columns(up, n), 0.0, ViewMut::rows(projected, 2 * inner));
-        activate(projected, &mut scratch.activated, inner, gate, plan.config.rms_norm_eps as f32);
+        gemm(
+            (d, n, 2 * inner),
+            1.0,
+            channels,
+            View::columns(up, n),
+            0.0,
+            ViewMut::rows(projected, 2 * inner),
+        );
+        activate(
+            projected,
+            &mut scratch.activated,
+            inner,
+            gate,
+            plan.config.rms_norm_eps as f32,
+        );
         let activated = View::rows(&scratch.activated, inner);
-        gemm((d, inner, n), 1.0, activated, View::columns(down, inner), 1.0, ViewMut::columns(sequence, d));
+        gemm(
+            (d, inner, n),
+            1.0,
+            activated,
+            View::columns(down, inner),
+            1.0,
+            ViewMut::columns(sequence, d),
+        );
     }
 }
 
@@ -190,7 +303,10 @@ fn position_mlp(
 fn activate(projected: &[f32], out: &mut Vec<f32>, inner: usize, gate: Gate, eps: f32) {
     let rows = projected.len() / (2 * inner);
     out.resize(rows * inner, 0.0);
-    for (row, out) in projected.chunks_exact(2 * inner).zip(out.chunks_exact_mut(inner)) {
+    for (row, out) in projected
+        .chunks_exact(2 * inner)
+        .zip(out.chunks_exact_mut(inner))
+    {
         let (g, v) = row.split_at(inner);
         match gate {
             Gate::Silu => {

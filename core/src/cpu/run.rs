@@ -34,7 +34,10 @@ impl CpuRun {
     pub fn new(model: Arc<CpuModel>, inputs: &[Vec<u8>]) -> Result<Self, EngineError> {
         let plan = Arc::clone(model.plan());
         check_inputs(&plan, inputs)?;
-        let input = inputs.iter().flat_map(|tokens| embed(&model, tokens)).collect();
+        let input = inputs
+            .iter()
+            .flat_map(|tokens| embed(&model, tokens))
+            .collect();
         let rows = inputs.len() * plan.positions;
         let z_h = model.tensor(plan.init_h).repeat(rows);
         let z_l = model.tensor(plan.init_l).repeat(rows);
@@ -68,8 +71,15 @@ impl CpuRun {
     pub fn set_states(&mut self, z_h: &[f32], z_l: &[f32]) -> Result<(), EngineError> {
         for (name, state) in [("z_H", z_h), ("z_L", z_l)] {
             if state.len() != self.z_h.len() {
-                let reason = format!("{name} has {} elements, the batch needs {}", state.len(), self.z_h.len());
-                return Err(EngineError::Input { sequence: 0, reason });
+                let reason = format!(
+                    "{name} has {} elements, the batch needs {}",
+                    state.len(),
+                    self.z_h.len()
+                );
+                return Err(EngineError::Input {
+                    sequence: 0,
+                    reason,
+                });
             }
         }
         self.z_h.copy_from_slice(z_h);
@@ -106,7 +116,9 @@ impl CpuRun {
             }
             after_update(update.level, state);
         }
-        (0..self.batch).map(|i| self.output(&plan, i, taps)).collect()
+        (0..self.batch)
+            .map(|i| self.output(&plan, i, taps))
+            .collect()
     }
 
     /// What one sequence's state says.
@@ -119,17 +131,28 @@ impl CpuRun {
         let mut logits = vec![0.0; cells * vocab];
         let lm = self.model.tensor(plan.heads.lm);
         let rows = View::rows(&z_h[plan.prefix * d..], d);
-        gemm((cells, d, vocab), 1.0, rows, View::columns(lm, d), 0.0, ViewMut::rows(&mut logits, vocab));
+        gemm(
+            (cells, d, vocab),
+            1.0,
+            rows,
+            View::columns(lm, d),
+            0.0,
+            ViewMut::rows(&mut logits, vocab),
+        );
         let tokens: Vec<u8> = logits.chunks_exact(vocab).map(argmax).collect();
         // Tokens below the vocabulary always make a board of the plan's shape.
-        let conflicts = Board::from_tokens(plan.config.puzzle, &tokens).map_or(u32::MAX, |b| b.conflicts());
+        let conflicts =
+            Board::from_tokens(plan.config.puzzle, &tokens).map_or(u32::MAX, |b| b.conflicts());
 
-        let (weight, bias) = (self.model.tensor(plan.heads.q_weight), self.model.tensor(plan.heads.q_bias));
+        let (weight, bias) = (
+            self.model.tensor(plan.heads.q_weight),
+            self.model.tensor(plan.heads.q_bias),
+        );
         let pooled: Vec<f32> = match plan.heads.q_pool {
             QPool::First => z_h[..d].to_vec(),
-            QPool::Mean => {
-                (0..d).map(|c| z_h.iter().skip(c).step_by(d).sum::<f32>() / n as f32).collect()
-            }
+            QPool::Mean => (0..d)
+                .map(|c| z_h.iter().skip(c).step_by(d).sum::<f32>() / n as f32)
+                .collect(),
         };
         let q = |output: usize| {
             let row = &weight[output * d..(output + 1) * d];

@@ -151,9 +151,17 @@ impl Plan {
             std: 1.0 / (fan_in as f32).sqrt(),
         };
         let embed_init = linear(hidden);
-        let tokens = t.weight("embed_tokens.embedding_weight", &[config.vocab_size, hidden], embed_init);
+        let tokens = t.weight(
+            "embed_tokens.embedding_weight",
+            &[config.vocab_size, hidden],
+            embed_init,
+        );
         let positions = (config.pos_encodings == PosEncodings::Learned).then(|| {
-            t.weight("embed_pos.embedding_weight", &[config.positions(), hidden], embed_init)
+            t.weight(
+                "embed_pos.embedding_weight",
+                &[config.positions(), hidden],
+                embed_init,
+            )
         });
         let puzzle = (config.prefix() > 0).then(|| {
             t.push(
@@ -164,7 +172,11 @@ impl Plan {
             )
         });
         let scale = (hidden as f32).sqrt()
-            * if positions.is_some() { std::f32::consts::FRAC_1_SQRT_2 } else { 1.0 };
+            * if positions.is_some() {
+                std::f32::consts::FRAC_1_SQRT_2
+            } else {
+                1.0
+            };
 
         let unit = Init::TruncatedNormal { std: 1.0 };
         let init_h = t.push("H_init", &[hidden], TensorKind::Buffer, unit);
@@ -178,8 +190,16 @@ impl Plan {
                 let inner = config.channel_inner();
                 sublayers.push(Sublayer::GatedMlp {
                     axis: Axis::Channels,
-                    gate_up: t.weight(&format!("{base}.mlp.gate_up_proj.weight"), &[2 * inner, hidden], linear(hidden)),
-                    down: t.weight(&format!("{base}.mlp.down_proj.weight"), &[hidden, inner], linear(inner)),
+                    gate_up: t.weight(
+                        &format!("{base}.mlp.gate_up_proj.weight"),
+                        &[2 * inner, hidden],
+                        linear(hidden),
+                    ),
+                    down: t.weight(
+                        &format!("{base}.mlp.down_proj.weight"),
+                        &[hidden, inner],
+                        linear(inner),
+                    ),
                     inner,
                     gate: config.gate,
                 });
@@ -198,9 +218,19 @@ impl Plan {
         let mut updates = Vec::with_capacity(config.H_cycles * (config.L_cycles + 1));
         for _ in 0..config.H_cycles {
             for _ in 0..config.L_cycles {
-                updates.push(Update { level: Level::Low, module: low, adds_input: true, gradient: false });
+                updates.push(Update {
+                    level: Level::Low,
+                    module: low,
+                    adds_input: true,
+                    gradient: false,
+                });
             }
-            updates.push(Update { level: Level::High, module: high, adds_input: false, gradient: false });
+            updates.push(Update {
+                level: Level::High,
+                module: high,
+                adds_input: false,
+                gradient: false,
+            });
         }
         let without = updates.len() - config.gradient_updates;
         for update in &mut updates[without..] {
@@ -209,7 +239,11 @@ impl Plan {
 
         let q_outputs = 1 + usize::from(config.q_continue);
         let heads = Heads {
-            lm: t.weight("lm_head.weight", &[config.vocab_size, hidden], linear(hidden)),
+            lm: t.weight(
+                "lm_head.weight",
+                &[config.vocab_size, hidden],
+                linear(hidden),
+            ),
             q_weight: t.weight("q_head.weight", &[q_outputs, hidden], Init::Zeros),
             q_bias: t.weight("q_head.bias", &[q_outputs], Init::Constant(-5.0)),
             q_pool: config.q_pool,
@@ -219,7 +253,12 @@ impl Plan {
         Ok(Self {
             config: config.clone(),
             tensors: t.into_vec(),
-            embedding: Embedding { tokens, puzzle, positions, scale },
+            embedding: Embedding {
+                tokens,
+                puzzle,
+                positions,
+                scale,
+            },
             init_h,
             init_l,
             modules,
@@ -263,7 +302,11 @@ impl Plan {
                 6.0 * rows * width * *inner as f64
             }
         };
-        let modules: Vec<f64> = self.modules.iter().map(|m| m.iter().map(sublayer).sum()).collect();
+        let modules: Vec<f64> = self
+            .modules
+            .iter()
+            .map(|m| m.iter().map(sublayer).sum())
+            .collect();
         let calls: f64 = self.updates.iter().map(|u| modules[u.module]).sum();
         calls + 2.0 * n * d * self.config.vocab_size as f64
     }
@@ -272,11 +315,21 @@ impl Plan {
 /// The first half of a block: what mixes positions.
 fn mixer(config: &ModelConfig, t: &mut TensorList, base: &str) -> Sublayer {
     let hidden = config.hidden_size;
-    let linear = |fan_in: usize| Init::TruncatedNormal { std: 1.0 / (fan_in as f32).sqrt() };
+    let linear = |fan_in: usize| Init::TruncatedNormal {
+        std: 1.0 / (fan_in as f32).sqrt(),
+    };
     match config.token_mixer {
         TokenMixer::Attention => Sublayer::Attention {
-            qkv: t.weight(&format!("{base}.self_attn.qkv_proj.weight"), &[3 * hidden, hidden], linear(hidden)),
-            out: t.weight(&format!("{base}.self_attn.o_proj.weight"), &[hidden, hidden], linear(hidden)),
+            qkv: t.weight(
+                &format!("{base}.self_attn.qkv_proj.weight"),
+                &[3 * hidden, hidden],
+                linear(hidden),
+            ),
+            out: t.weight(
+                &format!("{base}.self_attn.o_proj.weight"),
+                &[hidden, hidden],
+                linear(hidden),
+            ),
             heads: config.num_heads,
             head_dim: hidden / config.num_heads,
             rope_theta: (config.pos_encodings == PosEncodings::Rope).then_some(config.rope_theta),
@@ -287,8 +340,16 @@ fn mixer(config: &ModelConfig, t: &mut TensorList, base: &str) -> Sublayer {
             let inner = config.token_inner.unwrap_or(n);
             Sublayer::GatedMlp {
                 axis: Axis::Positions,
-                gate_up: t.weight(&format!("{base}.mlp_t.gate_up_proj.weight"), &[2 * inner, n], linear(n)),
-                down: t.weight(&format!("{base}.mlp_t.down_proj.weight"), &[n, inner], linear(inner)),
+                gate_up: t.weight(
+                    &format!("{base}.mlp_t.gate_up_proj.weight"),
+                    &[2 * inner, n],
+                    linear(n),
+                ),
+                down: t.weight(
+                    &format!("{base}.mlp_t.down_proj.weight"),
+                    &[n, inner],
+                    linear(inner),
+                ),
                 inner,
                 gate: config.gate,
             }
@@ -319,7 +380,12 @@ mod tests {
             .collect();
         assert_eq!(levels, "LLLLHLLLLH");
         let kept: Vec<bool> = plan.updates.iter().map(|u| u.gradient).collect();
-        assert_eq!(kept, [false, false, false, false, false, false, false, true, true, true]);
+        assert_eq!(
+            kept,
+            [
+                false, false, false, false, false, false, false, true, true, true
+            ]
+        );
         assert_eq!(plan.modules.len(), 1);
     }
 

@@ -64,8 +64,19 @@ impl TensorSpec {
 pub(super) struct TensorList(Vec<TensorSpec>);
 
 impl TensorList {
-    pub(super) fn push(&mut self, name: &str, shape: &[usize], kind: TensorKind, init: Init) -> TensorId {
-        self.0.push(TensorSpec { name: name.to_owned(), shape: shape.to_vec(), kind, init });
+    pub(super) fn push(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        kind: TensorKind,
+        init: Init,
+    ) -> TensorId {
+        self.0.push(TensorSpec {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            kind,
+            init,
+        });
         TensorId(self.0.len() - 1)
     }
 

@@ -70,7 +70,11 @@ impl Observer {
     /// An observer of a run on `givens`.
     #[must_use]
     pub fn new(givens: &Board) -> Self {
-        Self { givens: givens.clone(), previous: givens.cells().to_vec(), segment: 0 }
+        Self {
+            givens: givens.clone(),
+            previous: givens.cells().to_vec(),
+            segment: 0,
+        }
     }
 
     /// The report of the next segment.
@@ -78,9 +82,15 @@ impl Observer {
         self.segment += 1;
         // Pad and blank are both "no digit".
         let grid: Vec<u8> = output.tokens.iter().map(|t| t.saturating_sub(1)).collect();
-        let changed = (0..grid.len()).filter(|&i| grid[i] != self.previous[i]).collect();
-        let keeps_givens =
-            self.givens.cells().iter().zip(&grid).all(|(&given, &cell)| given == 0 || given == cell);
+        let changed = (0..grid.len())
+            .filter(|&i| grid[i] != self.previous[i])
+            .collect();
+        let keeps_givens = self
+            .givens
+            .cells()
+            .iter()
+            .zip(&grid)
+            .all(|(&given, &cell)| given == 0 || given == cell);
         let solved = keeps_givens && output.conflicts == 0 && grid.iter().all(|&c| c != 0);
         self.previous.clone_from(&grid);
         SegmentReport {

@@ -63,16 +63,25 @@ impl Rule {
             Self::HaltFirst => first_min_by(&|g| g.halted_at.map_or(f32::INFINITY, |s| s as f32)),
             Self::LowestResidual => first_min_by(&|g| g.residual),
             Self::QHead => first_min_by(&|g| -g.q_halt),
-            Self::Verifier => guesses.iter().position(|g| g.solved).or_else(|| majority(guesses)),
+            Self::Verifier => guesses
+                .iter()
+                .position(|g| g.solved)
+                .or_else(|| majority(guesses)),
         }
     }
 }
 
 fn majority(guesses: &[Guess]) -> Option<usize> {
     let any_halted = guesses.iter().any(|g| g.halted);
-    let voters: Vec<usize> =
-        (0..guesses.len()).filter(|&i| guesses[i].halted || !any_halted).collect();
-    let votes = |i: usize| voters.iter().filter(|&&j| guesses[j].grid == guesses[i].grid).count();
+    let voters: Vec<usize> = (0..guesses.len())
+        .filter(|&i| guesses[i].halted || !any_halted)
+        .collect();
+    let votes = |i: usize| {
+        voters
+            .iter()
+            .filter(|&&j| guesses[j].grid == guesses[i].grid)
+            .count()
+    };
     // `max_by_key` keeps the last of equals; reversed, the first.
     voters.iter().rev().copied().max_by_key(|&i| votes(i))
 }
@@ -81,8 +90,21 @@ fn majority(guesses: &[Guess]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn guess(grid: u8, halted_at: Option<usize>, q_halt: f32, residual: f32, solved: bool) -> Guess {
-        Guess { grid: vec![grid], halted_at, halted: halted_at.is_some(), q_halt, residual, solved }
+    fn guess(
+        grid: u8,
+        halted_at: Option<usize>,
+        q_halt: f32,
+        residual: f32,
+        solved: bool,
+    ) -> Guess {
+        Guess {
+            grid: vec![grid],
+            halted_at,
+            halted: halted_at.is_some(),
+            q_halt,
+            residual,
+            solved,
+        }
     }
 
     #[test]
@@ -94,12 +116,18 @@ mod tests {
             guess(2, Some(7), 4.0, 0.4, false),
         ];
         let chosen: Vec<_> = Rule::ALL.iter().map(|(_, r)| r.choose(&guesses)).collect();
-        assert_eq!(chosen, [Some(0), Some(1), Some(2), Some(2), Some(3), Some(2)]);
+        assert_eq!(
+            chosen,
+            [Some(0), Some(1), Some(2), Some(2), Some(3), Some(2)]
+        );
     }
 
     #[test]
     fn ties_go_to_the_first_and_no_halted_means_all_vote() {
-        let tie = [guess(1, Some(2), 0.0, 0.1, false), guess(2, Some(2), 0.0, 0.1, false)];
+        let tie = [
+            guess(1, Some(2), 0.0, 0.1, false),
+            guess(2, Some(2), 0.0, 0.1, false),
+        ];
         for (name, rule) in Rule::ALL {
             assert_eq!(rule.choose(&tie), Some(0), "{name}");
             assert_eq!(rule.choose(&[]), None, "{name}");

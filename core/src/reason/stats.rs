@@ -24,7 +24,13 @@ impl Proportion {
     pub fn new(successes: usize, n: usize) -> Self {
         const Z: f64 = 1.959_963_984_540_054;
         if n == 0 {
-            return Self { successes, n, value: 0.0, low: 0.0, high: 1.0 };
+            return Self {
+                successes,
+                n,
+                value: 0.0,
+                low: 0.0,
+                high: 1.0,
+            };
         }
         let (p, n_f) = (successes as f64 / n as f64, n as f64);
         let z2 = Z * Z / n_f;
@@ -62,7 +68,10 @@ mod tests {
     fn interval_agrees_with_published_values() {
         // Newcombe 1998, table I: 81/263 and 0/20.
         let p = Proportion::new(81, 263);
-        assert!((p.low - 0.2553).abs() < 1e-4 && (p.high - 0.3662).abs() < 1e-4, "{p}");
+        assert!(
+            (p.low - 0.2553).abs() < 1e-4 && (p.high - 0.3662).abs() < 1e-4,
+            "{p}"
+        );
         let p = Proportion::new(0, 20);
         assert!(p.low == 0.0 && (p.high - 0.1611).abs() < 1e-4, "{p}");
     }

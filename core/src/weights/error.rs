@@ -48,7 +48,9 @@ pub enum WeightsError {
         found: Vec<usize>,
     },
     /// A number type that is not supported for this tensor.
-    #[error("tensor `{name}` has type {dtype}; supported: F32, F16, BF16, and I8 with `{name}.scale`")]
+    #[error(
+        "tensor `{name}` has type {dtype}; supported: F32, F16, BF16, and I8 with `{name}.scale`"
+    )]
     Dtype {
         /// The tensor.
         name: String,

@@ -18,7 +18,9 @@ pub fn sample(init: Init, elements: usize, rng: &mut impl Rng) -> Vec<f32> {
         Init::Constant(value) => vec![value; elements],
         Init::TruncatedNormal { std } => {
             let scale = f64::from(std) / CUT_STD;
-            (0..elements).map(|_| (scale * cut_normal(rng)) as f32).collect()
+            (0..elements)
+                .map(|_| (scale * cut_normal(rng)) as f32)
+                .collect()
         }
     }
 }
@@ -62,7 +64,11 @@ mod tests {
         let n = 200_000;
         let values = sample(Init::TruncatedNormal { std: 0.5 }, n, &mut rng);
         let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n as f64;
-        let var = values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n as f64;
+        let var = values
+            .iter()
+            .map(|&v| (f64::from(v) - mean).powi(2))
+            .sum::<f64>()
+            / n as f64;
         assert!(mean.abs() < 5e-3, "{mean}");
         assert!((var.sqrt() - 0.5).abs() < 5e-3, "{}", var.sqrt());
         // Cut at two deviations of the underlying, wider normal.

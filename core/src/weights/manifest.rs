@@ -18,7 +18,9 @@ pub enum ManifestError {
         reason: String,
     },
     /// A part of another length.
-    #[error("`{path}` has {found} bytes, its manifest says {expected}: the download is incomplete or the file was replaced")]
+    #[error(
+        "`{path}` has {found} bytes, its manifest says {expected}: the download is incomplete or the file was replaced"
+    )]
     Length {
         /// The part.
         path: String,
@@ -51,7 +53,11 @@ impl Part {
     /// Describes a file.
     #[must_use]
     pub fn of(path: &str, content: &[u8]) -> Self {
-        Self { path: path.to_owned(), bytes: content.len() as u64, sha256: sha256_hex(content) }
+        Self {
+            path: path.to_owned(),
+            bytes: content.len() as u64,
+            sha256: sha256_hex(content),
+        }
     }
 
     /// Checks downloaded content.
@@ -67,7 +73,9 @@ impl Part {
             });
         }
         if sha256_hex(content) != self.sha256 {
-            return Err(ManifestError::Checksum { path: self.path.clone() });
+            return Err(ManifestError::Checksum {
+                path: self.path.clone(),
+            });
         }
         Ok(())
     }
@@ -115,7 +123,9 @@ impl Manifest {
     /// Bytes of all parts.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.parts.iter().fold(0, |sum, p| sum.saturating_add(p.bytes))
+        self.parts
+            .iter()
+            .fold(0, |sum, p| sum.saturating_add(p.bytes))
     }
 }
 
@@ -130,12 +140,17 @@ impl ModelIndex {
 }
 
 fn parse<T: for<'a> Deserialize<'a>>(what: &'static str, text: &str) -> Result<T, ManifestError> {
-    serde_json::from_str(text)
-        .map_err(|e| ManifestError::Syntax { what, reason: e.to_string() })
+    serde_json::from_str(text).map_err(|e| ManifestError::Syntax {
+        what,
+        reason: e.to_string(),
+    })
 }
 
 /// Lower-case hexadecimal sha256.
 #[must_use]
 pub fn sha256_hex(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|b| format!("{b:02x}")).collect()
+    Sha256::digest(content)
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect()
 }

@@ -80,7 +80,10 @@ impl Weights {
     /// If one is missing, extra, misshapen or not finite.
     pub fn from_tensors(plan: &Plan, tensors: Vec<Tensor>) -> Result<Self, WeightsError> {
         if tensors.len() != plan.tensors.len() {
-            return Err(WeightsError::Count { expected: plan.tensors.len(), found: tensors.len() });
+            return Err(WeightsError::Count {
+                expected: plan.tensors.len(),
+                found: tensors.len(),
+            });
         }
         for (tensor, spec) in tensors.iter().zip(&plan.tensors) {
             if tensor.shape != spec.shape {
@@ -128,7 +131,11 @@ impl Weights {
     /// The scheme that the values are stored in.
     #[must_use]
     pub fn scheme(&self) -> Scheme {
-        if self.tensors.iter().any(|t| matches!(t.values, Values::Q8 { .. })) {
+        if self
+            .tensors
+            .iter()
+            .any(|t| matches!(t.values, Values::Q8 { .. }))
+        {
             Scheme::Q8
         } else {
             Scheme::F32

@@ -17,7 +17,9 @@ impl Weights {
     /// # Errors
     /// As [`Weights::from_safetensors`], and if the file is no state dict.
     pub fn from_pytorch(plan: &Plan, path: &Path) -> Result<Self, WeightsError> {
-        let failed = |e: &dyn std::fmt::Display| WeightsError::Pytorch { reason: e.to_string() };
+        let failed = |e: &dyn std::fmt::Display| WeightsError::Pytorch {
+            reason: e.to_string(),
+        };
         let file = PytorchReader::new(path).map_err(|e| failed(&e))?;
         let mut tensors = Vec::new();
         for (name, tensor) in file.into_tensors() {
@@ -25,10 +27,19 @@ impl Weights {
                 DType::F32 => Dtype::F32,
                 DType::F16 => Dtype::F16,
                 DType::BF16 => Dtype::BF16,
-                other => return Err(WeightsError::Dtype { name, dtype: format!("{other:?}") }),
+                other => {
+                    return Err(WeightsError::Dtype {
+                        name,
+                        dtype: format!("{other:?}"),
+                    });
+                }
             };
             let data = tensor.read().map_err(|e| failed(&e))?;
-            let raw = Raw { dtype, shape: tensor.shape().to_vec(), data: Cow::Owned(data) };
+            let raw = Raw {
+                dtype,
+                shape: tensor.shape().to_vec(),
+                data: Cow::Owned(data),
+            };
             tensors.push((name, raw));
         }
         Self::from_raw(plan, tensors.into_iter())

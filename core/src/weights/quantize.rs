@@ -98,10 +98,19 @@ fn q8_rows(values: &[f32], rows: usize, shape: &[usize]) -> Tensor {
         let scale = max / 127.0;
         // A row of zeros has scale 0 and stays zero.
         let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-        ints.extend(row.iter().map(|v| (v * inverse).round().clamp(-127.0, 127.0) as i8));
+        ints.extend(
+            row.iter()
+                .map(|v| (v * inverse).round().clamp(-127.0, 127.0) as i8),
+        );
         scales.push(scale);
     }
-    Tensor { shape: shape.to_vec(), values: Values::Q8 { values: ints, scales } }
+    Tensor {
+        shape: shape.to_vec(),
+        values: Values::Q8 {
+            values: ints,
+            scales,
+        },
+    }
 }
 
 #[cfg(test)]
@@ -120,7 +129,12 @@ mod tests {
                 panic!("{} was not quantized", plan.tensor(id).name);
             };
             let width = plan.tensor(id).shape[1];
-            for (i, (a, b)) in weights.dense(id).iter().zip(quantized.dense(id).iter()).enumerate() {
+            for (i, (a, b)) in weights
+                .dense(id)
+                .iter()
+                .zip(quantized.dense(id).iter())
+                .enumerate()
+            {
                 assert!((a - b).abs() <= 0.5001 * scales[i / width]);
             }
         }

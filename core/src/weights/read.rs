@@ -75,9 +75,9 @@ impl Weights {
         }
 
         let mut take = |name: &str, shape: &[usize]| -> Result<Raw<'a>, WeightsError> {
-            let raw = found
-                .remove(name)
-                .ok_or_else(|| WeightsError::Missing { name: name.to_owned() })?;
+            let raw = found.remove(name).ok_or_else(|| WeightsError::Missing {
+                name: name.to_owned(),
+            })?;
             if raw.shape != shape {
                 return Err(WeightsError::Shape {
                     name: name.to_owned(),
@@ -100,7 +100,10 @@ impl Weights {
             } else {
                 Values::F32(floats(&spec.name, &raw)?)
             };
-            tensors.push(Tensor { shape: spec.shape.clone(), values });
+            tensors.push(Tensor {
+                shape: spec.shape.clone(),
+                values,
+            });
         }
         if let Some((name, _)) = found.pop_first() {
             return Err(WeightsError::Extra { name });
@@ -120,6 +123,9 @@ fn floats(name: &str, raw: &Raw<'_>) -> Result<Vec<f32>, WeightsError> {
             .collect()),
         Dtype::F16 => Ok(pairs().map(|b| f16::from_le_bytes(b).to_f32()).collect()),
         Dtype::BF16 => Ok(pairs().map(|b| bf16::from_le_bytes(b).to_f32()).collect()),
-        other => Err(WeightsError::Dtype { name: name.to_owned(), dtype: format!("{other:?}") }),
+        other => Err(WeightsError::Dtype {
+            name: name.to_owned(),
+            dtype: format!("{other:?}"),
+        }),
     }
 }

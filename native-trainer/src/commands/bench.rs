@@ -78,7 +78,11 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         }
         (None, None) => bail!("say what to run: --checkpoint PATH or --preset NAME"),
     };
-    let weights = if args.q8 { weights.quantize_q8(&plan).0 } else { weights };
+    let weights = if args.q8 {
+        weights.quantize_q8(&plan).0
+    } else {
+        weights
+    };
     let inputs = vec![vec![1u8; plan.config.seq_len]; args.batch as usize];
 
     let mut engines = Vec::new();
@@ -114,8 +118,14 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         } else {
             println!(
                 "{}: {} batch {}: {:.2} ms a segment (median of {}, {:.2} to {:.2}), {:.1} GFLOP/s",
-                timing.engine, timing.scheme, timing.batch, timing.median_ms, args.repetitions,
-                timing.min_ms, timing.max_ms, timing.gflops
+                timing.engine,
+                timing.scheme,
+                timing.batch,
+                timing.median_ms,
+                args.repetitions,
+                timing.min_ms,
+                timing.max_ms,
+                timing.gflops
             );
         }
     }

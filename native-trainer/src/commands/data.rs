@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use hrm_core::puzzle::dataset::{self, Row};
-use hrm_core::puzzle::{Difficulty, Generated, GeneratorOptions, Shape, SplitOptions, build_split, generate};
+use hrm_core::puzzle::{
+    Difficulty, Generated, GeneratorOptions, Shape, SplitOptions, build_split, generate,
+};
 use indicatif::ProgressBar;
 
 /// Make puzzle files.

@@ -98,14 +98,23 @@ struct Evaluation {
 }
 
 pub(crate) fn run(args: &EvalArgs) -> Result<()> {
-    ensure!((0.0..=1.0).contains(&args.filled), "--filled is {}, must be a share from 0 to 1", args.filled);
+    ensure!(
+        (0.0..=1.0).contains(&args.filled),
+        "--filled is {}, must be a share from 0 to 1",
+        args.filled
+    );
     let Checkpoint { plan, weights } = Checkpoint::load(&args.checkpoint, args.config.as_deref())?;
     let mut rows = dataset::read_file(&args.data)?;
     rows.truncate(args.limit.unwrap_or(usize::MAX));
     ensure!(!rows.is_empty(), "{} has no puzzles", args.data.display());
     let shape = plan.config.puzzle;
     if let Some(i) = rows.iter().position(|r| r.question.shape() != shape) {
-        anyhow::bail!("{}: row {} is a {}, the model plays {shape}", args.data.display(), i + 1, rows[i].question.shape());
+        anyhow::bail!(
+            "{}: row {} is a {}, the model plays {shape}",
+            args.data.display(),
+            i + 1,
+            rows[i].question.shape()
+        );
     }
     let questions: Vec<Board> = rows
         .iter()
@@ -141,10 +150,21 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
     let one_chunk = |(c, chunk): (usize, &[Board])| -> Result<Vec<Outcome>> {
         let boards: Vec<&Board> = chunk.iter().collect();
         let attempts = guess::attempt(&engine, &boards, c * CHUNK, options)?;
-        let mut outcomes: Vec<Outcome> =
-            attempts.iter().zip(&rows[c * CHUNK..]).map(|(a, row)| outcome(a, &row.answer)).collect();
+        let mut outcomes: Vec<Outcome> = attempts
+            .iter()
+            .zip(&rows[c * CHUNK..])
+            .map(|(a, row)| outcome(a, &row.answer))
+            .collect();
         if let Some(other) = &other {
-            let others = guess::attempt(other, &boards, c * CHUNK, Options { guesses: 1, ..options })?;
+            let others = guess::attempt(
+                other,
+                &boards,
+                c * CHUNK,
+                Options {
+                    guesses: 1,
+                    ..options
+                },
+            )?;
             for ((outcome, a), b) in outcomes.iter_mut().zip(&attempts).zip(&others) {
                 outcome.identical = a.guesses[0].grid == b.guesses[0].grid;
             }
@@ -152,8 +172,9 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
         Ok(outcomes)
     };
     let chunks: Vec<(usize, &[Board])> = questions.chunks(CHUNK).enumerate().collect();
-    let bar = ProgressBar::new(chunks.len() as u64)
-        .with_style(ProgressStyle::with_template("{bar:30} {percent}% of the puzzles, {eta} left")?);
+    let bar = ProgressBar::new(chunks.len() as u64).with_style(ProgressStyle::with_template(
+        "{bar:30} {percent}% of the puzzles, {eta} left",
+    )?);
     let counted = |chunk: &(usize, &[Board])| {
         let outcomes = one_chunk(*chunk);
         bar.inc(1);
@@ -171,21 +192,40 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
     let n = outcomes.len();
     let count = |f: &dyn Fn(&Outcome) -> bool| outcomes.iter().filter(|o| f(o)).count();
     let halted = count(&|o| o.halted);
-    let shown = if args.guesses == 1 { 1 } else { Rule::ALL.len() };
+    let shown = if args.guesses == 1 {
+        1
+    } else {
+        Rule::ALL.len()
+    };
     let evaluation = Evaluation {
-        data: args.data.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        data: args
+            .data
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
         filled: args.filled,
         guesses: args.guesses,
         segments: args.segments,
         seed: args.seed,
         rules: (0..shown)
-            .map(|i| (Rule::ALL[i].0.to_owned(), Proportion::new(count(&|o| o.right[i]), n)))
+            .map(|i| {
+                (
+                    Rule::ALL[i].0.to_owned(),
+                    Proportion::new(count(&|o| o.right[i]), n),
+                )
+            })
             .collect(),
         cells: outcomes.iter().map(|o| o.cells).sum::<f64>() / n as f64,
         halted: Proportion::new(halted, n),
         halted_right: Proportion::new(count(&|o| o.halted && o.right[0]), halted),
-        identical: args.against.is_some().then(|| Proportion::new(count(&|o| o.identical), n)),
-        by_segment: (0..options.segments).map(|s| count(&|o| o.by_segment[s])).collect(),
+        identical: args
+            .against
+            .is_some()
+            .then(|| Proportion::new(count(&|o| o.identical), n)),
+        by_segment: (0..options.segments)
+            .map(|s| count(&|o| o.by_segment[s]))
+            .collect(),
         seconds: start.elapsed().as_secs_f64(),
         engine: engine.name().to_owned(),
     };
@@ -199,22 +239,37 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
 
 fn outcome(attempt: &guess::Attempt, answer: &Board) -> Outcome {
     let right = Rule::ALL.map(|(_, rule)| {
-        rule.choose(&attempt.guesses).is_some_and(|i| attempt.guesses[i].grid == answer.cells())
+        rule.choose(&attempt.guesses)
+            .is_some_and(|i| attempt.guesses[i].grid == answer.cells())
     });
     let last = attempt.first.last();
     let grid = last.map_or(&[][..], |r| &r.grid);
-    let same = grid.iter().zip(answer.cells()).filter(|(a, b)| a == b).count();
+    let same = grid
+        .iter()
+        .zip(answer.cells())
+        .filter(|(a, b)| a == b)
+        .count();
     Outcome {
         right,
         cells: same as f64 / answer.cells().len() as f64,
-        by_segment: attempt.first.iter().map(|r| r.grid == answer.cells()).collect(),
+        by_segment: attempt
+            .first
+            .iter()
+            .map(|r| r.grid == answer.cells())
+            .collect(),
         halted: last.is_some_and(|r| r.halted),
         identical: false,
     }
 }
 
 fn print_table(e: &Evaluation) {
-    println!("{}: {:.0} % of the blanks filled in, {} segments, {} guess(es)", e.data, 100.0 * e.filled, e.segments, e.guesses);
+    println!(
+        "{}: {:.0} % of the blanks filled in, {} segments, {} guess(es)",
+        e.data,
+        100.0 * e.filled,
+        e.segments,
+        e.guesses
+    );
     for (name, p) in &e.rules {
         println!("  {name:<16} {p}");
     }
@@ -224,6 +279,9 @@ fn print_table(e: &Evaluation) {
     if let Some(identical) = &e.identical {
         println!("  {:<16} {identical}", "same grid");
     }
-    println!("  right after segment 1..{}: {:?}", e.segments, e.by_segment);
+    println!(
+        "  right after segment 1..{}: {:?}",
+        e.segments, e.by_segment
+    );
     println!("  {:.1} s on {}", e.seconds, e.engine);
 }

@@ -52,7 +52,10 @@ pub(crate) fn run(args: &ExportArgs) -> Result<()> {
         Quantize::Q8 if weights.scheme() == Scheme::Q8 => weights,
         Quantize::Q8 => {
             let (weights, report) = weights.quantize_q8(&plan);
-            println!("{:<48} {:>10} {:>10} {:>9} {:>9}", "tensor", "f32 bytes", "q8 bytes", "rel. rms", "max");
+            println!(
+                "{:<48} {:>10} {:>10} {:>9} {:>9}",
+                "tensor", "f32 bytes", "q8 bytes", "rel. rms", "max"
+            );
             for e in &report {
                 println!(
                     "{:<48} {:>10} {:>10} {:>9.5} {:>9.5}",
@@ -80,7 +83,11 @@ pub(crate) fn run(args: &ExportArgs) -> Result<()> {
 
     let path = std::path::absolute(&args.output)?;
     let manifest = Manifest {
-        id: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        id: path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
         title: args.title.clone(),
         summary: args.summary.clone(),
         puzzle: plan.config.puzzle,
@@ -88,11 +95,23 @@ pub(crate) fn run(args: &ExportArgs) -> Result<()> {
         scheme: weights.scheme(),
         parts,
     };
-    let card = args.card.clone().unwrap_or_else(|| args.checkpoint.join(CARD));
-    let card = fs::read(&card).with_context(|| format!("reading the model card {}", card.display()))?;
+    let card = args
+        .card
+        .clone()
+        .unwrap_or_else(|| args.checkpoint.join(CARD));
+    let card =
+        fs::read(&card).with_context(|| format!("reading the model card {}", card.display()))?;
     write_atomically(&args.output.join(CARD), &card)?;
     write_atomically(&args.output.join(CONFIG), plan.config.to_json().as_bytes())?;
-    write_atomically(&args.output.join(MANIFEST), serde_json::to_string_pretty(&manifest)?.as_bytes())?;
-    println!("{}: {} bytes in {} part(s)", args.output.display(), manifest.bytes(), manifest.parts.len());
+    write_atomically(
+        &args.output.join(MANIFEST),
+        serde_json::to_string_pretty(&manifest)?.as_bytes(),
+    )?;
+    println!(
+        "{}: {} bytes in {} part(s)",
+        args.output.display(),
+        manifest.bytes(),
+        manifest.parts.len()
+    );
     Ok(())
 }

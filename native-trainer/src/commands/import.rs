@@ -21,16 +21,27 @@ pub(crate) struct ImportArgs {
 
 pub(crate) fn run(args: &ImportArgs) -> Result<()> {
     if args.dir.join(crate::checkpoint::MODEL).exists() {
-        bail!("{} already holds a checkpoint; choose another directory", args.dir.display());
+        bail!(
+            "{} already holds a checkpoint; choose another directory",
+            args.dir.display()
+        );
     }
     let checkpoint = Checkpoint::load(&args.source, args.config.as_deref())?;
-    let name = args.source.file_name().unwrap_or_default().to_string_lossy();
+    let name = args
+        .source
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
     let card = format!(
         "# Imported model\n\n- source: `{name}`\n- parameters: {}\n- board: {}\n\nNothing is known here about its data, training or accuracy.\n",
         checkpoint.plan.parameter_count(),
         checkpoint.plan.config.puzzle,
     );
     checkpoint.save(&args.dir, &card)?;
-    println!("{}: {} parameters", args.dir.display(), checkpoint.plan.parameter_count());
+    println!(
+        "{}: {} parameters",
+        args.dir.display(),
+        checkpoint.plan.parameter_count()
+    );
     Ok(())
 }

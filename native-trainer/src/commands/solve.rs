@@ -49,10 +49,14 @@ pub(crate) struct SolveArgs {
 
 /// A rule by its name.
 pub(crate) fn rule(name: &str) -> Result<Rule, String> {
-    Rule::ALL.iter().find(|(n, _)| *n == name).map(|(_, rule)| *rule).ok_or_else(|| {
-        let names: Vec<_> = Rule::ALL.iter().map(|(n, _)| *n).collect();
-        format!("unknown rule; there are {}", names.join(", "))
-    })
+    Rule::ALL
+        .iter()
+        .find(|(n, _)| *n == name)
+        .map(|(_, rule)| *rule)
+        .ok_or_else(|| {
+            let names: Vec<_> = Rule::ALL.iter().map(|(n, _)| *n).collect();
+            format!("unknown rule; there are {}", names.join(", "))
+        })
 }
 
 /// Whether every puzzle was solved.
@@ -67,7 +71,8 @@ pub(crate) fn run(args: &SolveArgs) -> Result<bool> {
     let mut all_solved = true;
     let mut index = 0;
     let mut solve = |text: &str, place: &str| -> Result<()> {
-        let board = Board::parse(text, Some(plan.config.puzzle)).with_context(|| place.to_owned())?;
+        let board =
+            Board::parse(text, Some(plan.config.puzzle)).with_context(|| place.to_owned())?;
         if let Some(clash) = board.clash() {
             bail!("{place}: {clash}");
         }

@@ -46,32 +46,60 @@ struct Named {
 pub(crate) fn run(args: &TraceArgs) -> Result<()> {
     let Checkpoint { plan, weights } = Checkpoint::load(&args.checkpoint, args.config.as_deref())?;
     let inputs = read_inputs(&args.inputs)?;
-    let mut session = CpuRun::new(Arc::new(CpuModel::new(Arc::clone(&plan), &weights)), &inputs)
-        .with_context(|| format!("inputs of {}", args.inputs.display()))?;
+    let mut session = CpuRun::new(
+        Arc::new(CpuModel::new(Arc::clone(&plan), &weights)),
+        &inputs,
+    )
+    .with_context(|| format!("inputs of {}", args.inputs.display()))?;
 
     let batch = inputs.len();
     let state = [batch, plan.positions, plan.hidden];
     let mut tensors = Vec::new();
     for segment in 1..=args.segments {
         let mut high_updates = 0;
-        let outputs = session.segment_observed(Taps { logits: true, states: false }, |level, z| {
-            if args.updates && level == Level::High {
-                high_updates += 1;
-                tensors.push(Named {
-                    name: format!("segment{segment}.trace{high_updates}.z_H"),
-                    shape: state.to_vec(),
-                    values: z.to_vec(),
-                });
-            }
-        });
+        let outputs = session.segment_observed(
+            Taps {
+                logits: true,
+                states: false,
+            },
+            |level, z| {
+                if args.updates && level == Level::High {
+                    high_updates += 1;
+                    tensors.push(Named {
+                        name: format!("segment{segment}.trace{high_updates}.z_H"),
+                        shape: state.to_vec(),
+                        values: z.to_vec(),
+                    });
+                }
+            },
+        );
         let mut push = |what: &str, shape: &[usize], values: Vec<f32>| {
-            tensors.push(Named { name: format!("segment{segment}.{what}"), shape: shape.to_vec(), values });
+            tensors.push(Named {
+                name: format!("segment{segment}.{what}"),
+                shape: shape.to_vec(),
+                values,
+            });
         };
-        let logits = outputs.iter().flat_map(|o| o.logits.iter().flatten().copied()).collect();
-        push("logits", &[batch, plan.config.seq_len, plan.config.vocab_size], logits);
-        push("q_halt", &[batch], outputs.iter().map(|o| o.q_halt).collect());
+        let logits = outputs
+            .iter()
+            .flat_map(|o| o.logits.iter().flatten().copied())
+            .collect();
+        push(
+            "logits",
+            &[batch, plan.config.seq_len, plan.config.vocab_size],
+            logits,
+        );
+        push(
+            "q_halt",
+            &[batch],
+            outputs.iter().map(|o| o.q_halt).collect(),
+        );
         if plan.config.q_continue {
-            push("q_continue", &[batch], outputs.iter().filter_map(|o| o.q_continue).collect());
+            push(
+                "q_continue",
+                &[batch],
+                outputs.iter().filter_map(|o| o.q_continue).collect(),
+            );
         }
         let (z_h, z_l) = session.states();
         push("z_H", &state, z_h.to_vec());
@@ -80,7 +108,12 @@ pub(crate) fn run(args: &TraceArgs) -> Result<()> {
 
     let views = tensors
         .iter()
-        .map(|t| Ok((t.name.clone(), TensorView::new(Dtype::F32, t.shape.clone(), bytemuck::cast_slice(&t.values))?)))
+        .map(|t| {
+            Ok((
+                t.name.clone(),
+                TensorView::new(Dtype::F32, t.shape.clone(), bytemuck::cast_slice(&t.values))?,
+            ))
+        })
         .collect::<Result<Vec<_>>>()?;
     write_atomically(&args.output, &safetensors::serialize(views, None)?)
 }
@@ -105,8 +138,14 @@ fn read_inputs(path: &std::path::Path) -> Result<Vec<Vec<u8>>> {
         .enumerate()
         .map(|(i, b)| {
             let token = i32::from_le_bytes([b[0], b[1], b[2], b[3]]);
-            u8::try_from(token)
-                .with_context(|| format!("`inputs` in {}: {token} at row {}, column {} is no token", path.display(), i / width, i % width))
+            u8::try_from(token).with_context(|| {
+                format!(
+                    "`inputs` in {}: {token} at row {}, column {} is no token",
+                    path.display(),
+                    i / width,
+                    i % width
+                )
+            })
         })
         .collect::<Result<Vec<u8>>>()?;
     Ok(tokens.chunks(width).map(<[u8]>::to_vec).collect())
