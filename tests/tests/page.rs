@@ -101,6 +101,18 @@ async fn solves_a_pasted_puzzle_on_the_cpu() -> Result<()> {
         );
         assert_eq!(page.board().await?, answer.to_string());
         assert!(page.text(".milliseconds").await?.ends_with("ms a segment"));
+
+        // The slider shows the board as it was, down to the puzzle itself.
+        page.script(
+            "const s = document.querySelector('#segment'); s.value = 0; \
+             s.dispatchEvent(new Event('input', { bubbles: true }))",
+        )
+        .await?;
+        assert_eq!(page.board().await?, question.to_string());
+        assert_eq!(page.text("#segment-text").await?, "The puzzle");
+        page.click("#reset").await?;
+        assert_eq!(page.text("#play").await?, "Play");
+        assert_eq!(page.text("#verdict").await?, "");
         Ok(())
     })
     .await
@@ -334,9 +346,9 @@ async fn the_keyboard_alone_does() -> Result<()> {
 async fn a_link_brings_puzzle_and_model_back() -> Result<()> {
     with_page(Graphics::None, DESKTOP, async |server, browser| {
         let (page, _) = Playground::open(&browser.client, &server.url()).await?;
-        let model = model_for(&page, 6).await?;
+        let model = model_for(&page, 4).await?;
         page.choose_model(&model).await?;
-        let (question, _) = puzzle(Shape::S6, Difficulty::Hard, 5)?;
+        let (question, _) = puzzle(Shape::S4, Difficulty::Hard, 5)?;
         page.paste(&question.to_string()).await?;
         let address = browser.client.current_url().await?;
         browser.client.goto("about:blank").await?;
@@ -351,7 +363,7 @@ async fn a_link_brings_puzzle_and_model_back() -> Result<()> {
             "return [...document.querySelectorAll('#board .cell')].map(c => c.textContent.trim() || '.').join('') !== '{question}'"
         );
         page.until("another puzzle", &other).await?;
-        let made = Board::parse(&page.board().await?, Some(Shape::S6))?;
+        let made = Board::parse(&page.board().await?, Some(Shape::S4))?;
         assert_eq!(hrm_core::puzzle::solve(&made, 2).solutions.len(), 1, "{made}");
         Ok(())
     })

@@ -126,7 +126,7 @@ pub fn verdict_text(report: &SegmentReport) -> (&'static str, String) {
         Verdict::Wandering => (
             "Still wandering",
             format!(
-                "After {segments} the network has not made up its mind: {}.",
+                "After {segments} the network has not settled on an answer: {}.",
                 faults(report)
             ),
         ),
@@ -138,10 +138,8 @@ fn faults(report: &SegmentReport) -> String {
     let blanks = report.grid.iter().filter(|&&digit| digit == 0).count();
     let conflicts = match report.conflicts {
         0 => None,
-        1 => Some("1 digit is one too many".to_owned()),
-        n => Some(format!(
-            "{n} digits are too many in their row, column or box"
-        )),
+        1 => Some("1 conflict is left".to_owned()),
+        n => Some(format!("{n} conflicts are left")),
     };
     let blanks = match blanks {
         0 => None,
@@ -233,7 +231,7 @@ mod tests {
         let (word, text) = verdict_text(&report);
         assert_eq!(word, "Sure, but wrong");
         assert!(
-            text.ends_with("in their row, column or box and a given was overwritten."),
+            text.ends_with("2 conflicts are left and a given was overwritten."),
             "{text}"
         );
         report.halted = false;

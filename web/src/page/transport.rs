@@ -18,18 +18,14 @@ pub(crate) fn Transport(page: Page) -> impl IntoView {
         }
     };
     let play_label = move || {
-        let segments = s.reports.with(Vec::len);
+        let begun = s.reports.with(|reports| !reports.is_empty());
         let solved = s.reports.with(|r| r.last().is_some_and(|r| r.solved));
         if s.playing.get() {
-            let waiting = !s.phase.with(|phase| matches!(phase, Phase::Loaded { .. }));
-            if waiting {
-                "Starts when loaded"
-            } else {
-                "Pause"
-            }
-        } else if s.verdict.get().is_some() {
-            if solved { "Play again" } else { "Keep going" }
-        } else if segments > 0 {
+            let ready = s.phase.with(|phase| matches!(phase, Phase::Loaded { .. }));
+            if ready { "Pause" } else { "Loading…" }
+        } else if s.verdict.get().is_some() && solved {
+            "Replay"
+        } else if begun {
             "Go on"
         } else {
             "Play"
