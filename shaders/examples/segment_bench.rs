@@ -1,4 +1,5 @@
-//! Milliseconds per segment of a model with random weights.
+//! Milliseconds per segment of a model with random weights, on the GPU and, for
+//! comparison, on the CPU engine.
 //!
 //! `cargo run --release -p hrm-shaders --example segment_bench -- [--preset hrm]
 //! [--batch 1] [--runs 5] [--scheme f32|q8|both] [--variant direct|tiled]`.
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hrm_core::config::ModelConfig;
+use hrm_core::cpu::{CpuModel, CpuRun};
 use hrm_core::engine::{EngineError, Taps};
 use hrm_core::plan::Plan;
 use hrm_core::weights::Weights;
@@ -92,39 +94,50 @@ async fn bench(arguments: &Arguments) -> Result<(), EngineError> {
     );
     let dense = Weights::random(&plan, 1);
     let inputs = vec![vec![1; plan.config.seq_len]; arguments.batch];
-    for &q8 in &arguments.schemes {
-        let weights = if q8 {
-            dense.quantize_q8(&plan).0
-        } else {
-            dense.clone()
-        };
-        let clock = Instant::now();
-        let model = Arc::new(GpuModel::new(&context, Arc::clone(&plan), &weights).await?);
-        let mut run = GpuRun::new(model, &inputs).await?;
-        let ready = clock.elapsed();
-        let clock = Instant::now();
-        run.segment(Taps::default()).await?;
-        let first = clock.elapsed();
-        let mut times = Vec::with_capacity(arguments.runs);
-        for _ in 0..arguments.runs {
-            let clock = Instant::now();
-            run.segment(Taps::default()).await?;
-            times.push(clock.elapsed().as_secs_f64());
-        }
-        times.sort_by(f64::total_cmp);
-        let median = times[times.len() / 2];
+    let gflop = 1e-9 * plan.segment_flops() * arguments.batch as f64;
+    let report = |engine: &str, mut seconds: Vec<f64>, ready: f64| {
+        let first = seconds.remove(0);
+        seconds.sort_by(f64::total_cmp);
+        let median = seconds[seconds.len() / 2];
         println!(
-            "{} {} batch {}: {:.1} ms per segment (median of {}, from {:.1}), {:.2} GFLOP/s; ready in {:.0} ms, first segment {:.0} ms",
+            "{} batch {} {engine}: {:.1} ms per segment (median of {}, least {:.1}), {:.2} GFLOP/s; ready in {:.0} ms, first segment {:.0} ms",
             arguments.preset,
-            weights.scheme(),
             arguments.batch,
             1e3 * median,
-            arguments.runs,
-            1e3 * times[0],
-            1e-9 * plan.segment_flops() * arguments.batch as f64 / median,
-            1e3 * ready.as_secs_f64(),
-            1e3 * first.as_secs_f64(),
+            seconds.len(),
+            1e3 * seconds[0],
+            gflop / median,
+            1e3 * ready,
+            1e3 * first,
         );
+    };
+
+    for &q8 in &arguments.schemes {
+        let quantized = q8.then(|| dense.quantize_q8(&plan).0);
+        let weights = quantized.as_ref().unwrap_or(&dense);
+        let clock = Instant::now();
+        let model = Arc::new(GpuModel::new(&context, Arc::clone(&plan), weights).await?);
+        let mut run = GpuRun::new(model, &inputs).await?;
+        let ready = clock.elapsed().as_secs_f64();
+        let mut seconds = Vec::new();
+        for _ in 0..=arguments.runs {
+            let clock = Instant::now();
+            run.segment(Taps::default()).await?;
+            seconds.push(clock.elapsed().as_secs_f64());
+        }
+        report(&format!("GPU {}", weights.scheme()), seconds, ready);
     }
+
+    let clock = Instant::now();
+    let model = Arc::new(CpuModel::new(Arc::clone(&plan), &dense));
+    let mut run = CpuRun::new(model, &inputs)?;
+    let ready = clock.elapsed().as_secs_f64();
+    let mut seconds = Vec::new();
+    for _ in 0..=arguments.runs {
+        let clock = Instant::now();
+        run.segment(Taps::default());
+        seconds.push(clock.elapsed().as_secs_f64());
+    }
+    report("CPU f32", seconds, ready);
     Ok(())
 }

@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hrm_core::engine::EngineError;
 
+use crate::kernels::Compiled;
+
 /// Which form of a kernel to dispatch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Variant {
@@ -41,6 +43,7 @@ pub struct GpuContext {
     info: wgpu::AdapterInfo,
     variant: Variant,
     health: Arc<Mutex<Health>>,
+    compiled: Arc<Compiled>,
 }
 
 impl GpuContext {
@@ -113,6 +116,7 @@ impl GpuContext {
             info,
             variant,
             health,
+            compiled: Arc::default(),
         })
     }
 
@@ -164,6 +168,11 @@ impl GpuContext {
 
     pub(crate) fn device(&self) -> &wgpu::Device {
         &self.device
+    }
+
+    /// The kernels compiled so far, shared by all models on the device.
+    pub(crate) fn compiled(&self) -> &Compiled {
+        &self.compiled
     }
 
     pub(crate) fn queue(&self) -> &wgpu::Queue {
@@ -225,6 +234,37 @@ fn engine_error(error: &wgpu::Error) -> EngineError {
         wgpu::Error::OutOfMemory { source } => EngineError::OutOfMemory(source.to_string()),
         wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
             EngineError::Device(description.clone())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::gpu_test;
+
+    gpu_test! {
+        /// Nobody listens to this error when it happens; the next use of the
+        /// device reports it.
+        async fn errors_outside_of_scopes_are_not_lost(context) {
+            assert_eq!(context.check(), Ok(()));
+            let _refused = context.device().create_buffer(&wgpu::BufferDescriptor {
+                label: Some("too large"),
+                size: context.limits().max_buffer_size + 4,
+                usage: wgpu::BufferUsages::STORAGE,
+                mapped_at_creation: false,
+            });
+            // Browsers report it a few turns of the event loop later.
+            let mut found = Ok(());
+            for _ in 0..100 {
+                found = context.scoped(|| Ok(())).await;
+                if found.is_err() {
+                    break;
+                }
+            }
+            assert!(matches!(found, Err(EngineError::Device(_))), "{found:?}");
+            assert_eq!(context.check(), Ok(()));
+            assert_eq!(context.lost(), None);
         }
     }
 }

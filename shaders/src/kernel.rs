@@ -202,3 +202,36 @@ pub(crate) fn check_fours(kernel: &str, dimension: &str, value: usize) -> Result
         "{kernel}: {dimension} is {value}, must be a multiple of 4"
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::gpu_test;
+
+    gpu_test! {
+        async fn broken_kernels_are_errors_that_name_them(context) {
+            let broken = "@compute @workgroup_size(1) fn main() { let a: f32 = 1u; }";
+            let error = context
+                .scoped(|| Ok(Kernel::new(&context, "broken kernel", &[broken])))
+                .await
+                .unwrap_err();
+            let EngineError::Device(message) = &error else { panic!("{error:?}") };
+            // Browsers word it as they like.
+            if cfg!(not(target_arch = "wasm32")) {
+                assert!(message.contains("broken kernel"), "{message}");
+            }
+            assert!(context.scoped(|| Ok(())).await.is_ok());
+        }
+    }
+
+    gpu_test! {
+        async fn more_workgroups_than_the_device_takes_are_refused(context) {
+            let empty = "@group(0) @binding(0) var<uniform> n: vec4<u32>;
+                @compute @workgroup_size(1) fn main() { _ = n; }";
+            let kernel = Kernel::new(&context, "empty", &[empty]);
+            let error = kernel.dispatch(&context, [0u32; 4], &[], [1, 1 << 20, 1]).unwrap_err();
+            assert!(error.to_string().contains("empty: 1048576 workgroups along axis 1"), "{error}");
+            kernel.dispatch(&context, [0u32; 4], &[], [1, 1, 1]).unwrap();
+        }
+    }
+}

@@ -11,6 +11,7 @@ mod kernel;
 mod kernels;
 mod model;
 mod pack;
+mod program;
 mod readback;
 mod run;
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::kernels::Kernels;
 use crate::kernels::attention::rotations;
 use crate::kernels::embed::Tables;
 use crate::pack::{Layout, Matrix, below, fours, gate_rows, head_columns, qkv_rows, restride};
-use crate::run::Program;
+use crate::program::Program;
 
 /// A sublayer's weights on the device, see [`Sublayer`].
 #[derive(Debug)]
@@ -60,14 +60,18 @@ impl GpuModel {
         plan: Arc<Plan>,
         weights: &Weights,
     ) -> Result<Self, EngineError> {
-        context
+        let made = context
             .scoped(|| {
                 let model = Self::upload(context, plan, weights)?;
                 // Recording what a batch of one does compiles every kernel.
                 Program::new(&model, 1)?;
                 Ok(model)
             })
-            .await
+            .await;
+        if made.is_err() {
+            Kernels::forget(context);
+        }
+        made
     }
 
     /// The architecture.

@@ -21,18 +21,19 @@ pub(crate) mod summary;
 const WEIGHT_F32: &str = include_str!("weight_f32.wgsl");
 const WEIGHT_Q8: &str = include_str!("weight_q8.wgsl");
 
+/// Compiled kernels by label.
+pub(crate) type Compiled = Mutex<HashMap<String, Arc<Kernel>>>;
+
 /// Kernels of a device, compiled when first asked for.
 #[derive(Debug)]
 pub(crate) struct Kernels {
     context: GpuContext,
-    compiled: Mutex<HashMap<String, Arc<Kernel>>>,
 }
 
 impl Kernels {
     pub(crate) fn new(context: &GpuContext) -> Self {
         Self {
             context: context.clone(),
-            compiled: Mutex::default(),
         }
     }
 
@@ -42,13 +43,26 @@ impl Kernels {
 
     /// The kernel made of these sources, which `label` names.
     fn get(&self, label: &str, sources: &[&str]) -> Arc<Kernel> {
-        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut compiled = self
+            .context
+            .compiled()
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(kernel) = compiled.get(label) {
             return Arc::clone(kernel);
         }
         let kernel = Arc::new(Kernel::new(&self.context, label, sources));
         compiled.insert(label.to_owned(), Arc::clone(&kernel));
         kernel
+    }
+
+    /// Forgets what has been compiled, some of which did not work.
+    pub(crate) fn forget(context: &GpuContext) {
+        let mut compiled = context
+            .compiled()
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        compiled.clear();
     }
 
     /// The source for this device's variant, and the variant's name.
