@@ -6,10 +6,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder};
+use http::Method;
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
 use tempfile::TempDir;
+use url::Url;
 
 /// What kind of browser is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +96,20 @@ impl Browser {
         }
     }
 
+    /// Ends the browser's GPU process, as a failing driver does.
+    ///
+    /// # Errors
+    /// If the driver does not know how.
+    pub async fn crash_gpu(&self) -> Result<()> {
+        // The command's own answer may be that the process is gone.
+        drop(
+            self.client
+                .issue_cmd(DevTools("Browser.crashGpuProcess"))
+                .await,
+        );
+        Ok(())
+    }
+
     /// Closes it in good order.
     ///
     /// # Errors
@@ -110,6 +127,22 @@ impl Drop for Browser {
         // After a failed assertion: the browser ends with its driver.
         let _ = self.driver.kill();
         let _ = self.driver.wait();
+    }
+}
+
+/// A command of Chromium's own protocol, without parameters.
+#[derive(Debug)]
+struct DevTools(&'static str);
+
+impl WebDriverCompatibleCommand for DevTools {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, url::ParseError> {
+        let session = session.unwrap_or_default();
+        base.join(&format!("session/{session}/goog/cdp/execute"))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        let body = json!({ "cmd": self.0, "params": {} });
+        (Method::POST, Some(body.to_string()))
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use anyhow::{Context, Result};
@@ -88,18 +88,14 @@ impl Server {
     /// serves everything as it is.
     pub fn spoil(&self, fault: Option<(&str, Fault)>) {
         let fault = fault.map(|(suffix, fault)| (suffix.to_owned(), fault));
-        *self.shared.fault.lock().unwrap_or_else(|e| e.into_inner()) = fault;
+        *lock(&self.shared.fault) = fault;
     }
 
     /// Paths asked for so far, those that are not there marked with their
     /// status.
     #[must_use]
     pub fn requested(&self) -> Vec<String> {
-        let requested = self
-            .shared
-            .requested
-            .lock()
-            .unwrap_or_else(|e| e.into_inner());
+        let requested = lock(&self.shared.requested);
         requested.iter().cloned().collect()
     }
 }
@@ -125,11 +121,7 @@ fn answer(stream: &TcpStream, shared: &Shared) -> Result<()> {
     let file = path
         .strip_prefix(&shared.prefix)
         .and_then(|path| find(&shared.root, path));
-    let fault = shared
-        .fault
-        .lock()
-        .unwrap_or_else(|e| e.into_inner())
-        .clone();
+    let fault = lock(&shared.fault).clone();
     let fault = fault
         .filter(|(suffix, _)| path.ends_with(suffix))
         .map(|(_, fault)| fault);
@@ -156,11 +148,7 @@ fn answer(stream: &TcpStream, shared: &Shared) -> Result<()> {
     } else {
         path.to_owned()
     };
-    shared
-        .requested
-        .lock()
-        .unwrap_or_else(|e| e.into_inner())
-        .insert(entry);
+    lock(&shared.requested).insert(entry);
     let mut stream = stream;
     write!(
         stream,
@@ -170,6 +158,11 @@ fn answer(stream: &TcpStream, shared: &Shared) -> Result<()> {
     )?;
     stream.write_all(content)?;
     Ok(())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is behind it is whole after every statement.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The file of a path below `root`, and nothing outside it.

@@ -156,6 +156,29 @@ async fn a_software_adapter_is_not_chosen_unasked() -> Result<()> {
     .await
 }
 
+#[tokio::test]
+async fn a_lost_gpu_is_reported_and_replaced() -> Result<()> {
+    with_page(Graphics::Software, DESKTOP, async |server, browser| {
+        let url = format!("{}?device=gpu", server.url());
+        let (page, _) = Playground::open(&browser.client, &url).await?;
+        let model = model_for(&page, 4).await?;
+        page.choose_model(&model).await?;
+        page.click("#step").await?;
+        page.segments(1).await?;
+
+        browser.crash_gpu().await?;
+        page.click("#step").await?;
+        let failure = page.failed().await?;
+        assert!(failure.contains("lost"), "{failure}");
+        page.click("#retry").await?;
+        page.loaded().await?;
+        assert!(page.text("#engine").await?.contains("GPU"));
+        page.click("#step").await?;
+        page.segments(1).await
+    })
+    .await
+}
+
 /// Asks for the GPU where there is none, and goes on with the CPU.
 async fn turns_to_the_cpu(spoil: Option<(&str, Fault)>, reason: &str) -> Result<()> {
     with_page(Graphics::None, DESKTOP, async |server, browser| {

@@ -8,7 +8,8 @@ use hrm_core::plan::Plan;
 use hrm_core::reason::message::{DeviceChoice, EngineFacts, EngineKind};
 use hrm_core::weights::Weights;
 use hrm_shaders::{GpuContext, GpuModel, GpuOptions, GpuRun};
-use js_sys::Reflect;
+
+use crate::adapter;
 
 /// A model on a processor.
 pub(crate) enum Engine {
@@ -83,7 +84,7 @@ async fn gpu(
     weights: &Weights,
     software: bool,
 ) -> Result<(Engine, EngineFacts), EngineError> {
-    if !has_webgpu() {
+    if adapter::webgpu().is_none() {
         return Err(EngineError::Unavailable(
             "This browser offers no WebGPU".to_owned(),
         ));
@@ -111,16 +112,10 @@ async fn gpu(
         } else {
             EngineKind::Gpu
         },
-        name: context.adapter_name().to_owned(),
+        name: adapter::name()
+            .await
+            .unwrap_or_else(|| context.adapter_name().to_owned()),
         note: None,
     };
     Ok((Engine::Gpu(model), facts))
-}
-
-/// Whether this worker has `navigator.gpu`.
-fn has_webgpu() -> bool {
-    let global = js_sys::global();
-    Reflect::get(&global, &"navigator".into())
-        .and_then(|navigator| Reflect::get(&navigator, &"gpu".into()))
-        .is_ok_and(|gpu| gpu.is_truthy())
 }

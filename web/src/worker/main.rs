@@ -4,6 +4,8 @@
 //! handled one after the other by a single task, so nothing here is locked.
 
 #[cfg(target_arch = "wasm32")]
+mod adapter;
+#[cfg(target_arch = "wasm32")]
 mod clock;
 #[cfg(target_arch = "wasm32")]
 mod engine;
