@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::{Deserialize, Serialize};
 
 use super::ModelError;
 use super::act::Example;
@@ -17,6 +18,19 @@ use super::trainer::{Trainer, check};
 /// Prefix of the weights under training, where `model.safetensors` holds
 /// their average.
 const RAW: &str = "raw.";
+
+/// Name of the metadata entry with the [`Counters`].
+const COUNTERS: &str = "trainer";
+
+/// Where the trainer is, as JSON in the file's metadata.
+#[derive(Serialize, Deserialize)]
+struct Counters {
+    /// Steps taken.
+    step: u64,
+    /// Position in the exploration's random numbers, as text because JSON's
+    /// integers end at 64 bits.
+    random_position: String,
+}
 
 /// One entry of the file.
 struct Entry {
@@ -118,14 +132,13 @@ impl Trainer {
             })
             .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
             .map_err(|e| bad(e.to_string()))?;
-        let metadata = HashMap::from([
-            ("step".to_owned(), self.steps().to_string()),
-            ("seed".to_owned(), self.settings.seed.to_string()),
-            (
-                "random_position".to_owned(),
-                self.rng.get_word_pos().to_string(),
-            ),
-        ]);
+        let counters = Counters {
+            step: self.steps(),
+            random_position: self.rng.get_word_pos().to_string(),
+        };
+        // One entry: the order of several would be random.
+        let text = serde_json::to_string(&counters).map_err(|e| bad(e.to_string()))?;
+        let metadata = HashMap::from([(COUNTERS.to_owned(), text)]);
         safetensors::serialize(views, Some(metadata)).map_err(|e| bad(e.to_string()))
     }
 
@@ -138,13 +151,12 @@ impl Trainer {
     pub fn load_state(&mut self, bytes: &[u8]) -> Result<(), ModelError> {
         let file = SafeTensors::deserialize(bytes).map_err(|e| bad(e.to_string()))?;
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| bad(e.to_string()))?;
-        let number = |key: &str| -> Result<u128, ModelError> {
-            let text = header.metadata().as_ref().and_then(|m| m.get(key));
-            text.and_then(|t| t.parse().ok())
-                .ok_or_else(|| bad(format!("`{key}` is missing from its metadata")))
-        };
-        let step = u64::try_from(number("step")?).map_err(|e| bad(e.to_string()))?;
-        let position = number("random_position")?;
+        let text = header.metadata().as_ref().and_then(|m| m.get(COUNTERS));
+        let text = text.ok_or_else(|| bad(format!("`{COUNTERS}` is missing from its metadata")))?;
+        let counters: Counters =
+            serde_json::from_str(text).map_err(|e| bad(format!("`{COUNTERS}`: {e}")))?;
+        let position = counters.random_position.parse();
+        let position: u128 = position.map_err(|e| bad(format!("`random_position`: {e}")))?;
 
         let mut floats = BTreeMap::new();
         let mut others = BTreeMap::new();
@@ -198,11 +210,11 @@ impl Trainer {
         let l: Tensor<3> = upload(take("carry.z_L", elements)?, shape, &self.device);
 
         self.optimizer
-            .restore(&self.plan, step, &mut floats, &self.device)?;
+            .restore(&self.plan, counters.step, &mut floats, &self.device)?;
         if let Some(name) = floats.keys().next() {
             return Err(bad(format!("tensor `{name}` does not belong to this run")));
         }
-        if step > 0 {
+        if counters.step > 0 {
             let (batch, cells) = (self.settings.batch_size, self.plan.config.seq_len);
             let mut take = |name: &str, bytes: usize| {
                 let found: Vec<u8> = others

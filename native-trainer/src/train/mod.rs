@@ -1,5 +1,6 @@
 //! Training runs: configuration, data, the loop, evaluation, checkpoints.
 
+mod allocator;
 mod config;
 mod data;
 mod run;

@@ -25,8 +25,8 @@ const METRICS: &str = "metrics.jsonl";
 
 /// Trains a model as the arguments say.
 pub(crate) fn run(args: &TrainArgs, device: &Device) -> Result<()> {
-    let mut run = Run::start(args, device)?;
-    run.train()
+    super::allocator::keep_buffers();
+    Run::start(args, device)?.train()
 }
 
 struct Run {
@@ -396,5 +396,86 @@ impl Window {
             segments: s.segments / n,
             ..StepReport::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: TrainArgs,
+    }
+
+    fn train(out: &std::path::Path, more: &[&str]) -> Result<()> {
+        let fixed = "train --threads 1 --log-steps 2 --held-out-rows 4 --generate-rows 12 --batch-size 4 --hints 0.5";
+        let out = out.to_str().unwrap();
+        let args = fixed
+            .split(' ')
+            .chain(["--out", out])
+            .chain(more.iter().copied());
+        run(&Cli::try_parse_from(args).unwrap().args, &Device::flex())
+    }
+
+    const NEW: [&str; 6] = [
+        "--preset",
+        "hrm-4x4",
+        "--data",
+        "generate:sudoku-4x4",
+        "--held-out",
+        "generate:sudoku-4x4",
+    ];
+
+    #[test]
+    fn a_run_goes_on_where_it_stopped() {
+        let dir = tempfile::tempdir().unwrap();
+        let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
+        train(&whole, &[&NEW[..], &["--steps", "6"]].concat()).unwrap();
+        train(&parts, &[&NEW[..], &["--steps", "3"]].concat()).unwrap();
+        let again = train(&parts, &NEW).unwrap_err().to_string();
+        assert!(again.contains("--resume"), "{again}");
+        train(
+            &parts,
+            &["--steps", "6", "--resume", parts.to_str().unwrap()],
+        )
+        .unwrap();
+        for file in [MODEL, saved::OPTIMIZER] {
+            let read =
+                |out: &std::path::Path| fs::read(out.join("step-00000006").join(file)).unwrap();
+            assert!(read(&whole) == read(&parts), "{file} differs");
+        }
+        let card = fs::read_to_string(parts.join("step-00000006").join("README.md")).unwrap();
+        assert!(
+            card.contains("of 4 solved") && card.contains("Wilson"),
+            "{card}"
+        );
+        let metrics = fs::read_to_string(parts.join(METRICS)).unwrap();
+        assert!(
+            metrics
+                .lines()
+                .all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok())
+        );
+        // The checkpoint is one that every other command reads.
+        let checkpoint = Checkpoint::load(&parts.join("step-00000006"), None).unwrap();
+        assert_eq!(checkpoint.plan.config.seq_len, 16);
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("run");
+        train(&out, &[&NEW[..], &["--steps", "1"]].concat()).unwrap();
+        let path = out.join("step-00000001").join(saved::OPTIMIZER);
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        let error = train(&out, &["--steps", "2", "--resume", out.to_str().unwrap()]).unwrap_err();
+        assert!(
+            format!("{error:#}").contains("optimizer.safetensors"),
+            "{error:#}"
+        );
     }
 }

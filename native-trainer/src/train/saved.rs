@@ -159,10 +159,15 @@ pub(crate) fn card(
     held_out: Option<(&str, &Score)>,
 ) -> String {
     let plan = trainer.plan();
-    let name = config
-        .model
-        .as_ref()
-        .map_or_else(|| config.preset.clone(), |p| p.display().to_string());
+    let name = config.model.as_ref().map_or_else(
+        || config.preset.clone(),
+        |p| {
+            p.file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        },
+    );
     let mut text = format!(
         "# {name}, {} steps\n\n\
          - board: {}\n\
