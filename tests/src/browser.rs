@@ -10,7 +10,7 @@ use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder};
 use http::Method;
 use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::Url;
 
@@ -102,12 +102,30 @@ impl Browser {
     /// If the driver does not know how.
     pub async fn crash_gpu(&self) -> Result<()> {
         // The command's own answer may be that the process is gone.
-        drop(
-            self.client
-                .issue_cmd(DevTools("Browser.crashGpuProcess"))
-                .await,
-        );
+        let command = Extension {
+            path: "goog/cdp/execute",
+            body: json!({ "cmd": "Browser.crashGpuProcess", "params": {} }),
+        };
+        drop(self.client.issue_cmd(command).await);
         Ok(())
+    }
+
+    /// What the console has to complain about: failed requests, uncaught
+    /// errors, breaches of the security policy.
+    ///
+    /// # Errors
+    /// If the driver keeps no log.
+    pub async fn complaints(&self) -> Result<Vec<String>> {
+        let command = Extension {
+            path: "se/log",
+            body: json!({ "type": "browser" }),
+        };
+        let log = self.client.issue_cmd(command).await?;
+        let entries = log.as_array().context("no log")?.iter();
+        Ok(entries
+            .filter(|entry| entry["level"] == "SEVERE")
+            .map(|entry| entry["message"].as_str().unwrap_or_default().to_owned())
+            .collect())
     }
 
     /// Closes it in good order.
@@ -130,19 +148,21 @@ impl Drop for Browser {
     }
 }
 
-/// A command of Chromium's own protocol, without parameters.
+/// A command that chromedriver has beyond the standard.
 #[derive(Debug)]
-struct DevTools(&'static str);
+struct Extension {
+    path: &'static str,
+    body: Value,
+}
 
-impl WebDriverCompatibleCommand for DevTools {
+impl WebDriverCompatibleCommand for Extension {
     fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, url::ParseError> {
         let session = session.unwrap_or_default();
-        base.join(&format!("session/{session}/goog/cdp/execute"))
+        base.join(&format!("session/{session}/{}", self.path))
     }
 
     fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
-        let body = json!({ "cmd": self.0, "params": {} });
-        (Method::POST, Some(body.to_string()))
+        (Method::POST, Some(self.body.to_string()))
     }
 }
 
@@ -210,7 +230,7 @@ async fn connect(
         "goog:chromeOptions": options,
         "goog:loggingPrefs": { "browser": "ALL" },
     });
-    let serde_json::Value::Object(capabilities) = capabilities else {
+    let Value::Object(capabilities) = capabilities else {
         bail!("no capabilities")
     };
     let client = ClientBuilder::new(HttpConnector::new())

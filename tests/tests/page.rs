@@ -72,6 +72,8 @@ async fn opens_to_a_usable_board() -> Result<()> {
             missing.iter().all(|path| path.ends_with("favicon.ico")),
             "{missing:?}"
         );
+        let complaints = browser.complaints().await?;
+        assert!(complaints.is_empty(), "{complaints:#?}");
         let address = browser.client.current_url().await?;
         assert!(
             address.fragment().is_some_and(|f| f.contains(&board)),

@@ -30,6 +30,7 @@ fn App() -> impl IntoView {
     let page = Page::open();
     follow_address(page);
     view! {
+        <Theme/>
         <div class="desk">
             <div class="play-area">
                 <BoardView page/>
@@ -42,7 +43,6 @@ fn App() -> impl IntoView {
                 <Chart page/>
                 <Puzzles page/>
                 <Models page/>
-                <Theme/>
             </div>
         </div>
     }
@@ -75,8 +75,14 @@ fn Theme() -> impl IntoView {
         dark.set(next);
     };
     view! {
-        <button id="theme" type="button" class="theme" on:click=toggle>
-            {move || if dark.get() { "Light colours" } else { "Dark colours" }}
+        <button
+            id="theme"
+            type="button"
+            class="theme"
+            aria-label=move || if dark.get() { "Use light colours" } else { "Use dark colours" }
+            on:click=toggle
+        >
+            {move || if dark.get() { "Light" } else { "Dark" }}
         </button>
     }
 }
