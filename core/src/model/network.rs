@@ -85,6 +85,7 @@ struct Rotary {
 /// A sublayer with its weights transposed to `[in, out]` and split, once a
 /// step instead of once a call.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a model has a handful")]
 enum Layer {
     Attention {
         query: Tensor<2>,
