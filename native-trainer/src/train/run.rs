@@ -191,7 +191,7 @@ impl Run {
             self.state.step += 1;
             self.state.puzzles += report.started as u64;
             window.add(&report);
-            if self.state.step % self.config.log_steps == 0 {
+            if self.state.step.is_multiple_of(self.config.log_steps) {
                 self.log(&window, factor)?;
                 window = Window::new();
             }
