@@ -72,10 +72,11 @@ fn Scrubber(page: Page) -> impl IntoView {
     };
     view! {
         <div class="scrubber">
-            <label for="segment"><output id="segment-text">{text}</output></label>
+            <output id="segment-text" for="segment">{text}</output>
             <input
                 id="segment"
                 type="range"
+                aria-label="Segment to look at"
                 min="0"
                 max=move || known().max(1)
                 prop:value=move || { known(); s.segment().to_string() }
