@@ -342,7 +342,13 @@ impl TrainConfig {
     /// Share of the run that is done, by steps or by time, whichever is
     /// further; none for a run without an end.
     pub(crate) fn progress(&self, step: u64, seconds: f64) -> Option<f64> {
-        let by_steps = self.steps.map(|steps| step as f64 / (steps.max(1)) as f64);
+        let by_steps = self.steps.map(|steps| {
+            if step < steps {
+                step as f64 / steps as f64
+            } else {
+                1.0
+            }
+        });
         let by_time = self
             .minutes
             .map(|minutes| seconds / (minutes * 60.0).max(1e-9));
