@@ -8,7 +8,7 @@ use hrm_core::config::{Gate, ModelConfig, Modules, PosEncodings, QPool, TokenMix
 use hrm_core::cpu::{CpuModel, CpuRun};
 use hrm_core::engine::{SegmentOutput, Taps};
 use hrm_core::model::{Device, Network, Parameters, State, token_tensor};
-use hrm_core::plan::{Init, Plan};
+use hrm_core::plan::{Init, Plan, TensorKind};
 use hrm_core::puzzle::Shape;
 use hrm_core::weights::{Tensor, Values, Weights, sample};
 use hrm_shaders::{GpuContext, GpuModel, GpuOptions, GpuRun};
@@ -83,19 +83,21 @@ fn configs() -> Vec<(&'static str, ModelConfig)> {
     ]
 }
 
-/// Every tensor random, the q head and puzzle embedding too.
+/// Every tensor random, the q head and puzzle embedding too; matrices at half
+/// their usual deviation, because at the full one some of these recurrences
+/// are chaotic: two engines that agree to 4e-6 after one segment differ by ten
+/// times more after each further one.
 fn weights(plan: &Plan, rng: &mut ChaCha8Rng) -> Weights {
     let tensors = plan
         .tensors
         .iter()
         .map(|spec| {
             let fan_in = *spec.shape.last().unwrap() as f32;
-            let init = match spec.init {
-                Init::TruncatedNormal { .. } => spec.init,
-                _ => Init::TruncatedNormal {
-                    std: 1.0 / fan_in.sqrt(),
-                },
+            let std = match spec.kind {
+                TensorKind::Buffer => 1.0,
+                _ => 0.5 / fan_in.sqrt(),
             };
+            let init = Init::TruncatedNormal { std };
             Tensor {
                 shape: spec.shape.clone(),
                 values: Values::F32(sample(init, spec.elements(), rng)),
@@ -144,8 +146,8 @@ fn on_burn(plan: &Plan, weights: &Weights, inputs: &[Vec<u8>]) -> Trace {
         .map(|_| {
             let output = network.segment(state.clone(), &tokens);
             state = output.state;
-            let mut values: Vec<f32> = output.logits.into_data().to_vec().unwrap();
-            values.extend(output.q.into_data().to_vec::<f32>().unwrap());
+            let mut values: Vec<f32> = output.logits.into_data().try_to_vec().unwrap();
+            values.extend(output.q.into_data().try_to_vec::<f32>().unwrap());
             values
         })
         .collect()
