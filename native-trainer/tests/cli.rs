@@ -303,3 +303,76 @@ fn exports_are_what_solve_and_eval_read() {
         "{altered}"
     );
 }
+
+#[test]
+fn every_recipe_trains_resumes_and_solves() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
+    let puzzles = dir.path().join("puzzles.csv");
+    let generate = hrm(&[
+        "data",
+        "generate",
+        "--count",
+        "6",
+        "--output",
+        text(&puzzles),
+    ]);
+    assert!(generate.status.success());
+    let mut count = 0;
+    for entry in fs::read_dir(recipes).unwrap() {
+        let recipe = entry.unwrap().path();
+        let out = dir.path().join(recipe.file_stem().unwrap());
+        let mut args = vec!["train", "--config", text(&recipe), "--out", text(&out)];
+        args.extend(["--steps", "2", "--batch-size", "2"]);
+        args.extend(["--generate-rows", "20", "--held-out-rows", "4"]);
+        if recipe.ends_with("compact-9x9.toml") {
+            args.extend(["--data", text(&puzzles), "--held-out", text(&puzzles)]);
+        }
+        let train = hrm(&args);
+        assert!(
+            train.status.success(),
+            "{}: {}",
+            recipe.display(),
+            String::from_utf8_lossy(&train.stderr)
+        );
+        let resume = hrm(&["train", "--resume", text(&out), "--steps", "3"]);
+        assert!(
+            resume.status.success(),
+            "{}",
+            String::from_utf8_lossy(&resume.stderr)
+        );
+        let latest = fs::canonicalize(out.join("latest")).unwrap();
+        assert!(latest.ends_with("step-00000003"), "{}", latest.display());
+        let card = fs::read_to_string(latest.join("README.md")).unwrap();
+        assert!(card.contains("Wilson") && card.contains("seed"), "{card}");
+        count += 1;
+    }
+    assert!(count >= 4);
+
+    let latest = dir.path().join("hrm-4x4/latest");
+    let solve = hrm(&[
+        "solve",
+        "--checkpoint",
+        text(&latest),
+        "--device",
+        "cpu",
+        PUZZLE,
+    ]);
+    assert_eq!(solve.status.code(), Some(3));
+    let missing = error(&hrm(&[
+        "train",
+        "--out",
+        text(dir.path()),
+        "--data",
+        "no-such.csv",
+    ]));
+    assert!(missing.contains("no-such.csv"), "{missing}");
+    let unknown = error(&hrm(&[
+        "train",
+        "--preset",
+        "nothing",
+        "--data",
+        text(&puzzles),
+    ]));
+    assert!(unknown.contains("nothing"), "{unknown}");
+}

@@ -180,7 +180,10 @@ pub(crate) struct TrainArgs {
     given: HashSet<String>,
 }
 
-/// The arguments that are not part of a saved configuration.
+// What no saved configuration holds. Its description is the subcommand's, as
+// it is added last.
+/// Train a model. Checkpoints and a signal to stop leave everything that
+/// `--resume` needs to go on.
 #[derive(Debug, Args)]
 struct Sources {
     /// Read the run's configuration from a TOML file
