@@ -371,6 +371,8 @@ fn every_recipe_trains_resumes_and_solves() {
         "train",
         "--preset",
         "nothing",
+        "--out",
+        text(dir.path()),
         "--data",
         text(&puzzles),
     ]));
