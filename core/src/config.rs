@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::puzzle::Shape;
+use crate::puzzle::{PuzzleKind, Shape};
 
 /// Why a configuration can't be built into a model.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -98,10 +98,10 @@ pub enum QPool {
 pub struct ModelConfig {
     /// The board the model plays on.
     #[serde(default = "sudoku_9x9")]
-    pub puzzle: Shape,
+    pub puzzle: PuzzleKind,
     /// Cells of a puzzle, without any prefix position.
     pub seq_len: usize,
-    /// Number of tokens, `side + 2` for a Sudoku.
+    /// Number of tokens, `side + 2` for a Sudoku, 6 for a maze.
     pub vocab_size: usize,
     /// Width of the puzzle embedding put in front as one position: 0 for
     /// none, otherwise `hidden_size`.
@@ -178,8 +178,8 @@ pub struct ModelConfig {
     pub forward_dtype: Option<String>,
 }
 
-fn sudoku_9x9() -> Shape {
-    Shape::S9
+fn sudoku_9x9() -> PuzzleKind {
+    PuzzleKind::Sudoku(Shape::S9)
 }
 fn one() -> usize {
     1
@@ -210,7 +210,13 @@ impl ModelConfig {
     /// An HRM for `puzzle` with the paper's recurrence (arXiv 2506.21734):
     /// `H_cycles` 2, `L_cycles` 2, 16 segments.
     #[must_use]
-    pub fn hrm(puzzle: Shape, hidden_size: usize, num_heads: usize, layers: usize) -> Self {
+    pub fn hrm(
+        puzzle: impl Into<PuzzleKind>,
+        hidden_size: usize,
+        num_heads: usize,
+        layers: usize,
+    ) -> Self {
+        let puzzle = puzzle.into();
         Self {
             puzzle,
             seq_len: puzzle.cells(),
@@ -247,7 +253,7 @@ impl ModelConfig {
     /// within hundreds of steps, where rotary ones, which know distances
     /// only, need many thousands.
     #[must_use]
-    pub fn hrm_mini(puzzle: Shape, hidden_size: usize, num_heads: usize) -> Self {
+    pub fn hrm_mini(puzzle: impl Into<PuzzleKind>, hidden_size: usize, num_heads: usize) -> Self {
         Self {
             pos_encodings: PosEncodings::Learned,
             mlp_inner: Some(2 * hidden_size),
@@ -260,7 +266,7 @@ impl ModelConfig {
     /// 6x6 it solves unseen grids within 3,000 steps, where attention of the
     /// same size is still on its first plateau.
     #[must_use]
-    pub fn hrm_mixer(puzzle: Shape, hidden_size: usize) -> Self {
+    pub fn hrm_mixer(puzzle: impl Into<PuzzleKind>, hidden_size: usize) -> Self {
         Self {
             token_mixer: TokenMixer::Mlp,
             token_inner: Some(2 * hidden_size),
@@ -274,7 +280,7 @@ impl ModelConfig {
     /// positions, the normalised gate, no puzzle embedding; `token_inner` and
     /// `mlp_inner` are 2 and 3 times the hidden width.
     #[must_use]
-    pub fn compact(puzzle: Shape, hidden_size: usize) -> Self {
+    pub fn compact(puzzle: impl Into<PuzzleKind>, hidden_size: usize) -> Self {
         Self {
             puzzle_emb_ndim: 0,
             num_heads: 1,

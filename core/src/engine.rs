@@ -2,7 +2,7 @@
 //! on: a batch of token sequences in, one [`SegmentOutput`] a sequence and
 //! segment out.
 
-use crate::plan::Plan;
+use crate::plan::{Level, Plan};
 
 /// What an engine brings back from a segment besides the summary. Each costs
 /// a transfer on a GPU.
@@ -12,6 +12,54 @@ pub struct Taps {
     pub logits: bool,
     /// `z_H` and `z_L` after the segment.
     pub states: bool,
+}
+
+/// What to measure of a state after each of its updates, where it is: a few
+/// numbers come back instead of the states.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probe {
+    /// `z_H` or `z_L`.
+    pub level: Level,
+    /// What states are projected onto, each `[positions, hidden]`.
+    pub directions: Vec<Vec<f32>>,
+    /// How many states, from the first update on, are kept on the device for
+    /// products with later ones: the Gram matrix of a trace, from which its
+    /// principal components come.
+    pub history: usize,
+}
+
+impl Probe {
+    /// Checks the directions' lengths.
+    ///
+    /// # Errors
+    /// Names the direction that does not fit the model.
+    pub fn check(&self, plan: &Plan) -> Result<(), EngineError> {
+        let expected = plan.positions * plan.hidden;
+        let wrong = self.directions.iter().position(|d| d.len() != expected);
+        wrong.map_or(Ok(()), |i| {
+            let reason = format!(
+                "direction {i} has {} elements, a state has {expected}",
+                self.directions[i].len()
+            );
+            Err(EngineError::Input {
+                sequence: 0,
+                reason,
+            })
+        })
+    }
+}
+
+/// What a [`Probe`] has measured of one sequence after one update.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probed {
+    /// Products with the directions.
+    pub directions: Vec<f32>,
+    /// The product of the state with itself.
+    pub square: f32,
+    /// Root mean square of the change from the state before the update.
+    pub change: f32,
+    /// Products with the states kept before this update, the oldest first.
+    pub history: Vec<f32>,
 }
 
 /// One sequence after one segment.
@@ -78,7 +126,7 @@ pub enum EngineError {
 /// # Errors
 /// Names the sequence and what is wrong with it: its length or a token that
 /// the vocabulary lacks.
-pub fn check_inputs(plan: &Plan, inputs: &[Vec<u8>]) -> Result<(), EngineError> {
+pub fn check_inputs<T: AsRef<[u8]>>(plan: &Plan, inputs: &[T]) -> Result<(), EngineError> {
     let (cells, vocab) = (plan.config.seq_len, plan.config.vocab_size);
     if inputs.is_empty() {
         return Err(EngineError::Input {
@@ -86,7 +134,7 @@ pub fn check_inputs(plan: &Plan, inputs: &[Vec<u8>]) -> Result<(), EngineError> 
             reason: "the batch is empty".into(),
         });
     }
-    for (sequence, tokens) in inputs.iter().enumerate() {
+    for (sequence, tokens) in inputs.iter().map(AsRef::as_ref).enumerate() {
         if tokens.len() != cells {
             let reason = format!("has {} tokens, the model takes {cells}", tokens.len());
             return Err(EngineError::Input { sequence, reason });

@@ -8,6 +8,7 @@
 pub mod config;
 pub mod cpu;
 pub mod engine;
+pub mod lens;
 #[cfg(feature = "burn")]
 pub mod model;
 pub mod plan;

@@ -1,41 +1,116 @@
-//! The CPU engine: walks a [`Plan`] in f32.
+//! The CPU engine: walks a [`Plan`] in f32, or with its matrix products in
+//! 8-bit integers.
 //!
-//! It is the reference that every GPU kernel is tested against, and the
-//! engine of browsers without WebGPU (or with a software adapter, which it
-//! outruns tenfold). Quantized weights are expanded once, when a model is
-//! made.
+//! In f32 it is the reference that every GPU kernel is tested against; in
+//! integers it is the engine of browsers without WebGPU (or with a software
+//! adapter, which it outruns tenfold). Quantized weights are expanded, or
+//! brought into the processor's form, once, when a model is made.
 
 mod gemm;
-mod math;
+mod int8;
+pub(crate) mod math;
 mod ops;
+mod probe;
+mod read_out;
 mod run;
+pub(crate) mod simd;
+mod statistics;
+#[cfg(any(feature = "burn", test))]
+pub(crate) mod train;
 
 use std::sync::Arc;
 
+pub use read_out::ReadOut;
 pub use run::CpuRun;
+pub use statistics::{Moments, Statistics};
 
 use crate::plan::{Plan, Sublayer, TensorId};
-use crate::weights::Weights;
+use crate::weights::{Scheme, Weights};
+
+/// The numbers that matrix products of the modules are computed in; all else
+/// is f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Arithmetic {
+    /// f32: the reference.
+    #[default]
+    F32,
+    /// 8-bit integers, activations with a scale a row that is found as they
+    /// come; weights that are not in 8 bits are brought into them.
+    Int8,
+}
+
+impl Arithmetic {
+    /// Integers for weights that have been quantized, which have shown what
+    /// that does to them; f32 for others.
+    #[must_use]
+    pub fn suiting(weights: &Weights) -> Self {
+        match weights.scheme() {
+            Scheme::F32 | Scheme::F16 => Self::F32,
+            Scheme::Q8 | Scheme::Q4 => Self::Int8,
+        }
+    }
+}
+
+/// What the processor offers for [`Arithmetic::Int8`], for people.
+#[must_use]
+pub fn int8_kernel() -> &'static str {
+    int8::Kernel::best().name
+}
 
 /// A model ready to run on the CPU; cheap to share between runs and threads.
 #[derive(Debug)]
 pub struct CpuModel {
     plan: Arc<Plan>,
-    /// Dense values in the plan's order.
-    tensors: Vec<Vec<f32>>,
+    /// The tensors in the plan's order.
+    tensors: Vec<Stored>,
+    read_out: ReadOut,
     /// Cosines and sines of the rotary embedding, if any layer uses it.
     rotary: Option<ops::Rotary>,
 }
 
+/// A tensor in the form that it is used in.
+#[derive(Debug)]
+enum Stored {
+    Dense(Vec<f32>),
+    Int8(int8::Packed),
+}
+
 impl CpuModel {
-    /// Prepares weights, which are of this plan by construction.
+    /// Prepares weights, which are of this plan by construction, for f32.
     #[must_use]
     pub fn new(plan: Arc<Plan>, weights: &Weights) -> Self {
+        Self::with_arithmetic(plan, weights, Arithmetic::F32)
+    }
+
+    /// Prepares weights, which are of this plan by construction.
+    #[must_use]
+    pub fn with_arithmetic(plan: Arc<Plan>, weights: &Weights, arithmetic: Arithmetic) -> Self {
+        let matrices = plan.matrices();
+        let kernel = int8::Kernel::best();
         let tensors = weights
             .tensors()
             .iter()
-            .map(|t| t.dense().into_owned())
+            .enumerate()
+            .map(|(i, tensor)| {
+                let is_matrix = matrices.iter().any(|id| id.index() == i);
+                if is_matrix && arithmetic == Arithmetic::Int8 {
+                    Stored::Int8(int8::Packed::new(kernel, tensor))
+                } else {
+                    Stored::Dense(tensor.dense().into_owned())
+                }
+            })
             .collect();
+        Self::from_stored(plan, tensors)
+    }
+
+    /// The same of dense values in the plan's order.
+    #[cfg(any(feature = "burn", test))]
+    pub(crate) fn from_dense(plan: Arc<Plan>, tensors: Vec<Vec<f32>>) -> Self {
+        let tensors = tensors.into_iter().map(Stored::Dense);
+        Self::from_stored(plan, tensors.collect())
+    }
+
+    fn from_stored(plan: Arc<Plan>, tensors: Vec<Stored>) -> Self {
         let rotary = plan.modules.iter().flatten().find_map(|s| match s {
             Sublayer::Attention {
                 rope_theta: Some(theta),
@@ -44,11 +119,29 @@ impl CpuModel {
             } => Some(ops::Rotary::new(plan.positions, *head_dim, *theta)),
             _ => None,
         });
+        let head = match &tensors[plan.heads.lm.index()] {
+            Stored::Dense(values) => values.clone(),
+            // Heads are no matrices of a module and stay dense.
+            Stored::Int8(_) => Vec::new(),
+        };
+        let read_out = ReadOut::from_dense(&plan, head);
         Self {
             plan,
             tensors,
+            read_out,
             rotary,
         }
+    }
+
+    /// Gives the values back.
+    #[cfg(feature = "burn")]
+    pub(crate) fn into_dense(self) -> Vec<Vec<f32>> {
+        let dense = |tensor| match tensor {
+            Stored::Dense(values) => values,
+            // Only models made of dense values are asked for them.
+            Stored::Int8(_) => Vec::new(),
+        };
+        self.tensors.into_iter().map(dense).collect()
     }
 
     /// The architecture.
@@ -57,7 +150,32 @@ impl CpuModel {
         &self.plan
     }
 
-    fn tensor(&self, id: TensorId) -> &[f32] {
+    /// The output head on its own.
+    #[must_use]
+    pub fn read_out(&self) -> &ReadOut {
+        &self.read_out
+    }
+
+    /// The numbers its matrix products are computed in.
+    #[must_use]
+    pub fn arithmetic(&self) -> Arithmetic {
+        let is_int8 = |t: &Stored| matches!(t, Stored::Int8(_));
+        if self.tensors.iter().any(is_int8) {
+            Arithmetic::Int8
+        } else {
+            Arithmetic::F32
+        }
+    }
+
+    fn stored(&self, id: TensorId) -> &Stored {
         &self.tensors[id.index()]
+    }
+
+    /// A tensor that is always dense: anything but a module's matrix.
+    pub(crate) fn tensor(&self, id: TensorId) -> &[f32] {
+        match self.stored(id) {
+            Stored::Dense(values) => values,
+            Stored::Int8(_) => &[],
+        }
     }
 }

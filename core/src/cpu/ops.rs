@@ -1,11 +1,13 @@
 //! The sublayers of a plan on activations `[batch, positions, hidden]`, in
 //! place, residual and norm included.
 
-use super::CpuModel;
 use super::gemm::{View, ViewMut, gemm};
-use super::math::{exp, sigmoid, sum_of_squares};
+use super::int8::Activations;
+use super::math::{exp, largest, sigmoid, sum, sum_of_squares};
+use super::simd::simd;
+use super::{CpuModel, Statistics, Stored};
 use crate::config::Gate;
-use crate::plan::{Axis, Plan, Sublayer};
+use crate::plan::{Axis, Plan, Sublayer, TensorId};
 
 /// Tables of the rotary position embedding, `[positions, head_dim / 2]`.
 #[derive(Debug)]
@@ -31,27 +33,126 @@ impl Rotary {
         Self { cos, sin, half }
     }
 
-    /// Rotates one head of one position: element `i` pairs with `i + half`.
-    fn rotate(&self, position: usize, head: &mut [f32]) {
-        let row = position * self.half..(position + 1) * self.half;
-        let (first, second) = head.split_at_mut(self.half);
-        for (((a, b), &cos), &sin) in first
-            .iter_mut()
-            .zip(second)
-            .zip(&self.cos[row.clone()])
-            .zip(&self.sin[row])
-        {
-            (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
+    /// Rotates the queries and keys of `[rows, 3 * hidden]`, rows of one
+    /// sequence after another: element `i` of a head pairs with `i + half`.
+    /// With `direction` -1 instead of 1 it turns back.
+    pub(super) fn apply(
+        &self,
+        projected: &mut [f32],
+        hidden: usize,
+        positions: usize,
+        direction: f32,
+    ) {
+        rotate(
+            projected,
+            [&self.cos, &self.sin],
+            self.half,
+            hidden,
+            positions,
+            direction,
+        );
+    }
+}
+
+simd! {
+fn rotate(
+    projected: &mut [f32],
+    tables: [&[f32]; 2],
+    half: usize,
+    hidden: usize,
+    positions: usize,
+    direction: f32,
+) {
+    for (row, values) in projected.chunks_exact_mut(3 * hidden).enumerate() {
+        let at = row % positions * half;
+        let [cos, sin] = tables.map(|table| &table[at..at + half]);
+        for head in values[..2 * hidden].chunks_exact_mut(2 * half) {
+            let (first, second) = head.split_at_mut(half);
+            for (((a, b), &cos), &sin) in first.iter_mut().zip(second).zip(cos).zip(sin) {
+                let sin = sin * direction;
+                (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
+            }
         }
     }
+}
 }
 
 /// Buffers that calls reuse.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    projected: Vec<f32>,
-    activated: Vec<f32>,
-    scores: Vec<f32>,
+    /// Whether everything that a backward pass needs is kept, instead of
+    /// being overwritten sequence by sequence.
+    pub(super) keep: bool,
+    /// Attention: rotated queries, rotated keys and values,
+    /// `[rows, 3 * hidden]`. Gated MLP: gate and value, `[rows, 2 * inner]`,
+    /// over positions `[sequence, hidden, 2 * inner]`.
+    pub(super) projected: Vec<f32>,
+    /// What the second matrix product takes: the mixed values `[rows,
+    /// hidden]`, or the gated `[.., inner]`.
+    pub(super) activated: Vec<f32>,
+    /// Attention's shares, `[sequence, head, positions, positions]`.
+    pub(super) scores: Vec<f32>,
+    /// The factor of the norm at the end, by row; only with `keep`.
+    pub(super) norms: Vec<f32>,
+    pub(super) quantized: Activations,
+    /// Told the inputs of every matrix product, if anyone asked.
+    pub(super) watch: Option<Statistics>,
+}
+
+impl Scratch {
+    /// Where the part of a buffer for item `i` of `size` elements is.
+    fn part(&self, i: usize, size: usize) -> std::ops::Range<usize> {
+        let start = if self.keep { i * size } else { 0 };
+        start..start + size
+    }
+
+    /// Buffers of so many parts, or one that is used again and again.
+    fn parts(&self, count: usize) -> usize {
+        if self.keep { count } else { 1 }
+    }
+}
+
+/// A projection from `depth` to `columns` channels.
+#[derive(Clone, Copy)]
+struct Linear<'a> {
+    model: &'a CpuModel,
+    id: TensorId,
+    depth: usize,
+    columns: usize,
+}
+
+impl<'a> Linear<'a> {
+    fn new(model: &'a CpuModel, id: TensorId) -> Self {
+        let shape = &model.plan.tensor(id).shape;
+        Self {
+            model,
+            id,
+            depth: shape[1],
+            columns: shape[0],
+        }
+    }
+
+    /// `c = beta · c + x · Wᵀ` for `rows` rows of `x`, `beta` 0 or 1.
+    fn apply(
+        self,
+        rows: usize,
+        x: View<'_>,
+        beta: f32,
+        c: ViewMut<'_>,
+        quantized: &mut Activations,
+        watch: &mut Option<Statistics>,
+    ) {
+        if let Some(watch) = watch {
+            watch.add(self.id, [rows, self.depth], x);
+        }
+        match self.model.stored(self.id) {
+            Stored::Dense(weights) => {
+                let shape = (rows, self.depth, self.columns);
+                gemm(shape, 1.0, x, View::columns(weights, self.depth), beta, c);
+            }
+            Stored::Int8(packed) => packed.multiply(rows, x, beta, c, quantized),
+        }
+    }
 }
 
 /// `x = rms_norm(x + f(x))` for one sublayer.
@@ -72,8 +173,8 @@ pub(super) fn apply(model: &CpuModel, sublayer: &Sublayer, x: &mut [f32], scratc
             };
             attention(
                 plan,
-                model.tensor(qkv),
-                model.tensor(out),
+                Linear::new(model, qkv),
+                Linear::new(model, out),
                 dims,
                 rotary,
                 x,
@@ -87,24 +188,40 @@ pub(super) fn apply(model: &CpuModel, sublayer: &Sublayer, x: &mut [f32], scratc
             inner,
             gate,
         } => {
-            let (up, down) = (model.tensor(gate_up), model.tensor(down));
+            let (up, down) = (Linear::new(model, gate_up), Linear::new(model, down));
             match axis {
                 Axis::Channels => channel_mlp(plan, up, down, inner, gate, x, scratch),
                 Axis::Positions => position_mlp(plan, up, down, inner, gate, x, scratch),
             }
         }
     }
-    rms_norm(x, plan.hidden, plan.config.rms_norm_eps as f32);
+    let eps = plan.config.rms_norm_eps as f32;
+    if scratch.keep {
+        scratch.norms.resize(x.len() / plan.hidden, 0.0);
+        let rows = x.chunks_exact(plan.hidden);
+        for (norm, row) in scratch.norms.iter_mut().zip(rows) {
+            *norm = norm_factor(row, eps);
+        }
+    }
+    rms_norm(x, plan.hidden, eps);
 }
 
+/// What a row is multiplied with to divide it by its root mean square.
+#[inline]
+pub(super) fn norm_factor(row: &[f32], eps: f32) -> f32 {
+    1.0 / (sum_of_squares(row) / row.len() as f32 + eps).sqrt()
+}
+
+simd! {
 /// Divides each row of `width` by its root mean square.
 pub(super) fn rms_norm(x: &mut [f32], width: usize, eps: f32) {
     for row in x.chunks_exact_mut(width) {
-        let scale = 1.0 / (sum_of_squares(row) / width as f32 + eps).sqrt();
+        let scale = norm_factor(row, eps);
         for v in row {
             *v *= scale;
         }
     }
+}
 }
 
 #[derive(Clone, Copy)]
@@ -115,8 +232,8 @@ struct Heads {
 
 fn attention(
     plan: &Plan,
-    qkv: &[f32],
-    out: &[f32],
+    qkv: Linear<'_>,
+    out: Linear<'_>,
     heads: Heads,
     rotary: Option<&Rotary>,
     x: &mut [f32],
@@ -127,30 +244,28 @@ fn attention(
     let wide = 3 * d;
     scratch.projected.resize(rows * wide, 0.0);
     scratch.activated.resize(rows * d, 0.0);
-    scratch.scores.resize(n * n, 0.0);
+    let parts = scratch.parts(rows / n * heads.count);
+    scratch.scores.resize(parts * n * n, 0.0);
 
     let projected = &mut scratch.projected[..rows * wide];
-    gemm(
-        (rows, d, wide),
-        1.0,
+    let Scratch {
+        quantized, watch, ..
+    } = scratch;
+    qkv.apply(
+        rows,
         View::rows(x, d),
-        View::columns(qkv, d),
         0.0,
         ViewMut::rows(projected, wide),
+        quantized,
+        watch,
     );
     if let Some(rotary) = rotary {
-        for (row, values) in projected.chunks_exact_mut(wide).enumerate() {
-            for head in values[..2 * d].chunks_exact_mut(heads.width) {
-                rotary.rotate(row % n, head);
-            }
-        }
+        rotary.apply(projected, d, n, 1.0);
     }
 
     let scale = 1.0 / (heads.width as f32).sqrt();
-    let sequences = projected
-        .chunks_exact(n * wide)
-        .zip(scratch.activated.chunks_exact_mut(n * d));
-    for (qkv, mixed) in sequences {
+    for sequence in 0..rows / n {
+        let qkv = &scratch.projected[sequence * n * wide..][..n * wide];
         for h in 0..heads.count {
             let at = h * heads.width;
             let q = View {
@@ -168,7 +283,8 @@ fn attention(
                 row: wide,
                 col: 1,
             };
-            let scores = &mut scratch.scores[..n * n];
+            let part = scratch.part(sequence * heads.count + h, n * n);
+            let scores = &mut scratch.scores[part];
             gemm(
                 (n, heads.width, n),
                 scale,
@@ -177,9 +293,9 @@ fn attention(
                 0.0,
                 ViewMut::rows(scores, n),
             );
-            scores.chunks_exact_mut(n).for_each(softmax);
+            softmax(scores, n);
             let mixed = ViewMut {
-                data: &mut mixed[at..],
+                data: &mut scratch.activated[sequence * n * d + at..],
                 row: d,
                 col: 1,
             };
@@ -193,32 +309,37 @@ fn attention(
             );
         }
     }
-    gemm(
-        (rows, d, d),
-        1.0,
+    out.apply(
+        rows,
         View::rows(&scratch.activated, d),
-        View::columns(out, d),
         1.0,
         ViewMut::rows(x, d),
+        &mut scratch.quantized,
+        &mut scratch.watch,
     );
 }
 
-fn softmax(row: &mut [f32]) {
-    let max = row.iter().fold(f32::NEG_INFINITY, |m, &v| m.max(v));
-    for v in row.iter_mut() {
-        *v = exp(*v - max);
-    }
-    let scale = 1.0 / row.iter().sum::<f32>();
-    for v in row {
-        *v *= scale;
+simd! {
+    /// Softmax of each row of `width`.
+    fn softmax(scores: &mut [f32], width: usize) {
+        for row in scores.chunks_exact_mut(width) {
+            let max = largest(row);
+            for v in row.iter_mut() {
+                *v = exp(*v - max);
+            }
+            let scale = 1.0 / sum(row);
+            for v in row {
+                *v *= scale;
+            }
+        }
     }
 }
 
 /// Gated MLP over the channels of each position, added to `x`.
 fn channel_mlp(
     plan: &Plan,
-    up: &[f32],
-    down: &[f32],
+    up: Linear<'_>,
+    down: Linear<'_>,
     inner: usize,
     gate: Gate,
     x: &mut [f32],
@@ -229,29 +350,29 @@ fn channel_mlp(
     scratch.projected.resize(rows * 2 * inner, 0.0);
     scratch.activated.resize(rows * inner, 0.0);
     let projected = &mut scratch.projected[..rows * 2 * inner];
-    gemm(
-        (rows, d, 2 * inner),
-        1.0,
+    up.apply(
+        rows,
         View::rows(x, d),
-        View::columns(up, d),
         0.0,
         ViewMut::rows(projected, 2 * inner),
+        &mut scratch.quantized,
+        &mut scratch.watch,
     );
     activate(
         projected,
-        &mut scratch.activated,
+        &mut scratch.activated[..rows * inner],
         inner,
         gate,
         plan.config.rms_norm_eps as f32,
     );
     let activated = View::rows(&scratch.activated, inner);
-    gemm(
-        (rows, inner, d),
-        1.0,
+    down.apply(
+        rows,
         activated,
-        View::columns(down, inner),
         1.0,
         ViewMut::rows(x, d),
+        &mut scratch.quantized,
+        &mut scratch.watch,
     );
 }
 
@@ -259,68 +380,68 @@ fn channel_mlp(
 /// do the transposing.
 fn position_mlp(
     plan: &Plan,
-    up: &[f32],
-    down: &[f32],
+    up: Linear<'_>,
+    down: Linear<'_>,
     inner: usize,
     gate: Gate,
     x: &mut [f32],
     scratch: &mut Scratch,
 ) {
     let (n, d) = (plan.positions, plan.hidden);
-    scratch.projected.resize(d * 2 * inner, 0.0);
-    scratch.activated.resize(d * inner, 0.0);
-    for sequence in x.chunks_exact_mut(n * d) {
-        let projected = &mut scratch.projected[..d * 2 * inner];
+    let parts = scratch.parts(x.len() / (n * d));
+    scratch.projected.resize(parts * d * 2 * inner, 0.0);
+    scratch.activated.resize(parts * d * inner, 0.0);
+    for (i, sequence) in x.chunks_exact_mut(n * d).enumerate() {
+        let part = scratch.part(i, d * inner);
+        let projected = &mut scratch.projected[2 * part.start..2 * part.end];
         let channels = View::columns(sequence, d);
-        gemm(
-            (d, n, 2 * inner),
-            1.0,
+        up.apply(
+            d,
             channels,
-            View::columns(up, n),
             0.0,
             ViewMut::rows(projected, 2 * inner),
+            &mut scratch.quantized,
+            &mut scratch.watch,
         );
         activate(
             projected,
-            &mut scratch.activated,
+            &mut scratch.activated[part.clone()],
             inner,
             gate,
             plan.config.rms_norm_eps as f32,
         );
-        let activated = View::rows(&scratch.activated, inner);
-        gemm(
-            (d, inner, n),
-            1.0,
+        let activated = View::rows(&scratch.activated[part], inner);
+        down.apply(
+            d,
             activated,
-            View::columns(down, inner),
             1.0,
             ViewMut::columns(sequence, d),
+            &mut scratch.quantized,
+            &mut scratch.watch,
         );
     }
 }
 
-/// `[rows, 2·inner]` gate and value to `[rows, inner]`.
-fn activate(projected: &[f32], out: &mut Vec<f32>, inner: usize, gate: Gate, eps: f32) {
-    let rows = projected.len() / (2 * inner);
-    out.resize(rows * inner, 0.0);
-    for (row, out) in projected
-        .chunks_exact(2 * inner)
-        .zip(out.chunks_exact_mut(inner))
-    {
-        let (g, v) = row.split_at(inner);
-        match gate {
-            Gate::Silu => {
-                for ((out, &g), &v) in out.iter_mut().zip(g).zip(v) {
-                    *out = g * sigmoid(g) * v;
+simd! {
+    /// `[rows, 2·inner]` gate and value to `[rows, inner]`.
+    fn activate(projected: &[f32], out: &mut [f32], inner: usize, gate: Gate, eps: f32) {
+        let rows = projected.chunks_exact(2 * inner);
+        for (row, out) in rows.zip(out.chunks_exact_mut(inner)) {
+            let (g, v) = row.split_at(inner);
+            match gate {
+                Gate::Silu => {
+                    for ((out, &g), &v) in out.iter_mut().zip(g).zip(v) {
+                        *out = g * sigmoid(g) * v;
+                    }
                 }
-            }
-            Gate::NormalizedSigmoid => {
-                for ((out, &g), &v) in out.iter_mut().zip(g).zip(v) {
-                    *out = g * v;
-                }
-                let scale = 1.0 / (sum_of_squares(out) / inner as f32 + eps).sqrt();
-                for (out, &g) in out.iter_mut().zip(g) {
-                    *out *= sigmoid(g) * scale;
+                Gate::NormalizedSigmoid => {
+                    for ((out, &g), &v) in out.iter_mut().zip(g).zip(v) {
+                        *out = g * v;
+                    }
+                    let scale = norm_factor(out, eps);
+                    for (out, &g) in out.iter_mut().zip(g) {
+                        *out *= sigmoid(g) * scale;
+                    }
                 }
             }
         }

@@ -1,14 +1,17 @@
 //! A batch of puzzles in progress.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::CpuModel;
-use super::gemm::{View, ViewMut, gemm};
 use super::ops::{self, Scratch};
+use super::probe::CpuProbe;
+use super::{CpuModel, Statistics};
 use crate::config::QPool;
-use crate::engine::{EngineError, SegmentOutput, Taps, check_inputs};
+use crate::engine::{EngineError, Probe, Probed, SegmentOutput, Taps, check_inputs};
 use crate::plan::{Level, Plan};
-use crate::puzzle::Board;
+
+/// Sequences that go through a module together.
+const TOGETHER: usize = 4;
 
 /// A batch of sequences with their states, advanced segment by segment.
 #[derive(Debug)]
@@ -24,32 +27,36 @@ pub struct CpuRun {
     /// States before the segment, for the residuals.
     before: [Vec<f32>; 2],
     scratch: Scratch,
+    probe: Option<CpuProbe>,
 }
 
 impl CpuRun {
+    /// A batch without sequences, to be filled by [`CpuRun::push`].
+    #[must_use]
+    pub fn empty(model: Arc<CpuModel>) -> Self {
+        Self {
+            model,
+            batch: 0,
+            input: Vec::new(),
+            z_h: Vec::new(),
+            z_l: Vec::new(),
+            before: [Vec::new(), Vec::new()],
+            scratch: Scratch::default(),
+            probe: None,
+        }
+    }
+
     /// Starts a batch from the initial state.
     ///
     /// # Errors
     /// If a sequence does not fit the model.
     pub fn new(model: Arc<CpuModel>, inputs: &[Vec<u8>]) -> Result<Self, EngineError> {
-        let plan = Arc::clone(model.plan());
-        check_inputs(&plan, inputs)?;
-        let input = inputs
-            .iter()
-            .flat_map(|tokens| embed(&model, tokens))
-            .collect();
-        let rows = inputs.len() * plan.positions;
-        let z_h = model.tensor(plan.init_h).repeat(rows);
-        let z_l = model.tensor(plan.init_l).repeat(rows);
-        Ok(Self {
-            model,
-            batch: inputs.len(),
-            input,
-            z_h,
-            z_l,
-            before: [Vec::new(), Vec::new()],
-            scratch: Scratch::default(),
-        })
+        check_inputs(model.plan(), inputs)?;
+        let mut run = Self::empty(model);
+        for tokens in inputs {
+            run.push(tokens)?;
+        }
+        Ok(run)
     }
 
     /// Number of sequences.
@@ -84,7 +91,128 @@ impl CpuRun {
         }
         self.z_h.copy_from_slice(z_h);
         self.z_l.copy_from_slice(z_l);
+        if let Some(probe) = &mut self.probe {
+            probe.restart(match probe.probe.level {
+                Level::High => &self.z_h,
+                Level::Low => &self.z_l,
+            });
+        }
         Ok(())
+    }
+
+    /// Adds a sequence, at the initial state, as the last one. Like every
+    /// change of the batch, this ends a probe.
+    ///
+    /// # Errors
+    /// If it does not fit the model.
+    pub fn push(&mut self, tokens: &[u8]) -> Result<(), EngineError> {
+        check_inputs(self.model.plan(), &[tokens])?;
+        self.probe = None;
+        self.input.extend(embed(&self.model, tokens));
+        let width = self.input.len() / (self.batch + 1);
+        self.batch += 1;
+        self.z_h.resize(self.batch * width, 0.0);
+        self.z_l.resize(self.batch * width, 0.0);
+        self.reset(self.batch - 1);
+        Ok(())
+    }
+
+    /// Gives a sequence's place to another one, at the initial state.
+    ///
+    /// # Errors
+    /// If it does not fit the model or there is no such place.
+    pub fn replace(&mut self, sequence: usize, tokens: &[u8]) -> Result<(), EngineError> {
+        check_inputs(self.model.plan(), &[tokens])?;
+        if sequence >= self.batch {
+            let reason = format!("there are only {} in the batch", self.batch);
+            return Err(EngineError::Input { sequence, reason });
+        }
+        self.probe = None;
+        let range = self.range(sequence);
+        self.input[range].copy_from_slice(&embed(&self.model, tokens));
+        self.reset(sequence);
+        Ok(())
+    }
+
+    /// Takes a sequence out of the batch; the last one takes its place.
+    pub fn swap_remove(&mut self, sequence: usize) {
+        if sequence >= self.batch {
+            return;
+        }
+        self.probe = None;
+        let (hole, last) = (self.range(sequence), self.range(self.batch - 1));
+        for array in [&mut self.input, &mut self.z_h, &mut self.z_l] {
+            array.copy_within(last.clone(), hole.start);
+            array.truncate(last.start);
+        }
+        self.batch -= 1;
+    }
+
+    /// `z_H` and `z_L` of one sequence, each `[positions, hidden]`; empty if
+    /// there is no such sequence.
+    pub fn states_mut(&mut self, sequence: usize) -> (&mut [f32], &mut [f32]) {
+        let range = if sequence < self.batch {
+            self.range(sequence)
+        } else {
+            0..0
+        };
+        (&mut self.z_h[range.clone()], &mut self.z_l[range])
+    }
+
+    /// Where a sequence lies in the arrays.
+    fn range(&self, sequence: usize) -> Range<usize> {
+        let plan = self.model.plan();
+        let width = plan.positions * plan.hidden;
+        sequence * width..(sequence + 1) * width
+    }
+
+    /// Puts a sequence back to the initial state.
+    fn reset(&mut self, sequence: usize) {
+        let range = self.range(sequence);
+        let plan = self.model.plan();
+        let initial = [plan.init_h, plan.init_l].map(|id| self.model.tensor(id));
+        for (state, initial) in [&mut self.z_h, &mut self.z_l].into_iter().zip(initial) {
+            for position in state[range.clone()].chunks_exact_mut(initial.len()) {
+                position.copy_from_slice(initial);
+            }
+        }
+    }
+
+    /// From now on measures a state after each of its updates; `None` stops
+    /// it.
+    ///
+    /// # Errors
+    /// If a direction does not fit the model.
+    pub fn probe(&mut self, probe: Option<Probe>) -> Result<(), EngineError> {
+        self.probe = match probe {
+            None => None,
+            Some(probe) => {
+                probe.check(self.model.plan())?;
+                let state = match probe.level {
+                    Level::High => &self.z_h,
+                    Level::Low => &self.z_l,
+                };
+                Some(CpuProbe::new(probe, state, self.batch))
+            }
+        };
+        Ok(())
+    }
+
+    /// What has been measured since it was last asked for: for each sequence,
+    /// its updates.
+    pub fn take_probed(&mut self) -> Vec<Vec<Probed>> {
+        self.probe.as_mut().map_or_else(Vec::new, CpuProbe::take)
+    }
+
+    /// From now on sums up what every matrix is multiplied with.
+    pub fn watch(&mut self) {
+        self.scratch.watch = Some(Statistics::new(self.model.plan()));
+    }
+
+    /// What has been summed up since [`CpuRun::watch`].
+    #[must_use]
+    pub fn statistics(&self) -> Option<&Statistics> {
+        self.scratch.watch.as_ref()
     }
 
     /// Runs one segment of every sequence.
@@ -93,11 +221,12 @@ impl CpuRun {
     }
 
     /// Like [`CpuRun::segment`]; `after_update` is shown the level and the
-    /// new state, `[batch, positions, hidden]`, after every module call.
+    /// new state, `[batch, positions, hidden]`, after every module call, and
+    /// may change it.
     pub fn segment_observed(
         &mut self,
         taps: Taps,
-        mut after_update: impl FnMut(Level, &[f32]),
+        mut after_update: impl FnMut(Level, &mut [f32]),
     ) -> Vec<SegmentOutput> {
         self.before[0].clone_from(&self.z_h);
         self.before[1].clone_from(&self.z_l);
@@ -111,8 +240,17 @@ impl CpuRun {
             if update.adds_input {
                 add(state, &self.input);
             }
-            for sublayer in &plan.modules[update.module] {
-                ops::apply(&self.model, sublayer, state, &mut self.scratch);
+            // Sequences don't meet inside a module: a few at a time through
+            // all of it, so that what they work on stays in the caches.
+            for part in state.chunks_mut(TOGETHER * plan.positions * plan.hidden) {
+                for sublayer in &plan.modules[update.module] {
+                    ops::apply(&self.model, sublayer, part, &mut self.scratch);
+                }
+            }
+            if let Some(probe) = &mut self.probe
+                && probe.probe.level == update.level
+            {
+                probe.measure(state);
             }
             after_update(update.level, state);
         }
@@ -123,26 +261,14 @@ impl CpuRun {
 
     /// What one sequence's state says.
     fn output(&self, plan: &Plan, sequence: usize, taps: Taps) -> SegmentOutput {
-        let (n, d, vocab) = (plan.positions, plan.hidden, plan.config.vocab_size);
+        let (n, d) = (plan.positions, plan.hidden);
         let range = sequence * n * d..(sequence + 1) * n * d;
         let (z_h, z_l) = (&self.z_h[range.clone()], &self.z_l[range.clone()]);
 
-        let cells = plan.config.seq_len;
-        let mut logits = vec![0.0; cells * vocab];
-        let lm = self.model.tensor(plan.heads.lm);
-        let rows = View::rows(&z_h[plan.prefix * d..], d);
-        gemm(
-            (cells, d, vocab),
-            1.0,
-            rows,
-            View::columns(lm, d),
-            0.0,
-            ViewMut::rows(&mut logits, vocab),
-        );
-        let tokens: Vec<u8> = logits.chunks_exact(vocab).map(argmax).collect();
-        // Tokens below the vocabulary always make a board of the plan's shape.
-        let conflicts =
-            Board::from_tokens(plan.config.puzzle, &tokens).map_or(u32::MAX, |b| b.conflicts());
+        let read_out = self.model.read_out();
+        let logits = read_out.logits(z_h);
+        let tokens = read_out.tokens(&logits);
+        let conflicts = read_out.conflicts(&tokens);
 
         let (weight, bias) = (
             self.model.tensor(plan.heads.q_weight),
@@ -174,7 +300,7 @@ impl CpuRun {
 }
 
 /// The embedded puzzle, `[positions, hidden]`.
-fn embed(model: &CpuModel, tokens: &[u8]) -> Vec<f32> {
+pub(super) fn embed(model: &CpuModel, tokens: &[u8]) -> Vec<f32> {
     let plan = model.plan();
     let (e, d) = (&plan.embedding, plan.hidden);
     let table = model.tensor(e.tokens);
@@ -195,25 +321,14 @@ fn embed(model: &CpuModel, tokens: &[u8]) -> Vec<f32> {
     x
 }
 
-fn add(to: &mut [f32], from: &[f32]) {
+pub(super) fn add(to: &mut [f32], from: &[f32]) {
     for (a, b) in to.iter_mut().zip(from) {
         *a += b;
     }
 }
 
-/// Index of the largest value, the first among equals.
-fn argmax(values: &[f32]) -> u8 {
-    let mut best = 0;
-    for (i, v) in values.iter().enumerate() {
-        if *v > values[best] {
-            best = i;
-        }
-    }
-    // Vocabularies of puzzles with tokens in a byte are below 256.
-    best as u8
-}
-
-fn rms_difference(a: &[f32], b: &[f32]) -> f32 {
+/// Root mean square of a difference.
+pub(super) fn rms_difference(a: &[f32], b: &[f32]) -> f32 {
     let sum: f64 = a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum();
     (sum / a.len().max(1) as f64).sqrt() as f32
 }

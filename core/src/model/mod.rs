@@ -8,23 +8,28 @@
 //! nothing here knows which one it is.
 
 mod act;
+mod clock;
 mod evaluate;
+mod fault;
+mod host;
 mod loss;
 mod network;
 mod optim;
 mod parameters;
+mod pass;
 mod shard;
 mod state;
 #[cfg(test)]
 mod tests;
 mod trainer;
 
-pub use burn::tensor::Device;
+pub use burn::tensor::{Device, DeviceKind, DeviceType};
 
 pub use act::Example;
+pub use clock::{Clock, Part};
 pub use evaluate::{SegmentGuess, evaluate};
 pub use loss::{LossKind, QLoss, cell_loss, q_loss};
-pub use network::{Network, Output, State, token_tensor};
+pub use network::{Network, Output, Precision, State, token_tensor};
 pub use optim::{AdamSettings, Optimizer, OptimizerKind, OptimizerSettings};
 pub use parameters::Parameters;
 pub use trainer::{Gradients, StepReport, Trainer, TrainerSettings};
@@ -51,17 +56,24 @@ pub enum ModelError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The loss is not a number any more: training has diverged.
-    #[error(
-        "the loss is {loss} at step {step}: lower the learning rate, or resume from a checkpoint"
-    )]
+    /// A value is not a finite number any more: training has diverged.
+    #[error("not a finite number at step {step}: {part}{}", place(*.at))]
     Diverged {
         /// The step that found it.
         step: u64,
-        /// Its value.
-        loss: f64,
+        /// The value: a part of the loss, a weight, a state, a gradient.
+        part: String,
+        /// The first row of the batch where it is, and the segment which
+        /// that row was in, from 1; none for what all rows share.
+        at: Option<(usize, usize)>,
     },
     /// A saved optimizer state that does not fit the model.
     #[error("optimizer state: {0}")]
     State(String),
+}
+
+fn place(at: Option<(usize, usize)>) -> String {
+    at.map_or_else(String::new, |(row, segment)| {
+        format!(", in segment {segment} of row {row} of the batch")
+    })
 }

@@ -1,10 +1,39 @@
 //! The forward pass, walking a plan.
 
-use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData, activation};
+use serde::{Deserialize, Serialize};
 
 use super::parameters::{Parameters, upload};
 use crate::config::{Gate, QPool};
 use crate::plan::{Axis, Level, Plan, Sublayer, Update};
+
+/// The arithmetic of forward and backward passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// f32 throughout.
+    #[default]
+    F32,
+    /// bf16 in the modules, rounded from f32 weights at every use; f32 in
+    /// norms, rotations, softmax and the q head; f32 logits.
+    Bf16,
+}
+
+impl Precision {
+    /// The type of what the modules compute.
+    #[must_use]
+    pub fn dtype(self) -> FloatDType {
+        match self {
+            Self::F32 => FloatDType::F32,
+            Self::Bf16 => FloatDType::BF16,
+        }
+    }
+}
+
+/// A tensor in f32, itself where it is.
+fn full<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    x.cast(FloatDType::F32)
+}
 
 /// `z_H` and `z_L`, each `[batch, positions, hidden]`.
 #[derive(Debug, Clone)]
@@ -109,6 +138,7 @@ enum Layer {
 #[derive(Debug, Clone)]
 pub struct Network<'a> {
     plan: &'a Plan,
+    dtype: FloatDType,
     tokens: Tensor<2>,
     puzzle: Option<Tensor<2>>,
     positions: Option<Tensor<2>>,
@@ -119,10 +149,18 @@ pub struct Network<'a> {
 }
 
 impl<'a> Network<'a> {
-    /// Makes parameters ready for passes.
+    /// Makes parameters ready for passes in f32.
     #[must_use]
     pub fn new(plan: &'a Plan, parameters: &Parameters) -> Self {
+        Self::with_precision(plan, parameters, Precision::F32)
+    }
+
+    /// Makes parameters ready for passes.
+    #[must_use]
+    pub fn with_precision(plan: &'a Plan, parameters: &Parameters, precision: Precision) -> Self {
         let device = parameters.get(plan.embedding.tokens).inner().device();
+        let dtype = precision.dtype();
+        let weight = |id| parameters.get(id).cast(dtype);
         let layer = |sublayer: &Sublayer| match sublayer {
             Sublayer::Attention {
                 qkv,
@@ -131,7 +169,7 @@ impl<'a> Network<'a> {
                 head_dim,
                 rope_theta,
             } => {
-                let qkv = parameters.get(*qkv);
+                let qkv = weight(*qkv);
                 let part = |i: usize| {
                     qkv.clone()
                         .narrow(0, i * plan.hidden, plan.hidden)
@@ -141,9 +179,10 @@ impl<'a> Network<'a> {
                     query: part(0),
                     key: part(1),
                     value: part(2),
-                    out: parameters.get(*out).transpose(),
+                    out: weight(*out).transpose(),
                     heads: *heads,
-                    rotary: rope_theta.map(|theta| rotary(plan, *heads, *head_dim, theta, &device)),
+                    rotary: rope_theta
+                        .map(|theta| rotary(plan, *heads, *head_dim, theta, dtype, &device)),
                 }
             }
             Sublayer::GatedMlp {
@@ -153,18 +192,19 @@ impl<'a> Network<'a> {
                 inner,
                 gate,
             } => {
-                let both = parameters.get(*gate_up);
+                let both = weight(*gate_up);
                 Layer::GatedMlp {
                     axis: *axis,
                     gate: both.clone().narrow(0, 0, *inner).transpose(),
                     value: both.narrow(0, *inner, *inner).transpose(),
-                    down: parameters.get(*down).transpose(),
+                    down: weight(*down).transpose(),
                     form: *gate,
                 }
             }
         };
         Self {
             plan,
+            dtype,
             tokens: parameters.get(plan.embedding.tokens),
             puzzle: plan.embedding.puzzle.map(|id| parameters.get(id)),
             positions: plan.embedding.positions.map(|id| parameters.get(id)),
@@ -173,7 +213,7 @@ impl<'a> Network<'a> {
                 .iter()
                 .map(|m| m.iter().map(layer).collect())
                 .collect(),
-            lm: parameters.get(plan.heads.lm).transpose(),
+            lm: weight(plan.heads.lm).transpose(),
             q_weight: parameters.get(plan.heads.q_weight).transpose(),
             q_bias: parameters.get(plan.heads.q_bias),
         }
@@ -188,15 +228,25 @@ impl<'a> Network<'a> {
         self.heads(state)
     }
 
-    /// One training segment: the updates that the plan keeps no gradient of
-    /// run on `frozen`, the others and the heads on this network.
-    #[must_use]
-    pub fn training_segment(&self, frozen: &Self, state: State, tokens: &Tensor<1, Int>) -> Output {
-        let kept = self.plan.updates.iter().take_while(|u| !u.gradient).count();
-        let (without, with) = self.plan.updates.split_at(kept);
-        let state = frozen.run(without, state, &frozen.embed(tokens)).detached();
-        let state = self.run(with, state, &self.embed(tokens));
+    /// The updates of a training segment that the plan keeps no gradient of,
+    /// which come first.
+    pub(super) fn frozen_updates(&self, state: State, tokens: &Tensor<1, Int>) -> State {
+        let (frozen, _) = self.updates();
+        self.run(frozen, state, &self.embed(tokens)).detached()
+    }
+
+    /// The other updates and the heads, on the state that
+    /// [`Network::frozen_updates`] leaves.
+    pub(super) fn tracked_updates(&self, state: State, tokens: &Tensor<1, Int>) -> Output {
+        let (_, tracked) = self.updates();
+        let state = self.run(tracked, state, &self.embed(tokens));
         self.heads(state)
+    }
+
+    /// The updates without gradient, and those with.
+    fn updates(&self) -> (&'a [Update], &'a [Update]) {
+        let kept = self.plan.updates.iter().take_while(|u| !u.gradient).count();
+        self.plan.updates.split_at(kept)
     }
 
     /// The embedded puzzles, `[batch, positions, hidden]`.
@@ -219,10 +269,14 @@ impl<'a> Network<'a> {
         if let Some(positions) = &self.positions {
             x = x + positions.clone().unsqueeze();
         }
-        x * self.plan.embedding.scale
+        (x * self.plan.embedding.scale).cast(self.dtype)
     }
 
-    fn run(&self, updates: &[Update], mut state: State, input: &Tensor<3>) -> State {
+    fn run(&self, updates: &[Update], state: State, input: &Tensor<3>) -> State {
+        let mut state = State {
+            h: state.h.cast(self.dtype),
+            l: state.l.cast(self.dtype),
+        };
         for update in updates {
             let (own, other) = match update.level {
                 Level::High => (&mut state.h, &state.l),
@@ -240,21 +294,23 @@ impl<'a> Network<'a> {
         state
     }
 
+    /// The heads on states in the modules' precision; what leaves is f32.
     fn heads(&self, state: State) -> Output {
         let plan = self.plan;
         let (cells, hidden) = (plan.config.seq_len, plan.hidden);
         let batch = state.h.dims()[0];
-        let answer = state
-            .h
-            .clone()
-            .narrow(1, plan.prefix, cells)
-            .reshape([batch * cells, hidden]);
+        let answer = state.h.clone().narrow(1, plan.prefix, cells);
+        let state = State {
+            h: full(state.h),
+            l: full(state.l),
+        };
+        let answer = answer.reshape([batch * cells, hidden]);
         let pooled = match plan.heads.q_pool {
             QPool::First => state.h.clone().narrow(1, 0, 1),
             QPool::Mean => state.h.clone().mean_dim(1),
         };
         Output {
-            logits: answer.matmul(self.lm.clone()),
+            logits: full(answer.matmul(self.lm.clone())),
             q: pooled
                 .reshape([batch, hidden])
                 .matmul(self.q_weight.clone())
@@ -279,18 +335,27 @@ pub fn token_tensor<'t>(
     Tensor::from_data(TensorData::new(tokens, [n]), device)
 }
 
-/// `x / sqrt(mean(x²) + eps)` over the last axis.
+/// `x / sqrt(mean(x²) + eps)` over the last axis, computed in f32.
 fn rms_norm<const D: usize>(x: Tensor<D>, eps: f64) -> Tensor<D> {
+    let dtype: FloatDType = x.dtype().into();
+    let x = full(x);
     let scale = (x.clone() * x.clone())
         .mean_dim(D - 1)
         .add_scalar(eps)
         .sqrt()
         .recip();
-    x * scale
+    (x * scale).cast(dtype)
 }
 
 /// The tables of a rotary embedding in rotate-half layout.
-fn rotary(plan: &Plan, heads: usize, head_dim: usize, theta: f64, device: &Device) -> Rotary {
+fn rotary(
+    plan: &Plan,
+    heads: usize,
+    head_dim: usize,
+    theta: f64,
+    dtype: FloatDType,
+    device: &Device,
+) -> Rotary {
     let half = head_dim / 2;
     let mut cos = Vec::with_capacity(plan.positions * plan.hidden);
     let mut sin = Vec::with_capacity(plan.positions * plan.hidden);
@@ -312,14 +377,16 @@ fn rotary(plan: &Plan, heads: usize, head_dim: usize, theta: f64, device: &Devic
     Rotary {
         cos: upload(cos, shape, device),
         sin: upload(sin, shape, device),
-        turn: upload(turn, [head_dim, head_dim], device),
+        // Zeros and ones: exact in any type.
+        turn: upload(turn, [head_dim, head_dim], device).cast(dtype),
     }
 }
 
 impl Rotary {
-    /// Turns `x`, `[batch, positions, hidden]`.
+    /// Turns `x`, `[batch, positions, hidden]`, in f32.
     fn apply(&self, x: Tensor<3>) -> Tensor<3> {
         let shape = x.dims();
+        let dtype: FloatDType = x.dtype().into();
         let width = self.turn.dims()[0];
         let rows = shape.iter().product::<usize>() / width;
         let turned = x
@@ -327,7 +394,7 @@ impl Rotary {
             .reshape([rows, width])
             .matmul(self.turn.clone())
             .reshape(shape);
-        x * self.cos.clone() + turned * self.sin.clone()
+        (full(x) * self.cos.clone() + full(turned) * self.sin.clone()).cast(dtype)
     }
 }
 
@@ -367,7 +434,8 @@ impl Layer {
                 );
                 // Scaling q is cheaper than scaling the scores.
                 let scores = (q * (head_dim as f64).powf(-0.5)).matmul(k.transpose());
-                let mixed = activation::softmax(scores, 3).matmul(v);
+                let shares = activation::softmax(full(scores), 3).cast(v.dtype());
+                let mixed = shares.matmul(v);
                 let mixed = mixed.swap_dims(1, 2).reshape([batch * positions, hidden]);
                 mixed
                     .matmul(out.clone())

@@ -59,6 +59,14 @@ impl Parameters {
         Self { tensors }
     }
 
+    /// The same values on another device.
+    pub(super) fn copied_to(&self, device: &Device) -> Self {
+        let tensors = self.tensors.iter();
+        Self {
+            tensors: tensors.map(|t| t.clone().to_device(device)).collect(),
+        }
+    }
+
     /// Copies the values back.
     ///
     /// # Errors

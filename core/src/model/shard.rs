@@ -1,48 +1,91 @@
 //! A part of the batch, computed on a thread of its own: the rows are
 //! independent, and much of a step is arithmetic that runs on one thread.
 
-use burn::tensor::{Device, Tensor};
+use std::ops::Range;
+
+use burn::tensor::Device;
 
 use super::ModelError;
 use super::act::{Carry, Example};
+use super::clock::{Clock, Part, timed};
 use super::evaluate::most_likely;
+use super::fault::Outputs;
 use super::loss::{LossKind, cell_loss, q_loss, sigmoid};
-use super::network::{Network, Output, State, token_tensor};
-use super::parameters::{Parameters, read, upload};
+use super::network::{Precision, State};
+use super::parameters::{Parameters, upload};
+use super::pass::{Pass, Slopes};
 use super::trainer::StepReport;
+use crate::cpu::CpuModel;
 use crate::plan::Plan;
 use crate::puzzle::TOKEN_PAD;
 
 /// Rows of the batch with what they carry from segment to segment.
 #[derive(Debug, Clone)]
 pub(super) struct Shard {
+    /// Its first row in the batch.
+    pub(super) first: usize,
+    /// Which of the trainer's devices computes it.
+    pub(super) device: usize,
     pub(super) carry: Carry,
     pub(super) state: State,
 }
 
-/// What all shards of a step have in common.
+/// What all shards of a device have in common at a step.
 pub(super) struct Common<'a> {
     pub(super) plan: &'a Plan,
     pub(super) parameters: &'a Parameters,
     pub(super) device: &'a Device,
+    pub(super) precision: Precision,
+    /// The weights where the CPU engine computes, instead of the graph; the
+    /// parameters are then empty.
+    pub(super) host: Option<&'a CpuModel>,
+    /// Measures the parts of a step.
+    pub(super) clock: Option<&'a Clock>,
+    /// The step to be taken, from 1.
+    pub(super) step: u64,
     pub(super) loss: LossKind,
     pub(super) q_weight: f64,
     /// Rows of the whole batch.
     pub(super) batch: usize,
 }
 
+impl Common<'_> {
+    /// The state that every puzzle starts from.
+    fn initial(&self, rows: usize) -> State {
+        let plan = self.plan;
+        let Some(model) = self.host else {
+            return State::initial(plan, self.parameters, rows);
+        };
+        let shape = [rows, plan.positions, plan.hidden];
+        let state = |id| {
+            let values = model.tensor(id).repeat(rows * plan.positions);
+            upload(values, shape, self.device)
+        };
+        State {
+            h: state(plan.init_h),
+            l: state(plan.init_l),
+        }
+    }
+}
+
 /// A shard's share of a step: its gradients and measures add up.
 pub(super) struct Share {
-    /// In the plan's order; none where the loss does not depend on a tensor.
-    pub(super) gradients: Vec<Option<Tensor<2>>>,
+    pub(super) gradients: Slopes,
     pub(super) report: StepReport,
 }
 
 impl Shard {
-    pub(super) fn new(plan: &Plan, parameters: &Parameters, rows: usize) -> Self {
+    pub(super) fn new(
+        plan: &Plan,
+        parameters: &Parameters,
+        device: usize,
+        rows: Range<usize>,
+    ) -> Self {
         Self {
-            carry: Carry::new(rows),
-            state: State::initial(plan, parameters, rows),
+            first: rows.start,
+            device,
+            carry: Carry::new(rows.len()),
+            state: State::initial(plan, parameters, rows.len()),
         }
     }
 
@@ -55,8 +98,7 @@ impl Shard {
         fresh: Vec<Option<Example>>,
         least: &[usize],
     ) -> Result<Share, ModelError> {
-        let (plan, parameters) = (common.plan, common.parameters);
-        let rows = fresh.len();
+        let plan = common.plan;
         let restart: Vec<bool> = fresh.iter().map(Option::is_some).collect();
         for (row, example) in fresh.into_iter().enumerate() {
             if let Some(example) = example {
@@ -64,20 +106,18 @@ impl Shard {
                 self.carry.steps[row] = 0;
             }
         }
-        let initial = State::initial(plan, parameters, rows);
-        let state = self.state.clone().restarted(initial, &restart);
-        let tokens = token_tensor(
-            self.carry.examples.iter().map(|e| e.input.as_slice()),
-            common.device,
-        );
+        let state = self
+            .state
+            .clone()
+            .restarted(common.initial(restart.len()), &restart);
+        let examples = self.carry.examples.iter();
+        let tokens = examples.flat_map(|e| e.input.iter().copied()).collect();
 
-        let tracked = parameters.tracked();
-        let frozen = Network::new(plan, parameters);
-        let Output { state, logits, q } =
-            Network::new(plan, &tracked).training_segment(&frozen, state, &tokens);
-        let state = state.detached();
-        let mut graded = self.grade(common, &read(logits.clone().inner(), "logits")?);
-        let q_values = read(q.clone().inner(), "q")?;
+        let mut pass = Pass::forward(common, state, tokens)?;
+        let mut graded = timed(common.clock, Part::Loss, common.device, || {
+            self.grade(common, &pass.logits)
+        });
+        let q_values = pass.q.clone();
         let width = plan.heads.q_outputs;
         let wants: Vec<bool> = q_values
             .chunks_exact(width)
@@ -87,11 +127,11 @@ impl Shard {
         // The value of continuing is that of the next segment's best choice,
         // by the weights before the update.
         let next_q = if width > 1 {
-            read(frozen.segment(state.clone(), &tokens).q, "next q")?
+            pass.next_q()?
         } else {
             Vec::new()
         };
-        self.state = state;
+        self.state = pass.state();
 
         let report = &mut graded.report;
         let share = 1.0 / common.batch as f64;
@@ -124,18 +164,18 @@ impl Shard {
         }
         report.loss =
             report.cell_loss + common.q_weight * (report.q_halt_loss + report.q_continue_loss);
+        if !report.loss.is_finite() {
+            let outputs = Outputs {
+                logits: &pass.logits,
+                q: &q_values,
+                next_q: &next_q,
+                segments: &self.carry.steps,
+            };
+            return Err(outputs.blame(common.step, self.first));
+        }
 
-        let (logits_shape, q_shape) = (logits.dims(), q.dims());
-        let slope = (logits * upload(graded.gradient, logits_shape, common.device)).sum()
-            + (q * upload(q_gradient, q_shape, common.device)).sum();
-        let mut gradients = slope.backward();
-        let gradients = tracked
-            .tensors()
-            .iter()
-            .map(|t| t.grad_remove(&mut gradients))
-            .collect();
         Ok(Share {
-            gradients,
+            gradients: pass.gradients(graded.gradient, q_gradient),
             report: graded.report,
         })
     }

@@ -78,7 +78,9 @@ impl Trainer {
             entries.push(Entry::floats(name, shape, &values));
         }
         let states = |f: fn(&State) -> &Tensor<3>| {
-            Tensor::cat(self.shards.iter().map(|s| f(&s.state).clone()).collect(), 0)
+            let parts = self.shards.iter();
+            let parts = parts.map(|s| f(&s.state).clone().to_device(&self.device));
+            Tensor::cat(parts.collect(), 0)
         };
         for (name, tensor) in [
             ("carry.z_H", states(|s| &s.h)),
@@ -256,14 +258,20 @@ impl Trainer {
             }
         }
         self.parameters = Parameters::from_vec(tensors);
-        let mut start = 0;
+        self.hand_out();
         for shard in &mut self.shards {
-            let rows = shard.carry.steps.len();
-            shard.state = State {
-                h: h.clone().narrow(0, start, rows),
-                l: l.clone().narrow(0, start, rows),
+            let device = match shard.device {
+                0 => &self.device,
+                other => &self.others[other - 1],
             };
-            start += rows;
+            let rows = |all: &Tensor<3>| {
+                let rows = shard.carry.steps.len();
+                all.clone().narrow(0, shard.first, rows).to_device(device)
+            };
+            shard.state = State {
+                h: rows(&h),
+                l: rows(&l),
+            };
         }
         self.rng = ChaCha8Rng::seed_from_u64(self.settings.seed);
         self.rng.set_word_pos(position);

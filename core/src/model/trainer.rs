@@ -1,6 +1,9 @@
 //! Deep supervision with adaptive halting: one segment of every row and one
 //! update of the weights a step.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use burn::tensor::{Device, Tensor};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -8,10 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use super::ModelError;
 use super::act::Example;
+use super::clock::{Clock, Part, timed};
+use super::host;
 use super::loss::LossKind;
+use super::network::Precision;
 use super::optim::{Optimizer, OptimizerSettings};
-use super::parameters::Parameters;
+use super::parameters::{Parameters, matrix_shape, read, upload};
+use super::pass::Slopes;
 use super::shard::{Common, Shard, Share};
+use crate::cpu::CpuModel;
 use crate::plan::Plan;
 use crate::weights::Weights;
 
@@ -25,6 +33,9 @@ pub struct TrainerSettings {
     /// thread of its own; for processors, where a device's own parallelism
     /// leaves threads idle. 1 for none, and where there are no threads.
     pub threads: usize,
+    /// The arithmetic of the forward and backward passes. Weights, their
+    /// updates, norms and losses are f32 (the loss f64) in any case.
+    pub precision: Precision,
     /// The cells' loss.
     pub loss: LossKind,
     /// Weight of the q losses beside the cells' loss.
@@ -32,6 +43,9 @@ pub struct TrainerSettings {
     /// Decay of the weights' moving average; none without one. Shorter at
     /// first, `(1 + step) / (10 + step)`, to leave the initial weights.
     pub ema: Option<f64>,
+    /// Largest norm of all gradients taken together; larger ones are scaled
+    /// down to it. Not limited without one.
+    pub clip: Option<f64>,
     /// The optimiser.
     pub optimizer: OptimizerSettings,
     /// Seed of exploration.
@@ -63,6 +77,8 @@ pub struct StepReport {
     pub finished_right: usize,
     /// Rows that began a puzzle with this step.
     pub started: usize,
+    /// Euclidean norm of all gradients taken together, before clipping.
+    pub gradient_norm: f64,
 }
 
 impl StepReport {
@@ -88,12 +104,20 @@ impl StepReport {
 pub struct Trainer {
     pub(super) plan: Plan,
     pub(super) settings: TrainerSettings,
+    /// Where the weights, their average and the optimiser's memory are.
     pub(super) device: Device,
+    /// Devices that compute parts of the batch beside it.
+    pub(super) others: Vec<Device>,
     pub(super) parameters: Parameters,
+    /// The weights on the other devices.
+    pub(super) replicas: Vec<Parameters>,
     pub(super) average: Option<Parameters>,
     pub(super) optimizer: Optimizer,
     pub(super) shards: Vec<Shard>,
     pub(super) rng: ChaCha8Rng,
+    /// Whether the CPU engine's own passes compute instead of the graph.
+    on_host: bool,
+    clock: Option<Clock>,
 }
 
 /// Gradients in the plan's order, none for a tensor that the loss does not
@@ -104,29 +128,56 @@ impl Trainer {
     /// A trainer at its first step.
     #[must_use]
     pub fn new(plan: Plan, weights: &Weights, settings: TrainerSettings, device: Device) -> Self {
+        Self::on_devices(plan, weights, settings, device, Vec::new())
+    }
+
+    /// A trainer at its first step that divides each batch among `device`
+    /// and `others`. Their gradients are added up on `device`, which updates
+    /// the weights and hands them out again: the same step as one device
+    /// would take with the whole batch, up to rounding.
+    #[must_use]
+    pub fn on_devices(
+        plan: Plan,
+        weights: &Weights,
+        settings: TrainerSettings,
+        device: Device,
+        others: Vec<Device>,
+    ) -> Self {
         let parameters = Parameters::from_weights(&plan, weights, &device);
-        let (batch, parts) = (
-            settings.batch_size,
-            settings.threads.clamp(1, settings.batch_size.max(1)),
-        );
+        let replicas: Vec<Parameters> = others.iter().map(|d| parameters.copied_to(d)).collect();
+        let threads = settings.threads.max(1);
+        let parts = (threads * (1 + others.len())).clamp(1, settings.batch_size.max(1));
+        let start = |part: usize| settings.batch_size * part / parts;
         let shards = (0..parts)
             .map(|i| {
-                Shard::new(
-                    &plan,
-                    &parameters,
-                    batch * (i + 1) / parts - batch * i / parts,
-                )
+                let device = i * (1 + others.len()) / parts;
+                let local = if device == 0 {
+                    &parameters
+                } else {
+                    &replicas[device - 1]
+                };
+                Shard::new(&plan, local, device, start(i)..start(i + 1))
             })
             .collect();
+        let on_host =
+            device == Device::flex() && others.is_empty() && settings.precision == Precision::F32;
+        let mut optimizer = Optimizer::new(&plan, settings.optimizer, &device);
+        if on_host {
+            optimizer.use_host(threads);
+        }
         Self {
+            on_host,
+            clock: None,
             average: settings.ema.map(|_| parameters.clone()),
-            optimizer: Optimizer::new(&plan, settings.optimizer, &device),
+            optimizer,
             rng: ChaCha8Rng::seed_from_u64(settings.seed),
             shards,
             parameters,
+            replicas,
             plan,
             settings,
             device,
+            others,
         }
     }
 
@@ -172,7 +223,14 @@ impl Trainer {
         self.average.as_ref().unwrap_or(&self.parameters)
     }
 
-    /// The device it trains on.
+    /// The rows of the batch that the next step takes up where this one left
+    /// them: the puzzle of each, none before its first.
+    #[must_use]
+    pub fn rows(&self) -> Vec<&Example> {
+        self.shards.iter().flat_map(|s| &s.carry.examples).collect()
+    }
+
+    /// The device that holds the weights.
     #[must_use]
     pub fn device(&self) -> &Device {
         &self.device
@@ -183,27 +241,79 @@ impl Trainer {
     /// the learning rates.
     ///
     /// # Errors
-    /// If a puzzle does not fit the model, the device fails, or the loss is
-    /// no finite number (the weights are then as before the step).
+    /// If a puzzle does not fit the model, the device fails, or a loss or
+    /// gradient is no finite number. The trainer is then as before the step.
     pub fn step(
         &mut self,
         factor: f64,
         draw: impl FnMut(usize) -> Example,
     ) -> Result<StepReport, ModelError> {
         let (gradients, report) = self.gradients(draw)?;
-        self.optimizer.step(&mut self.parameters, gradients, factor);
-        if let (Some(average), Some(limit)) = (&mut self.average, self.settings.ema) {
-            let step = self.optimizer.steps() as f64;
-            let keep = limit.min((1.0 + step) / (10.0 + step));
-            for (mean, value) in average
-                .tensors_mut()
-                .iter_mut()
-                .zip(self.parameters.tensors())
-            {
-                *mean = mean.clone() * keep + value.clone() * (1.0 - keep);
-            }
-        }
+        let clock = self.clock.take();
+        let device = self.device.clone();
+        let updated = timed(clock.as_ref(), Part::Optimizer, &device, || {
+            self.update(gradients, factor)
+        });
+        self.clock = clock;
+        updated?;
         Ok(report)
+    }
+
+    /// Moves the weights along gradients, and their average after them.
+    fn update(&mut self, gradients: Gradients, factor: f64) -> Result<(), ModelError> {
+        self.optimizer
+            .step(&mut self.parameters, gradients, factor)?;
+        self.hand_out();
+        let (Some(average), Some(limit)) = (&mut self.average, self.settings.ema) else {
+            return Ok(());
+        };
+        let step = self.optimizer.steps() as f64;
+        let keep = limit.min((1.0 + step) / (10.0 + step));
+        if self.on_host {
+            let (device, threads) = (&self.device, self.settings.threads);
+            let mut values = host::lend_all(&mut self.parameters, device)?;
+            let mut means = host::lend_all(average, device)?;
+            for (mean, value) in means.iter_mut().zip(&mut values) {
+                host::average(mean, value, keep, threads);
+            }
+            host::give_back(&self.plan, average, means, device);
+            host::give_back(&self.plan, &mut self.parameters, values, device);
+            return Ok(());
+        }
+        for (mean, value) in average
+            .tensors_mut()
+            .iter_mut()
+            .zip(self.parameters.tensors())
+        {
+            *mean = mean.clone() * keep + value.clone() * (1.0 - keep);
+        }
+        Ok(())
+    }
+
+    /// Starts to measure the parts of each step. On devices that compute
+    /// while the host goes on, a step then waits for each part's end.
+    pub fn measure_parts(&mut self) {
+        self.clock = Some(Clock::default());
+    }
+
+    /// What [`Trainer::measure_parts`] started.
+    #[must_use]
+    pub fn clock(&self) -> Option<&Clock> {
+        self.clock.as_ref()
+    }
+
+    /// Computes through the graph where the CPU engine would: the two are
+    /// compared in tests.
+    pub fn use_graph(&mut self) {
+        self.on_host = false;
+        self.optimizer.use_host(0);
+    }
+
+    /// Gives the other devices the weights of the first.
+    pub(super) fn hand_out(&mut self) {
+        for (replica, device) in self.replicas.iter_mut().zip(&self.others) {
+            *replica = self.parameters.copied_to(device);
+        }
     }
 
     /// The gradients that [`Trainer::step`] would follow. Advances the batch
@@ -213,8 +323,51 @@ impl Trainer {
     /// Those of [`Trainer::step`].
     pub fn gradients(
         &mut self,
-        mut draw: impl FnMut(usize) -> Example,
+        draw: impl FnMut(usize) -> Example,
     ) -> Result<(Gradients, StepReport), ModelError> {
+        let before = (self.shards.clone(), self.rng.clone());
+        let model = if self.on_host {
+            let values = host::lend_all(&mut self.parameters, &self.device)?;
+            Some(CpuModel::from_dense(Arc::new(self.plan.clone()), values))
+        } else {
+            None
+        };
+        let advanced = self.advance(draw, model.as_ref());
+        if let Some(model) = model {
+            let values = model.into_dense();
+            host::give_back(&self.plan, &mut self.parameters, values, &self.device);
+        }
+        let measured = advanced.and_then(|(total, report, norm)| {
+            let norm = norm.map_or_else(|| self.gradient_norm(&total), Ok)?;
+            Ok((total, report, norm))
+        });
+        let (mut total, mut report, norm) = match measured {
+            Ok(measured) => measured,
+            Err(error) => {
+                (self.shards, self.rng) = before;
+                return Err(self.trace_back(error));
+            }
+        };
+        report.gradient_norm = norm;
+        if let Some(limit) = self.settings.clip
+            && report.gradient_norm > limit
+        {
+            let scale = limit / report.gradient_norm;
+            for gradient in total.iter_mut().flatten() {
+                *gradient = gradient.clone() * scale;
+            }
+        }
+        Ok((total, report))
+    }
+
+    /// The shards' gradients and measures added up; on the host with the norm
+    /// of the gradients, where it costs nothing extra.
+    fn advance(
+        &mut self,
+        mut draw: impl FnMut(usize) -> Example,
+        host: Option<&CpuModel>,
+    ) -> Result<(Gradients, StepReport, Option<f64>), ModelError> {
+        let begun = Instant::now();
         let mut work = Vec::with_capacity(self.shards.len());
         let mut row = 0;
         for shard in &self.shards {
@@ -232,20 +385,33 @@ impl Trainer {
                 shard.carry.draw_least(&self.plan.config, &mut self.rng),
             ));
         }
-        let common = Common {
-            plan: &self.plan,
-            parameters: &self.parameters,
-            device: &self.device,
-            loss: self.settings.loss,
-            q_weight: self.settings.q_weight,
-            batch: self.settings.batch_size,
-        };
+        if let Some(clock) = &self.clock {
+            clock.add(Part::Data, begun);
+        }
+        let step = self.optimizer.steps() + 1;
+        let devices = std::iter::once((&self.device, &self.parameters))
+            .chain(self.others.iter().zip(&self.replicas));
+        let commons: Vec<Common<'_>> = devices
+            .map(|(device, parameters)| Common {
+                plan: &self.plan,
+                parameters,
+                device,
+                precision: self.settings.precision,
+                host,
+                clock: self.clock.as_ref(),
+                step,
+                loss: self.settings.loss,
+                q_weight: self.settings.q_weight,
+                batch: self.settings.batch_size,
+            })
+            .collect();
+        let parallel = self.shards.len() > 1;
         let work = self.shards.iter_mut().zip(work);
-        let shares: Vec<Result<Share, ModelError>> = if self.settings.threads > 1 {
+        let shares: Vec<Result<Share, ModelError>> = if parallel {
             std::thread::scope(|scope| {
-                let common = &common;
                 let threads: Vec<_> = work
                     .map(|(shard, (fresh, least))| {
+                        let common = &commons[shard.device];
                         scope.spawn(move || shard.step(common, fresh, &least))
                     })
                     .collect();
@@ -255,29 +421,101 @@ impl Trainer {
                     .collect()
             })
         } else {
-            work.map(|(shard, (fresh, least))| shard.step(&common, fresh, &least))
+            work.map(|(shard, (fresh, least))| shard.step(&commons[shard.device], fresh, &least))
                 .collect()
         };
 
+        timed(self.clock.as_ref(), Part::Optimizer, &self.device, || {
+            self.add_up(shares)
+        })
+    }
+
+    /// Adds up what the shards have computed.
+    fn add_up(
+        &self,
+        shares: Vec<Result<Share, ModelError>>,
+    ) -> Result<(Gradients, StepReport, Option<f64>), ModelError> {
         let mut report = StepReport::default();
         let mut total: Gradients = vec![None; self.plan.tensors.len()];
+        let mut on_host: Option<Vec<Vec<f32>>> = None;
+        let mut norms = vec![0.0; self.plan.tensors.len()];
         for share in shares {
             let share = share?;
             report.add(&share.report);
-            for (sum, gradient) in total.iter_mut().zip(share.gradients) {
-                *sum = match (sum.take(), gradient) {
-                    (Some(a), Some(b)) => Some(a + b),
-                    (a, b) => a.or(b),
-                };
+            match share.gradients {
+                Slopes::Device(gradients) => {
+                    for (sum, gradient) in total.iter_mut().zip(gradients) {
+                        *sum = match (sum.take(), gradient.map(|g| g.to_device(&self.device))) {
+                            (Some(a), Some(b)) => Some(a + b),
+                            (a, b) => a.or(b),
+                        };
+                    }
+                }
+                Slopes::Host(mut gradients) => match &mut on_host {
+                    Some(sums) => {
+                        let pairs = sums.iter_mut().zip(&mut gradients).zip(&mut norms);
+                        for ((sum, term), norm) in pairs {
+                            *norm = host::add(sum, term, self.settings.threads);
+                        }
+                    }
+                    None => {
+                        // Of one shard alone it is not known yet.
+                        if self.shards.len() == 1 {
+                            for (norm, gradient) in norms.iter_mut().zip(&gradients) {
+                                *norm = host::squares(gradient);
+                            }
+                        }
+                        on_host = Some(gradients);
+                    }
+                },
             }
         }
-        if !report.loss.is_finite() {
-            return Err(ModelError::Diverged {
-                step: self.steps() + 1,
-                loss: report.loss,
-            });
+        let Some(sums) = on_host else {
+            return Ok((total, report, None));
+        };
+        if let Some(i) = norms.iter().position(|s| !s.is_finite()) {
+            return Err(self.broken_gradient(&self.plan.tensors[i].name));
         }
-        Ok((total, report))
+        let norm = norms.iter().sum::<f64>().sqrt();
+        for ((slot, values), spec) in total.iter_mut().zip(sums).zip(&self.plan.tensors) {
+            if !values.is_empty() {
+                *slot = Some(upload(values, matrix_shape(&spec.shape), &self.device));
+            }
+        }
+        Ok((total, report, Some(norm)))
+    }
+
+    fn broken_gradient(&self, name: &str) -> ModelError {
+        ModelError::Diverged {
+            step: self.steps() + 1,
+            part: format!("the gradient of `{name}`"),
+            at: None,
+        }
+    }
+
+    /// Euclidean norm of all gradients. Read back before the weights change,
+    /// so that no weight ever becomes something else than a number: the one
+    /// wait for the device at the end of a step, of a few bytes.
+    fn gradient_norm(&self, gradients: &Gradients) -> Result<f64, ModelError> {
+        let named = || {
+            let specs = self.plan.tensors.iter();
+            specs
+                .zip(gradients)
+                .filter_map(|(spec, g)| Some((spec, g.as_ref()?)))
+        };
+        // Row by row first: a sum of fixed order on every device.
+        let squares: Vec<Tensor<1>> = named()
+            .map(|(_, g)| (g.clone() * g.clone()).sum_dim(1).sum())
+            .collect();
+        if squares.is_empty() {
+            return Ok(0.0);
+        }
+        let squares = read(Tensor::cat(squares, 0), "gradient norms")?;
+        if let Some(i) = squares.iter().position(|s| !s.is_finite()) {
+            let name = named().nth(i).map_or("?", |(spec, _)| spec.name.as_str());
+            return Err(self.broken_gradient(name));
+        }
+        Ok(squares.iter().map(|&s| f64::from(s)).sum::<f64>().sqrt())
     }
 }
 

@@ -276,6 +276,19 @@ impl Plan {
         &self.tensors[id.index()]
     }
 
+    /// The matrices of the modules, each once: what is quantized.
+    #[must_use]
+    pub fn matrices(&self) -> Vec<TensorId> {
+        self.modules
+            .iter()
+            .flatten()
+            .flat_map(|s| match s {
+                Sublayer::Attention { qkv, out, .. } => [*qkv, *out],
+                Sublayer::GatedMlp { gate_up, down, .. } => [*gate_up, *down],
+            })
+            .collect()
+    }
+
     /// Number of trained elements as the reference counts them: without the
     /// puzzle embedding and the initial vectors.
     #[must_use]
@@ -291,6 +304,24 @@ impl Plan {
     /// floating-point operations each, heads included.
     #[must_use]
     pub fn segment_flops(&self) -> f64 {
+        self.updates_flops(|_| true) + self.heads_flops()
+    }
+
+    /// The same of a training step: forward, the second forward for the
+    /// target of `q_continue` where there is one, and backward, which costs
+    /// two forwards of what carries gradient.
+    #[must_use]
+    pub fn training_flops(&self) -> f64 {
+        let backward = 2.0 * (self.updates_flops(|u| u.gradient) + self.heads_flops());
+        (1 + usize::from(self.config.q_continue)) as f64 * self.segment_flops() + backward
+    }
+
+    fn heads_flops(&self) -> f64 {
+        2.0 * (self.positions * self.hidden * self.config.vocab_size) as f64
+    }
+
+    /// Of the updates that are chosen.
+    fn updates_flops(&self, chosen: impl Fn(&Update) -> bool) -> f64 {
         let (n, d) = (self.positions as f64, self.hidden as f64);
         let sublayer = |s: &Sublayer| match s {
             Sublayer::Attention { .. } => 2.0 * n * d * 4.0 * d + 4.0 * n * n * d,
@@ -307,8 +338,8 @@ impl Plan {
             .iter()
             .map(|m| m.iter().map(sublayer).sum())
             .collect();
-        let calls: f64 = self.updates.iter().map(|u| modules[u.module]).sum();
-        calls + 2.0 * n * d * self.config.vocab_size as f64
+        let chosen = self.updates.iter().filter(|u| chosen(u));
+        chosen.map(|u| modules[u.module]).sum()
     }
 }
 
@@ -368,6 +399,8 @@ mod tests {
         assert_eq!(plan.parameter_count(), 27_275_266);
         // FIELD's count: 13.74 GFLOP a segment.
         assert!((plan.segment_flops() / 13.74e9 - 1.0).abs() < 0.01);
+        // 64 layer calls of 0.573 GFLOP a training step.
+        assert!((plan.training_flops() / 36.7e9 - 1.0).abs() < 0.01);
     }
 
     #[test]

@@ -6,10 +6,13 @@
 //!
 //! [`Puzzle`] is the face that training, evaluation and the page see: tokens in
 //! and out, rules, conflicts and symmetries. [`Board`] implements it for Sudoku
-//! in the sizes of [`Shape`].
+//! in the sizes of [`Shape`], [`Maze`] for mazes; [`PuzzleKind`] names any of them.
 
+pub mod copies;
 #[cfg(feature = "data")]
 pub mod dataset;
+pub mod kind;
+pub mod maze;
 pub mod split;
 pub mod sudoku;
 
@@ -18,6 +21,9 @@ use std::str::FromStr;
 
 use rand::Rng;
 
+pub use copies::Copies;
+pub use kind::{NoSudoku, PuzzleKind, UnknownKind};
+pub use maze::{Maze, MazeError, MazeOptions, MazeSize, generate_maze};
 pub use split::{Split, SplitError, SplitOptions, build_split};
 pub use sudoku::augment::{augment, fill_hints, fill_share, random_hints};
 pub use sudoku::board::{Board, Clash, House, TokenError};
@@ -29,7 +35,7 @@ pub use sudoku::generator::{
 pub use sudoku::parse::ParseError;
 pub use sudoku::shape::{Shape, UnknownShape};
 pub use sudoku::solver::{SolveReport, Uniqueness, solve, solve_within};
-pub use sudoku::symmetry::{Symmetry, SymmetryError};
+pub use sudoku::symmetry::{Symmetry, SymmetryError, Ways};
 
 /// Token of padding. It never stands in a well-formed puzzle.
 pub const TOKEN_PAD: u8 = 0;
@@ -44,10 +50,19 @@ pub const TOKEN_BLANK: u8 = 1;
 /// tokens are wall, way, start, goal and path.
 pub trait Puzzle: Sized + Clone + Eq + Debug + Display {
     /// The kind and size of a puzzle, with a name such as `sudoku-9x9`.
-    type Kind: Copy + Eq + Debug + Display + FromStr;
+    type Kind: Copy + Eq + Debug + Display + FromStr + Into<PuzzleKind>;
 
     /// A rewriting of the board that takes puzzles to equivalent puzzles.
     type Symmetry: Clone + Debug;
+
+    /// Why a text spells no puzzle.
+    type ParseError: std::error::Error;
+
+    /// Reads a puzzle of one kind, or of whichever kind the text has the size of.
+    ///
+    /// # Errors
+    /// The text spells no puzzle, or one of another kind.
+    fn parse(text: &str, kind: Option<Self::Kind>) -> Result<Self, Self::ParseError>;
 
     /// Kind and size of this puzzle.
     fn kind(&self) -> Self::Kind;
@@ -80,6 +95,19 @@ pub trait Puzzle: Sized + Clone + Eq + Debug + Display {
 
     /// Whether this is a complete, correct answer to `question`.
     fn solves(&self, question: &Self) -> bool;
+
+    /// What keeps this from being an answer to `question`, in words; none if
+    /// [`Puzzle::solves`].
+    fn fault(&self, question: &Self) -> Option<String>;
+
+    /// A form that a puzzle shares with all equivalent ones and no other. `None` if
+    /// `answer` is no answer to `question` and the form depends on it.
+    fn class(question: &Self, answer: &Self) -> Option<Self>;
+
+    /// The question with a random part of its answer filled in, never all of it: the
+    /// data mixing of arXiv 2601.10679 for Sudoku, and its like.
+    #[must_use]
+    fn with_hints<R: Rng + ?Sized>(&self, answer: &Self, rng: &mut R) -> Self;
 
     /// A uniformly random element of the symmetry group.
     fn random_symmetry<R: Rng + ?Sized>(kind: Self::Kind, rng: &mut R) -> Self::Symmetry;

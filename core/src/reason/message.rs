@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::lab::{LabEvent, LabRequest};
 use super::{SegmentReport, Verdict};
 use crate::puzzle::{Board, Difficulty, Shape};
 use crate::weights::Manifest;
@@ -138,6 +139,12 @@ pub enum Request {
     },
     /// Stop after the present segment.
     Pause,
+    /// Run that many segments without a word: those of a run that another
+    /// engine, or a recording, has shown so far.
+    CatchUp {
+        /// How many.
+        segments: usize,
+    },
     /// Count a puzzle's solutions. Answered by [`Event::Checked`].
     Check {
         /// The question.
@@ -152,11 +159,17 @@ pub enum Request {
         /// The same seed gives the same puzzle.
         seed: u64,
     },
+    /// What goes beyond a single run.
+    Lab {
+        /// The request.
+        request: LabRequest,
+    },
 }
 
 /// From the worker to the page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "kebab-case")]
+// Tagged from outside: half the code to read it, and the page is small.
+#[serde(rename_all = "kebab-case")]
 pub enum Event {
     /// The worker listens.
     Ready,
@@ -181,6 +194,19 @@ pub enum Event {
         /// What runs it.
         engine: EngineFacts,
     },
+    /// The device was lost in mid-run; a new one has repeated the run, which
+    /// goes on.
+    Recovered {
+        /// The last segment that was done before.
+        segment: usize,
+        /// What runs it now.
+        engine: EngineFacts,
+    },
+    /// The weights are there, but could not be kept for the next visit.
+    NotKept {
+        /// Why, as a sentence.
+        reason: String,
+    },
     /// One segment is done.
     Segment {
         /// The run it belongs to.
@@ -203,6 +229,10 @@ pub enum Event {
         puzzle: Board,
         /// The count.
         solutions: Solutions,
+        /// The solution, if there is exactly one. For looking at: it never
+        /// gets near the model.
+        #[serde(default)]
+        answer: Option<Board>,
     },
     /// A new puzzle.
     Generated {
@@ -210,6 +240,11 @@ pub enum Event {
         puzzle: Board,
         /// How hard it was to be.
         difficulty: Difficulty,
+    },
+    /// News of what goes beyond a single run.
+    Lab {
+        /// The news.
+        event: LabEvent,
     },
     /// Something failed; the run, if any, has stopped.
     Error {
@@ -246,6 +281,7 @@ mod tests {
                 delay: 250,
             },
             Request::Pause,
+            Request::CatchUp { segments: 3 },
             Request::Check {
                 puzzle: puzzle.clone(),
             },
@@ -253,6 +289,9 @@ mod tests {
                 shape: Shape::S6,
                 difficulty: Difficulty::Hard,
                 seed: u64::MAX,
+            },
+            Request::Lab {
+                request: LabRequest::Cancel { job: None },
             },
         ];
         for request in requests {
@@ -281,6 +320,9 @@ mod tests {
                 received: 1,
                 total: 2,
             },
+            Event::NotKept {
+                reason: "full".into(),
+            },
             Event::Segment {
                 run: 1,
                 report,
@@ -291,8 +333,20 @@ mod tests {
                 verdict: Verdict::HaltedWrong,
             },
             Event::Checked {
-                puzzle,
+                puzzle: puzzle.clone(),
                 solutions: Solutions::Several,
+                answer: None,
+            },
+            Event::Checked {
+                puzzle: puzzle.clone(),
+                solutions: Solutions::One,
+                answer: Some(puzzle),
+            },
+            Event::Lab {
+                event: LabEvent::Done {
+                    job: 1,
+                    milliseconds: 2.5,
+                },
             },
             Event::Error {
                 kind: ErrorKind::DeviceLost,

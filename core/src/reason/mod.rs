@@ -1,10 +1,19 @@
 //! What a run of a reasoner is: segments, one report each, and a verdict.
 
+pub mod flow;
+pub mod lab;
 pub mod message;
+pub mod perturb;
+mod recording;
 mod report;
+pub mod score;
+pub mod search;
 mod select;
 mod stats;
+mod tour;
 
+pub use recording::{Recording, RecordingError};
 pub use report::{Observer, SegmentReport, Verdict};
 pub use select::{Guess, Rule};
 pub use stats::Proportion;
+pub use tour::{Leap, OneBlank, Tour, Trap, Vote};

@@ -49,7 +49,7 @@ pub enum WeightsError {
     },
     /// A number type that is not supported for this tensor.
     #[error(
-        "tensor `{name}` has type {dtype}; supported: F32, F16, BF16, and I8 with `{name}.scale`"
+        "tensor `{name}` has type {dtype}; supported: F32, F16, BF16, and I8 or U8 with `{name}.scale`"
     )]
     Dtype {
         /// The tensor.
@@ -89,6 +89,14 @@ pub(super) fn check_values(name: &str, tensor: &Tensor) -> Result<(), WeightsErr
     };
     match &tensor.values {
         Values::F32(values) => finite(values, ""),
+        Values::F16(values) => {
+            let values: Vec<f32> = values.iter().map(|v| v.to_f32()).collect();
+            finite(&values, "")
+        }
+        Values::Q4 { scales, .. } => {
+            let values: Vec<f32> = scales.iter().map(|v| v.to_f32()).collect();
+            finite(&values, ".scale")
+        }
         Values::Q8 { values, scales } => {
             if let Some(index) = values.iter().position(|&v| v == i8::MIN) {
                 return Err(WeightsError::Value {

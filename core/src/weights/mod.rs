@@ -1,23 +1,28 @@
 //! Weights: the tensors of a plan with their values, in memory and on disk.
 //!
 //! On disk a model is one safetensors file (`model.safetensors`); a quantized
-//! tensor `name` is stored as `I8` with its scales beside it as
-//! `name.scale`. See `docs/formats.md`.
+//! tensor `name` is stored as `I8` (or, in 4 bits, `U8`) with its scales
+//! beside it as `name.scale`. See `docs/formats.md`.
 
 mod error;
 mod init;
 mod manifest;
 #[cfg(feature = "pytorch")]
 mod pytorch;
+mod q4;
 mod quantize;
 mod read;
 mod write;
 
 use std::borrow::Cow;
 
+use half::f16;
+
 pub use error::WeightsError;
 pub use init::sample;
 pub use manifest::{Manifest, ManifestError, ModelIndex, Part, sha256_hex};
+pub use q4::{Q4_GROUP, q4_groups, q4_row_bytes, quantize_q4};
+pub(crate) use quantize::int8_rows;
 pub use quantize::{Scheme, TensorError};
 pub use read::plain_name;
 
@@ -36,6 +41,17 @@ pub enum Values {
         /// One factor a row.
         scales: Vec<f32>,
     },
+    /// Half precision.
+    F16(Vec<f16>),
+    /// 4-bit integers in `-8..=7`, in groups of [`Q4_GROUP`] along a row (the
+    /// last of a row may be short) with one scale each.
+    Q4 {
+        /// Two a byte, 8 added, the first in the low half; rows of
+        /// [`q4_row_bytes`] bytes.
+        values: Vec<u8>,
+        /// `[rows, groups]`.
+        scales: Vec<f16>,
+    },
 }
 
 /// One tensor's values with their shape.
@@ -53,6 +69,17 @@ impl Tensor {
     pub fn dense(&self) -> Cow<'_, [f32]> {
         match &self.values {
             Values::F32(v) => Cow::Borrowed(v),
+            Values::F16(v) => Cow::Owned(v.iter().map(|v| v.to_f32()).collect()),
+            Values::Q4 { values, scales } => {
+                let depth: usize = self.shape.iter().skip(1).product();
+                let rows = values
+                    .chunks_exact(q4_row_bytes(depth).max(1))
+                    .zip(scales.chunks_exact(q4_groups(depth).max(1)));
+                Cow::Owned(
+                    rows.flat_map(|(bytes, scales)| q4::expand_row(bytes, scales, depth))
+                        .collect(),
+                )
+            }
             Values::Q8 { values, scales } => {
                 let width = values.len() / scales.len().max(1);
                 Cow::Owned(
@@ -63,6 +90,19 @@ impl Tensor {
                         .collect(),
                 )
             }
+        }
+    }
+}
+
+impl Tensor {
+    /// Bytes that the values take, scales included.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match &self.values {
+            Values::F32(v) => 4 * v.len(),
+            Values::F16(v) => 2 * v.len(),
+            Values::Q8 { values, scales } => values.len() + 4 * scales.len(),
+            Values::Q4 { values, scales } => values.len() + 2 * scales.len(),
         }
     }
 }
@@ -119,26 +159,32 @@ impl Weights {
     /// Bytes that the values take, scales included.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.tensors
-            .iter()
-            .map(|t| match &t.values {
-                Values::F32(v) => 4 * v.len(),
-                Values::Q8 { values, scales } => values.len() + 4 * scales.len(),
-            })
-            .sum()
+        self.tensors.iter().map(Tensor::bytes).sum()
     }
 
-    /// The scheme that the values are stored in.
+    /// The scheme that the values are stored in: the smallest that any tensor
+    /// has.
     #[must_use]
     pub fn scheme(&self) -> Scheme {
-        if self
-            .tensors
-            .iter()
-            .any(|t| matches!(t.values, Values::Q8 { .. }))
-        {
+        let has = |f: fn(&Values) -> bool| self.tensors.iter().any(|t| f(&t.values));
+        if has(|v| matches!(v, Values::Q4 { .. })) {
+            Scheme::Q4
+        } else if has(|v| matches!(v, Values::Q8 { .. })) {
             Scheme::Q8
+        } else if has(|v| matches!(v, Values::F16(_))) {
+            Scheme::F16
         } else {
             Scheme::F32
         }
+    }
+
+    /// The same with one tensor replaced.
+    ///
+    /// # Errors
+    /// If it does not fit the plan.
+    pub fn with(&self, plan: &Plan, id: TensorId, tensor: Tensor) -> Result<Self, WeightsError> {
+        let mut tensors = self.tensors.clone();
+        tensors[id.index()] = tensor;
+        Self::from_tensors(plan, tensors)
     }
 }

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use half::f16;
 use serde::{Deserialize, Serialize};
 
-use super::{Tensor, Values, Weights};
+use super::{Tensor, Values, Weights, quantize_q4};
+use crate::cpu::Statistics;
 use crate::plan::{Plan, TensorId};
 
 /// How values are stored.
@@ -16,6 +18,11 @@ pub enum Scheme {
     /// Matrices of the modules as 8-bit integers, symmetric, one f32 scale a
     /// row; embeddings, heads and initial vectors in f32.
     Q8,
+    /// Matrices of the modules as 16-bit floats, the rest in f32.
+    F16,
+    /// Matrices of the modules in 4 bits, in groups with an f16 scale, the
+    /// most sensitive ones as in [`Scheme::Q8`]; the rest in f32.
+    Q4,
 }
 
 impl fmt::Display for Scheme {
@@ -23,6 +30,8 @@ impl fmt::Display for Scheme {
         f.write_str(match self {
             Self::F32 => "f32",
             Self::Q8 => "q8",
+            Self::F16 => "f16",
+            Self::Q4 => "q4",
         })
     }
 }
@@ -48,13 +57,53 @@ impl Weights {
     /// share of the bytes and feed every segment: they stay in f32.
     #[must_use]
     pub fn quantize_q8(&self, plan: &Plan) -> (Self, Vec<TensorError>) {
+        self.convert(plan, |_, tensor| tensor.to_q8())
+    }
+
+    /// The same with the modules' matrices in 16-bit floats; values beyond
+    /// their range become the largest.
+    #[must_use]
+    pub fn quantize_f16(&self, plan: &Plan) -> (Self, Vec<TensorError>) {
+        self.convert(plan, |_, tensor| {
+            let half = |&v: &f32| f16::from_f32(v.clamp(-65504.0, 65504.0));
+            Tensor {
+                shape: tensor.shape.clone(),
+                values: Values::F16(tensor.dense().iter().map(half).collect()),
+            }
+        })
+    }
+
+    /// The same with the modules' matrices in 4 bits, those in `in_8_bits` in
+    /// 8. `inputs` says what each matrix is multiplied with.
+    #[must_use]
+    pub fn quantize_q4(
+        &self,
+        plan: &Plan,
+        inputs: Option<&Statistics>,
+        in_8_bits: &[TensorId],
+    ) -> (Self, Vec<TensorError>) {
+        self.convert(plan, |id, tensor| {
+            if in_8_bits.contains(&id) {
+                return tensor.to_q8();
+            }
+            let shape = [tensor.shape[0], tensor.shape[1]];
+            quantize_q4(&tensor.dense(), shape, inputs.map(|s| s.get(id)))
+        })
+    }
+
+    /// Replaces the modules' matrices and reports on each.
+    fn convert(
+        &self,
+        plan: &Plan,
+        mut convert: impl FnMut(TensorId, &Tensor) -> Tensor,
+    ) -> (Self, Vec<TensorError>) {
         let mut tensors = self.tensors.clone();
         let mut report = Vec::new();
-        for id in matrices(plan) {
+        for id in plan.matrices() {
             let spec = plan.tensor(id);
             let before = self.dense(id);
-            let quantized = q8_rows(&before, spec.shape[0], &spec.shape);
-            let after = quantized.dense();
+            let converted = convert(id, self.get(id));
+            let after = converted.dense();
             let (mut error, mut power, mut max_abs) = (0.0f64, 0.0f64, 0.0f32);
             for (&a, &b) in before.iter().zip(after.iter()) {
                 error += f64::from(a - b).powi(2);
@@ -66,31 +115,35 @@ impl Weights {
                 relative_rms: (error / power.max(f64::MIN_POSITIVE)).sqrt(),
                 max_abs,
                 bytes_before: 4 * before.len(),
-                bytes_after: before.len() + 4 * spec.shape[0],
+                bytes_after: converted.bytes(),
             });
             drop(after);
-            tensors[id.index()] = quantized;
+            tensors[id.index()] = converted;
         }
         (Self { tensors }, report)
     }
 }
 
-/// The matrices of a plan's modules, each once.
-fn matrices(plan: &Plan) -> Vec<TensorId> {
-    use crate::plan::Sublayer;
-    plan.modules
-        .iter()
-        .flatten()
-        .flat_map(|s| match s {
-            Sublayer::Attention { qkv, out, .. } => [*qkv, *out],
-            Sublayer::GatedMlp { gate_up, down, .. } => [*gate_up, *down],
-        })
-        .collect()
+impl Tensor {
+    /// The same in 8 bits; unchanged if it is in 8 bits already.
+    #[must_use]
+    pub fn to_q8(&self) -> Self {
+        if matches!(self.values, Values::Q8 { .. }) {
+            return self.clone();
+        }
+        let rows = self.shape.first().copied().unwrap_or(1);
+        let (values, scales) = int8_rows(&self.dense(), rows);
+        Self {
+            shape: self.shape.clone(),
+            values: Values::Q8 { values, scales },
+        }
+    }
 }
 
-/// Symmetric 8-bit integers with the scale `max |row| / 127`.
-fn q8_rows(values: &[f32], rows: usize, shape: &[usize]) -> Tensor {
-    let width = values.len() / rows;
+/// Symmetric 8-bit integers of a matrix of `rows` rows, and their scales
+/// `max |row| / 127`.
+pub(crate) fn int8_rows(values: &[f32], rows: usize) -> (Vec<i8>, Vec<f32>) {
+    let width = (values.len() / rows.max(1)).max(1);
     let mut ints = Vec::with_capacity(values.len());
     let mut scales = Vec::with_capacity(rows);
     for row in values.chunks_exact(width) {
@@ -104,13 +157,7 @@ fn q8_rows(values: &[f32], rows: usize, shape: &[usize]) -> Tensor {
         );
         scales.push(scale);
     }
-    Tensor {
-        shape: shape.to_vec(),
-        values: Values::Q8 {
-            values: ints,
-            scales,
-        },
-    }
+    (ints, scales)
 }
 
 #[cfg(test)]
@@ -124,7 +171,7 @@ mod tests {
         let weights = Weights::random(&plan, 7);
         let (quantized, report) = weights.quantize_q8(&plan);
         assert_eq!(report.len(), 4);
-        for id in matrices(&plan) {
+        for id in plan.matrices() {
             let Values::Q8 { scales, .. } = &quantized.get(id).values else {
                 panic!("{} was not quantized", plan.tensor(id).name);
             };
@@ -142,10 +189,18 @@ mod tests {
     }
 
     #[test]
-    fn files_round_trip_in_both_schemes() {
+    fn files_round_trip_in_every_scheme() {
         let plan = Plan::new(&ModelConfig::preset("hrm-4x4").unwrap()).unwrap();
         let weights = Weights::random(&plan, 3);
-        for weights in [weights.clone(), weights.quantize_q8(&plan).0] {
+        let mixed = weights.quantize_q4(&plan, None, &plan.matrices()[..1]).0;
+        assert_eq!(mixed.scheme(), Scheme::Q4);
+        assert!(mixed.bytes() < weights.quantize_q8(&plan).0.bytes());
+        for weights in [
+            mixed,
+            weights.quantize_q8(&plan).0,
+            weights.quantize_f16(&plan).0,
+            weights,
+        ] {
             let bytes = weights.to_safetensors(&plan).unwrap();
             assert_eq!(Weights::from_safetensors(&plan, &bytes).unwrap(), weights);
         }

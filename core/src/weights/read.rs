@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors};
 
-use super::{Tensor, Values, Weights, WeightsError};
+use super::{Tensor, Values, Weights, WeightsError, q4_groups, q4_row_bytes};
 use crate::plan::Plan;
 
 /// Suffix of the tensor that holds a quantized tensor's scales.
@@ -38,8 +38,8 @@ pub(super) struct Raw<'a> {
 
 impl Weights {
     /// Reads a plan's weights from the bytes of a safetensors file, whatever
-    /// prefixes the names carry and whichever of f32, f16, bf16 or q8 each
-    /// tensor is in.
+    /// prefixes the names carry and whichever of f32, f16, bf16, q8 or q4
+    /// each tensor is in.
     ///
     /// # Errors
     /// Names the tensor that is missing, extra, misshapen, of an unsupported
@@ -78,10 +78,17 @@ impl Weights {
             let raw = found.remove(name).ok_or_else(|| WeightsError::Missing {
                 name: name.to_owned(),
             })?;
-            if raw.shape != shape {
+            // Of 4-bit values a row is a row of bytes.
+            let packed = [shape[0], q4_row_bytes(shape.iter().skip(1).product())];
+            let expected = if raw.dtype == Dtype::U8 {
+                &packed
+            } else {
+                shape
+            };
+            if raw.shape != expected {
                 return Err(WeightsError::Shape {
                     name: name.to_owned(),
-                    expected: shape.to_vec(),
+                    expected: expected.to_vec(),
                     found: raw.shape,
                 });
             }
@@ -90,15 +97,23 @@ impl Weights {
         let mut tensors = Vec::with_capacity(plan.tensors.len());
         for spec in &plan.tensors {
             let raw = take(&spec.name, &spec.shape)?;
-            let values = if raw.dtype == Dtype::I8 {
-                let name = format!("{}{SCALE}", spec.name);
-                let rows = spec.shape.first().copied().unwrap_or(1);
-                Values::Q8 {
+            let scale = format!("{}{SCALE}", spec.name);
+            let rows = spec.shape.first().copied().unwrap_or(1);
+            let values = match raw.dtype {
+                Dtype::I8 => Values::Q8 {
                     values: raw.data.iter().map(|&b| b.cast_signed()).collect(),
-                    scales: floats(&name, &take(&name, &[rows])?)?,
+                    scales: floats(&scale, &take(&scale, &[rows])?)?,
+                },
+                Dtype::U8 => {
+                    let groups = q4_groups(spec.shape.iter().skip(1).product());
+                    let scales = take(&scale, &[rows, groups])?;
+                    Values::Q4 {
+                        values: raw.data.to_vec(),
+                        scales: halves(&scale, &scales)?,
+                    }
                 }
-            } else {
-                Values::F32(floats(&spec.name, &raw)?)
+                Dtype::F16 => Values::F16(halves(&spec.name, &raw)?),
+                _ => Values::F32(floats(&spec.name, &raw)?),
             };
             tensors.push(Tensor {
                 shape: spec.shape.clone(),
@@ -110,6 +125,18 @@ impl Weights {
         }
         Self::from_tensors(plan, tensors)
     }
+}
+
+/// A tensor's elements, which must be f16.
+fn halves(name: &str, raw: &Raw<'_>) -> Result<Vec<f16>, WeightsError> {
+    if raw.dtype != Dtype::F16 {
+        return Err(WeightsError::Dtype {
+            name: name.to_owned(),
+            dtype: format!("{:?}", raw.dtype),
+        });
+    }
+    let pairs = raw.data.chunks_exact(2);
+    Ok(pairs.map(|b| f16::from_le_bytes([b[0], b[1]])).collect())
 }
 
 /// A tensor's elements as f32. The bytes need not be aligned.

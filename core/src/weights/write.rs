@@ -17,26 +17,28 @@ impl Weights {
     pub fn to_safetensors(&self, plan: &Plan) -> Result<Vec<u8>, WeightsError> {
         let mut buffers: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
         for (spec, tensor) in plan.tensors.iter().zip(&self.tensors) {
+            let shape = tensor.shape.clone();
+            let mut push = |suffix: &str, dtype, shape, bytes: &[u8]| {
+                buffers.push((
+                    format!("{}{suffix}", spec.name),
+                    dtype,
+                    shape,
+                    bytes.to_vec(),
+                ));
+            };
             match &tensor.values {
-                Values::F32(values) => buffers.push((
-                    spec.name.clone(),
-                    Dtype::F32,
-                    tensor.shape.clone(),
-                    bytemuck::cast_slice(values).to_vec(),
-                )),
+                Values::F32(values) => push("", Dtype::F32, shape, bytemuck::cast_slice(values)),
+                Values::F16(values) => push("", Dtype::F16, shape, bytemuck::cast_slice(values)),
                 Values::Q8 { values, scales } => {
-                    buffers.push((
-                        spec.name.clone(),
-                        Dtype::I8,
-                        tensor.shape.clone(),
-                        bytemuck::cast_slice(values).to_vec(),
-                    ));
-                    buffers.push((
-                        format!("{}{SCALE}", spec.name),
-                        Dtype::F32,
-                        vec![scales.len()],
-                        bytemuck::cast_slice(scales).to_vec(),
-                    ));
+                    push("", Dtype::I8, shape, bytemuck::cast_slice(values));
+                    let rows = vec![scales.len()];
+                    push(SCALE, Dtype::F32, rows, bytemuck::cast_slice(scales));
+                }
+                Values::Q4 { values, scales } => {
+                    let rows = shape.first().copied().unwrap_or(1).max(1);
+                    push("", Dtype::U8, vec![rows, values.len() / rows], values);
+                    let groups = vec![rows, scales.len() / rows];
+                    push(SCALE, Dtype::F16, groups, bytemuck::cast_slice(scales));
                 }
             }
         }

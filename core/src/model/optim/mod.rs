@@ -11,6 +11,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::ModelError;
+use super::host::{adam_step, lend_four};
 use super::parameters::{Parameters, matrix_shape, upload};
 use crate::plan::{Plan, Sublayer, TensorKind};
 
@@ -104,6 +105,8 @@ pub struct Optimizer {
     step: u64,
     /// In the plan's order.
     slots: Vec<Slot>,
+    /// Threads of the passes on the host; 0: the device computes.
+    host: usize,
 }
 
 impl Optimizer {
@@ -147,7 +150,14 @@ impl Optimizer {
             settings,
             step: 0,
             slots,
+            host: 0,
         }
+    }
+
+    /// Lets the host compute on so many threads, for tensors that are in its
+    /// memory; with 0 the device.
+    pub(super) fn use_host(&mut self, threads: usize) {
+        self.host = threads;
     }
 
     /// Steps taken.
@@ -159,12 +169,15 @@ impl Optimizer {
     /// Moves the parameters by one step. `gradients` are in the plan's
     /// order, none where the loss does not depend on the tensor; `factor`
     /// scales every learning rate (warm-up, decay).
+    ///
+    /// # Errors
+    /// If the host computes and can't read a tensor.
     pub fn step(
         &mut self,
         parameters: &mut Parameters,
         gradients: Vec<Option<Tensor<2>>>,
         factor: f64,
-    ) {
+    ) -> Result<(), ModelError> {
         self.step += 1;
         let s = &self.settings;
         let all = parameters
@@ -173,7 +186,24 @@ impl Optimizer {
             .zip(&mut self.slots)
             .zip(gradients);
         for ((parameter, slot), gradient) in all {
-            let Some(gradient) = gradient else { continue };
+            let Some(mut gradient) = gradient else {
+                continue;
+            };
+            if self.host > 0
+                && let Slot::Atan2 { m, v } | Slot::AdamW { m, v } = slot
+            {
+                let quotient = s.kind == OptimizerKind::Muon;
+                let (shape, device) = (parameter.dims(), parameter.device());
+                let mut tensors = [parameter, &mut gradient, m, v];
+                let [mut p, mut g, mut m, mut v] = lend_four(&mut tensors, &device)?;
+                let vectors = [&mut p[..], &mut g, &mut m, &mut v];
+                let lr = s.adam.lr * factor;
+                adam_step(&s.adam, lr, self.step, vectors, quotient, self.host);
+                for (tensor, values) in tensors.into_iter().zip([p, g, m, v]) {
+                    *tensor = upload(values, shape, &device);
+                }
+                continue;
+            }
             let p = parameter.clone();
             *parameter = match slot {
                 Slot::Fixed => continue,
@@ -194,6 +224,7 @@ impl Optimizer {
                 }
             };
         }
+        Ok(())
     }
 
     /// The memory by name: `<tensor>.exp_avg`, `.exp_avg_sq`, `.momentum`.

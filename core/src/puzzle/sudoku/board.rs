@@ -6,6 +6,9 @@ use std::fmt::Write as _;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
+use super::augment::random_hints;
+use super::canonical::canonical_puzzle;
+use super::parse::ParseError;
 use super::shape::Shape;
 use super::symmetry::Symmetry;
 use crate::puzzle::{Puzzle, TOKEN_BLANK, TOKEN_PAD};
@@ -361,6 +364,11 @@ impl From<Board> for String {
 impl Puzzle for Board {
     type Kind = Shape;
     type Symmetry = Symmetry;
+    type ParseError = ParseError;
+
+    fn parse(text: &str, kind: Option<Shape>) -> Result<Self, ParseError> {
+        Self::parse(text, kind)
+    }
 
     fn kind(&self) -> Shape {
         self.shape
@@ -396,6 +404,25 @@ impl Puzzle for Board {
 
     fn solves(&self, question: &Self) -> bool {
         Self::solves(self, question)
+    }
+
+    fn fault(&self, question: &Self) -> Option<String> {
+        if !self.keeps_givens(question) {
+            Some("the answer changes a given of the question".to_owned())
+        } else if self.blanks() > 0 {
+            Some("the answer is not complete".to_owned())
+        } else {
+            let conflicts = self.conflicts();
+            (conflicts > 0).then(|| format!("the answer breaks the rules, E = {conflicts}"))
+        }
+    }
+
+    fn class(question: &Self, answer: &Self) -> Option<Self> {
+        canonical_puzzle(question, answer)
+    }
+
+    fn with_hints<R: Rng + ?Sized>(&self, answer: &Self, rng: &mut R) -> Self {
+        random_hints(rng, self, answer)
     }
 
     fn random_symmetry<R: Rng + ?Sized>(kind: Shape, rng: &mut R) -> Symmetry {

@@ -26,6 +26,17 @@ pub struct Symmetry {
     columns: Vec<u8>,
 }
 
+/// What a random [`Symmetry`] may vary; nothing by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Ways {
+    /// Names of the digits.
+    pub digits: bool,
+    /// Rows for columns, where boxes are square.
+    pub transpose: bool,
+    /// Order of bands and stacks, and of the lines in each.
+    pub lines: bool,
+}
+
 /// The stored form, checked on the way in.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -123,6 +134,14 @@ impl Symmetry {
         })
     }
 
+    /// Renames digits by a uniformly random permutation; cells stay in place.
+    #[must_use]
+    pub fn random_digits<R: Rng + ?Sized>(shape: Shape, rng: &mut R) -> Self {
+        let mut symmetry = Self::identity(shape);
+        symmetry.digits.shuffle(rng);
+        symmetry
+    }
+
     /// A uniformly random element of the group.
     #[must_use]
     pub fn random<R: Rng + ?Sized>(shape: Shape, rng: &mut R) -> Self {
@@ -134,6 +153,24 @@ impl Symmetry {
             transpose: shape.square_boxes() && rng.random_bool(0.5),
             rows: random_lines(shape.bands(), shape.box_rows(), rng),
             columns: random_lines(shape.stacks(), shape.box_cols(), rng),
+        }
+    }
+
+    /// A random element of the subgroup that varies in the given ways only.
+    #[must_use]
+    pub fn random_of<R: Rng + ?Sized>(shape: Shape, ways: Ways, rng: &mut R) -> Self {
+        let all = Self::random(shape, rng);
+        let none = Self::identity(shape);
+        Self {
+            shape,
+            digits: if ways.digits { all.digits } else { none.digits },
+            transpose: ways.transpose && all.transpose,
+            rows: if ways.lines { all.rows } else { none.rows },
+            columns: if ways.lines {
+                all.columns
+            } else {
+                none.columns
+            },
         }
     }
 
@@ -334,6 +371,37 @@ mod tests {
         (0..cells.len())
             .map(|cell| cells[symmetry.source(cell)])
             .collect()
+    }
+
+    #[test]
+    fn ways_are_kept_to() {
+        let mut rng = ChaCha8Rng::seed_from_u64(11);
+        let none = Symmetry::identity(Shape::S9);
+        let mut transposed = 0;
+        for _ in 0..20 {
+            let draw = |ways, rng: &mut ChaCha8Rng| Symmetry::random_of(Shape::S9, ways, rng);
+            assert_eq!(draw(Ways::default(), &mut rng), none);
+            let digits = Ways {
+                digits: true,
+                ..Ways::default()
+            };
+            let drawn = draw(digits, &mut rng);
+            assert_eq!((&drawn.rows, drawn.transpose), (&none.rows, false));
+            assert_ne!(drawn.digits, none.digits);
+            let lines = Ways {
+                lines: true,
+                ..Ways::default()
+            };
+            let drawn = draw(lines, &mut rng);
+            assert_eq!((&drawn.digits, drawn.transpose), (&none.digits, false));
+            assert_ne!(drawn.rows, none.rows);
+            let transpose = Ways {
+                transpose: true,
+                ..Ways::default()
+            };
+            transposed += usize::from(draw(transpose, &mut rng).transpose);
+        }
+        assert!((1..20).contains(&transposed), "{transposed} of 20");
     }
 
     #[test]

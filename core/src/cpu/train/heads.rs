@@ -1,0 +1,176 @@
+//! The ends of a training segment: embedding and output heads, with their
+//! gradients.
+
+use super::Gradients;
+use crate::config::QPool;
+use crate::cpu::CpuModel;
+use crate::cpu::gemm::{View, ViewMut, gemm};
+use crate::plan::TensorId;
+
+/// The gradient of a tensor, zeros at its first use.
+pub(super) fn slot<'g>(
+    gradients: &'g mut Gradients,
+    model: &CpuModel,
+    id: TensorId,
+) -> &'g mut [f32] {
+    let slot = &mut gradients[id.index()];
+    if slot.is_empty() {
+        slot.resize(model.tensor(id).len(), 0.0);
+    }
+    slot
+}
+
+/// Logits of every cell, `[batch * cells, vocab]`, of `z_h` `[batch,
+/// positions, hidden]`.
+pub(super) fn logits(model: &CpuModel, z_h: &[f32]) -> Vec<f32> {
+    let plan = &*model.plan;
+    let (n, d, vocab) = (plan.positions, plan.hidden, plan.config.vocab_size);
+    let cells = plan.config.seq_len;
+    let mut logits = vec![0.0; z_h.len() / (n * d) * cells * vocab];
+    let sequences = z_h
+        .chunks_exact(n * d)
+        .zip(logits.chunks_exact_mut(cells * vocab));
+    for (z, logits) in sequences {
+        gemm(
+            (cells, d, vocab),
+            1.0,
+            View::rows(&z[plan.prefix * d..], d),
+            View::columns(model.tensor(plan.heads.lm), d),
+            0.0,
+            ViewMut::rows(logits, vocab),
+        );
+    }
+    logits
+}
+
+/// What the q head looks at, `[batch, hidden]`.
+fn pooled(model: &CpuModel, z_h: &[f32]) -> Vec<f32> {
+    let plan = &*model.plan;
+    let (n, d) = (plan.positions, plan.hidden);
+    let sequences = z_h.chunks_exact(n * d);
+    match plan.heads.q_pool {
+        QPool::First => sequences.flat_map(|z| &z[..d]).copied().collect(),
+        QPool::Mean => sequences
+            .flat_map(|z| {
+                let mut sum = vec![0.0f32; d];
+                for row in z.chunks_exact(d) {
+                    crate::cpu::run::add(&mut sum, row);
+                }
+                sum.into_iter().map(move |s| s / n as f32)
+            })
+            .collect(),
+    }
+}
+
+/// The q logits, `[batch, outputs]`.
+pub(super) fn q(model: &CpuModel, z_h: &[f32]) -> Vec<f32> {
+    let heads = &model.plan.heads;
+    let (weight, bias) = (model.tensor(heads.q_weight), model.tensor(heads.q_bias));
+    let d = model.plan.hidden;
+    pooled(model, z_h)
+        .chunks_exact(d)
+        .flat_map(|z| {
+            let outputs = weight.chunks_exact(d).zip(bias);
+            outputs.map(move |(w, b)| w.iter().zip(z).map(|(w, z)| w * z).sum::<f32>() + b)
+        })
+        .collect()
+}
+
+/// The gradients of the heads from the slopes by their outputs; returns the
+/// gradient by `z_h`.
+pub(super) fn backward(
+    model: &CpuModel,
+    z_h: &[f32],
+    d_logits: &[f32],
+    d_q: &[f32],
+    gradients: &mut Gradients,
+) -> Vec<f32> {
+    let plan = &*model.plan;
+    let (n, d, vocab) = (plan.positions, plan.hidden, plan.config.vocab_size);
+    let (cells, prefix) = (plan.config.seq_len, plan.prefix);
+    let mut d_h = vec![0.0; z_h.len()];
+    let lm = model.tensor(plan.heads.lm);
+    let d_lm = slot(gradients, model, plan.heads.lm);
+    let sequences = z_h
+        .chunks_exact(n * d)
+        .zip(d_h.chunks_exact_mut(n * d))
+        .zip(d_logits.chunks_exact(cells * vocab));
+    for ((z, d_z), d_logits) in sequences {
+        gemm(
+            (vocab, cells, d),
+            1.0,
+            View::columns(d_logits, vocab),
+            View::rows(&z[prefix * d..], d),
+            1.0,
+            ViewMut::rows(d_lm, d),
+        );
+        gemm(
+            (cells, vocab, d),
+            1.0,
+            View::rows(d_logits, vocab),
+            View::rows(lm, d),
+            0.0,
+            ViewMut::rows(&mut d_z[prefix * d..], d),
+        );
+    }
+
+    let outputs = plan.heads.q_outputs;
+    let weight = model.tensor(plan.heads.q_weight);
+    let pooled = pooled(model, z_h);
+    for (row, d_q) in d_q.chunks_exact(outputs).enumerate() {
+        let z = &pooled[row * d..(row + 1) * d];
+        let mut d_pooled = vec![0.0f32; d];
+        for (output, &slope) in d_q.iter().enumerate() {
+            let at = output * d;
+            let d_weight = slot(gradients, model, plan.heads.q_weight);
+            axpy(slope, z, &mut d_weight[at..at + d]);
+            slot(gradients, model, plan.heads.q_bias)[output] += slope;
+            axpy(slope, &weight[at..at + d], &mut d_pooled);
+        }
+        let d_z = &mut d_h[row * n * d..(row + 1) * n * d];
+        match plan.heads.q_pool {
+            QPool::First => axpy(1.0, &d_pooled, &mut d_z[..d]),
+            QPool::Mean => {
+                for d_row in d_z.chunks_exact_mut(d) {
+                    axpy(1.0 / n as f32, &d_pooled, d_row);
+                }
+            }
+        }
+    }
+    d_h
+}
+
+/// The gradients of the tables that made the input, from the gradient by it.
+pub(super) fn embedding_backward(
+    model: &CpuModel,
+    tokens: &[u8],
+    d_input: &[f32],
+    gradients: &mut Gradients,
+) {
+    let plan = &*model.plan;
+    let (e, d) = (&plan.embedding, plan.hidden);
+    let sequences = d_input.chunks_exact(plan.positions * d);
+    for (d_x, tokens) in sequences.zip(tokens.chunks_exact(plan.config.seq_len)) {
+        if let Some(positions) = e.positions {
+            axpy(e.scale, d_x, slot(gradients, model, positions));
+        }
+        let mut rows = d_x.chunks_exact(d);
+        if let Some(puzzle) = e.puzzle
+            && let Some(first) = rows.next()
+        {
+            axpy(e.scale, first, &mut slot(gradients, model, puzzle)[..d]);
+        }
+        let table = slot(gradients, model, e.tokens);
+        for (&token, row) in tokens.iter().zip(rows) {
+            let at = usize::from(token) * d;
+            axpy(e.scale, row, &mut table[at..at + d]);
+        }
+    }
+}
+
+/// `y += a * x`.
+fn axpy(a: f32, x: &[f32], y: &mut [f32]) {
+    for (y, x) in y.iter_mut().zip(x) {
+        *y += a * x;
+    }
+}

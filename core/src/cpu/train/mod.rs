@@ -1,0 +1,181 @@
+//! A training segment on the CPU: the forward pass, keeping what the gradient
+//! needs, and the gradient, written out for the plan's operations.
+//!
+//! The same computation as the burn model's graph, which serves every other
+//! device; on a processor it saves the graph's temporaries and copies: matrix
+//! products read transposed operands through strides, write into the residual
+//! and add to the weights' gradients in place.
+
+mod backward;
+mod heads;
+#[cfg(test)]
+mod tests;
+
+use super::CpuModel;
+use super::ops::{self, Scratch};
+use super::run::{add, embed};
+use crate::plan::{Level, Update};
+
+/// Gradients in the plan's order; empty for tensors that are not trained.
+pub(crate) type Gradients = Vec<Vec<f32>>;
+
+/// What a segment says: logits `[batch * cells, vocab]` and q `[batch,
+/// outputs]`.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) logits: Vec<f32>,
+    pub(crate) q: Vec<f32>,
+}
+
+/// One sublayer's call, for its gradient.
+#[derive(Debug)]
+struct Call {
+    /// Its input, `[batch, positions, hidden]`.
+    x: Vec<f32>,
+    /// What it computed on the way.
+    scratch: Scratch,
+}
+
+/// One update with gradient.
+#[derive(Debug)]
+struct Tracked {
+    calls: Vec<Call>,
+    /// The state after it.
+    y: Vec<f32>,
+}
+
+/// A batch of training sequences at one segment.
+#[derive(Debug)]
+pub(crate) struct Segment<'a> {
+    model: &'a CpuModel,
+    tokens: Vec<u8>,
+    /// The embedded puzzles, `[batch, positions, hidden]`.
+    input: Vec<f32>,
+    pub(crate) z_h: Vec<f32>,
+    pub(crate) z_l: Vec<f32>,
+    /// The updates with gradient.
+    tape: Vec<Tracked>,
+}
+
+impl<'a> Segment<'a> {
+    /// Sequences of tokens side by side with their states, each `[batch,
+    /// positions, hidden]`.
+    pub(crate) fn new(model: &'a CpuModel, tokens: Vec<u8>, z_h: Vec<f32>, z_l: Vec<f32>) -> Self {
+        let cells = model.plan.config.seq_len;
+        let input = tokens
+            .chunks_exact(cells)
+            .flat_map(|row| embed(model, row))
+            .collect();
+        Self {
+            model,
+            tokens,
+            input,
+            z_h,
+            z_l,
+            tape: Vec::new(),
+        }
+    }
+
+    /// The updates that the plan keeps no gradient of, which come first.
+    pub(crate) fn run_frozen(&mut self) {
+        let frozen = self.frozen();
+        self.updates(&self.model.plan.updates[..frozen]);
+    }
+
+    /// The other updates and the heads.
+    pub(crate) fn run_tracked(&mut self) -> Answer {
+        let model = self.model;
+        for update in &model.plan.updates[self.frozen()..] {
+            let tracked = self.tracked(update);
+            self.tape.push(tracked);
+        }
+        Answer {
+            logits: heads::logits(model, &self.z_h),
+            q: heads::q(model, &self.z_h),
+        }
+    }
+
+    /// The q of one more segment without gradient; the states stay.
+    pub(crate) fn next_q(&mut self) -> Vec<f32> {
+        let states = (self.z_h.clone(), self.z_l.clone());
+        self.updates(&self.model.plan.updates);
+        let q = heads::q(self.model, &self.z_h);
+        (self.z_h, self.z_l) = states;
+        q
+    }
+
+    /// The gradients of a loss with these slopes by the answer.
+    pub(crate) fn gradients(self, logits: &[f32], q: &[f32]) -> Gradients {
+        let plan = &*self.model.plan;
+        let mut gradients: Gradients = vec![Vec::new(); plan.tensors.len()];
+        let mut d_h = heads::backward(self.model, &self.z_h, logits, q, &mut gradients);
+        let mut d_l = vec![0.0; d_h.len()];
+        let mut d_input = vec![0.0; d_h.len()];
+        let updates = &plan.updates[self.frozen()..];
+        for (update, Tracked { calls, mut y }) in updates.iter().zip(self.tape).rev() {
+            let (own, other) = match update.level {
+                Level::High => (&mut d_h, &mut d_l),
+                Level::Low => (&mut d_l, &mut d_h),
+            };
+            let module = &plan.modules[update.module];
+            for (sublayer, call) in module.iter().zip(calls).rev() {
+                backward::sublayer(self.model, sublayer, &call, &y, own, &mut gradients);
+                y = call.x;
+            }
+            add(other, own);
+            if update.adds_input {
+                add(&mut d_input, own);
+            }
+        }
+        heads::embedding_backward(self.model, &self.tokens, &d_input, &mut gradients);
+        gradients
+    }
+
+    /// Number of updates without gradient.
+    fn frozen(&self) -> usize {
+        let updates = &self.model.plan.updates;
+        updates.iter().take_while(|u| !u.gradient).count()
+    }
+
+    fn updates(&mut self, updates: &[Update]) {
+        let mut scratch = Scratch::default();
+        for update in updates {
+            let (state, other) = match update.level {
+                Level::High => (&mut self.z_h, &self.z_l),
+                Level::Low => (&mut self.z_l, &self.z_h),
+            };
+            add(state, other);
+            if update.adds_input {
+                add(state, &self.input);
+            }
+            for sublayer in &self.model.plan.modules[update.module] {
+                ops::apply(self.model, sublayer, state, &mut scratch);
+            }
+        }
+    }
+
+    fn tracked(&mut self, update: &Update) -> Tracked {
+        let (state, other) = match update.level {
+            Level::High => (&mut self.z_h, &self.z_l),
+            Level::Low => (&mut self.z_l, &self.z_h),
+        };
+        add(state, other);
+        if update.adds_input {
+            add(state, &self.input);
+        }
+        let module = &self.model.plan.modules[update.module];
+        let calls = module.iter().map(|sublayer| {
+            let x = state.clone();
+            let mut scratch = Scratch {
+                keep: true,
+                ..Scratch::default()
+            };
+            ops::apply(self.model, sublayer, state, &mut scratch);
+            Call { x, scratch }
+        });
+        Tracked {
+            calls: calls.collect(),
+            y: state.clone(),
+        }
+    }
+}

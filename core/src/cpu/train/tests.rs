@@ -1,0 +1,115 @@
+//! The gradients against finite differences, for every kind of sublayer.
+
+use std::sync::Arc;
+
+use super::Segment;
+use crate::config::{Gate, ModelConfig, PosEncodings};
+use crate::cpu::CpuModel;
+use crate::plan::{Plan, TensorKind};
+use crate::puzzle::Shape;
+use crate::weights::Weights;
+
+/// A loss that is linear in the answer, so that its slopes are known.
+fn loss(model: &CpuModel, tokens: &[u8], states: &[Vec<f32>; 2], slopes: &[Vec<f32>; 2]) -> f64 {
+    let [h, l] = states.clone();
+    let mut segment = Segment::new(model, tokens.to_vec(), h, l);
+    let answer = segment.run_tracked();
+    let along = |a: &[f32], b: &[f32]| -> f64 {
+        let terms = a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b));
+        terms.sum()
+    };
+    along(&answer.logits, &slopes[0]) + along(&answer.q, &slopes[1])
+}
+
+/// Numbers between -1 and 1 that look random.
+fn noise(n: usize, seed: usize) -> Vec<f32> {
+    (0..n)
+        .map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.5 - 1.0)
+        .collect()
+}
+
+fn check(mut config: ModelConfig) {
+    // Every update with gradient: nothing is hidden from the differences.
+    config.gradient_updates = config.H_cycles * (config.L_cycles + 1);
+    let plan = Arc::new(Plan::new(&config).unwrap());
+    let mut weights: Vec<Vec<f32>> = Weights::random(&plan, 3)
+        .tensors()
+        .iter()
+        .map(|t| t.dense().into_owned())
+        .collect();
+    // A fresh q head is constant and would hide mistakes.
+    let q = plan.heads.q_weight.index();
+    weights[q] = noise(weights[q].len(), 1);
+    let model = CpuModel::from_dense(Arc::clone(&plan), weights.clone());
+
+    let (batch, size) = (2, plan.positions * plan.hidden);
+    let tokens: Vec<u8> = (0..batch * plan.config.seq_len)
+        .map(|i| 1 + (i * 5 % 3) as u8)
+        .collect();
+    let states = [noise(batch * size, 5), noise(batch * size, 6)];
+    let slopes = [
+        noise(tokens.len() * plan.config.vocab_size, 7),
+        noise(batch * plan.heads.q_outputs, 8),
+    ];
+    let mut segment = Segment::new(&model, tokens.clone(), states[0].clone(), states[1].clone());
+    segment.run_tracked();
+    let gradients = segment.gradients(&slopes[0], &slopes[1]);
+
+    for (i, spec) in plan.tensors.iter().enumerate() {
+        if spec.kind == TensorKind::Buffer {
+            assert!(gradients[i].is_empty(), "{}", spec.name);
+            continue;
+        }
+        // Along one direction through the whole tensor.
+        let direction = noise(weights[i].len(), 9 + i);
+        let step = 1e-3 * weights[i].iter().fold(0.1f32, |m, w| m.max(w.abs()));
+        let at = |sign: f32| {
+            let mut moved = weights.clone();
+            for (w, d) in moved[i].iter_mut().zip(&direction) {
+                *w += sign * step * d;
+            }
+            let model = CpuModel::from_dense(Arc::clone(&plan), moved);
+            loss(&model, &tokens, &states, &slopes)
+        };
+        let slope = (at(1.0) - at(-1.0)) / (2.0 * f64::from(step));
+        let found: f64 = gradients[i]
+            .iter()
+            .zip(&direction)
+            .map(|(g, d)| f64::from(*g) * f64::from(*d))
+            .sum();
+        let size: f64 = gradients[i].iter().map(|g| f64::from(g.abs())).sum();
+        assert!(
+            (found - slope).abs() < 0.01 * found.abs() + 1e-3 * size.max(1.0),
+            "{}: {found} by the gradient, {slope} by differences",
+            spec.name
+        );
+    }
+}
+
+#[test]
+fn attention_with_rotary_and_learned_positions() {
+    let hrm = ModelConfig {
+        mlp_inner: Some(24),
+        H_cycles: 1,
+        ..ModelConfig::hrm(Shape::S4, 16, 2, 2)
+    };
+    check(ModelConfig {
+        pos_encodings: PosEncodings::Learned,
+        ..hrm.clone()
+    });
+    check(hrm);
+}
+
+#[test]
+fn mixing_over_positions_with_both_gates() {
+    let compact = ModelConfig {
+        L_cycles: 2,
+        H_cycles: 1,
+        ..ModelConfig::compact(Shape::S4, 16)
+    };
+    check(ModelConfig {
+        gate: Gate::Silu,
+        ..compact.clone()
+    });
+    check(compact);
+}

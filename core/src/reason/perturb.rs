@@ -1,0 +1,219 @@
+//! What makes one guess at a puzzle differ from another.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::puzzle::{Shape, Symmetry};
+
+/// Which images of a puzzle are guessed at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Images {
+    /// The puzzle as it stands, every time.
+    Identity,
+    /// Guess g has its digits shifted g times in a circle: the reference's
+    /// relabelling. There are as many as digits.
+    Cyclic,
+    /// Digits renamed at random.
+    Relabel,
+    /// A random element of the whole symmetry group.
+    Symmetry,
+}
+
+impl Images {
+    /// Every kind with its name.
+    pub const ALL: [(&'static str, Self); 4] = [
+        ("identity", Self::Identity),
+        ("cyclic", Self::Cyclic),
+        ("relabel", Self::Relabel),
+        ("symmetry", Self::Symmetry),
+    ];
+
+    /// The symmetries of a puzzle's guesses. The first is the identity; the
+    /// others depend on the seed and on the puzzle's place in its set alone.
+    #[must_use]
+    pub fn symmetries(
+        self,
+        shape: Shape,
+        guesses: usize,
+        seed: u64,
+        puzzle: usize,
+    ) -> Vec<Symmetry> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(puzzle as u64);
+        (0..guesses)
+            .map(|guess| match (guess, self) {
+                (0, _) | (_, Self::Identity) => Symmetry::identity(shape),
+                (_, Self::Cyclic) => Symmetry::digit_shift(shape, guess),
+                (_, Self::Relabel) => Symmetry::random_digits(shape, &mut rng),
+                (_, Self::Symmetry) => Symmetry::random(shape, &mut rng),
+            })
+            .collect()
+    }
+}
+
+/// How a puzzle's guesses are made to differ.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Perturbation {
+    /// Images of the puzzle.
+    pub images: Images,
+    /// Standard deviation of Gaussian noise added to every element of both
+    /// initial states. States have a root mean square of about 1.
+    pub initial_noise: f64,
+    /// The same, added to the new state after every module call.
+    pub update_noise: f64,
+}
+
+impl Perturbation {
+    /// The noise of one guess; none for the first guess of a checkpoint,
+    /// which is always the plain pass, and without noise.
+    #[must_use]
+    pub fn noise(
+        &self,
+        seed: u64,
+        puzzle: usize,
+        checkpoint: usize,
+        guess: usize,
+    ) -> Option<Noise> {
+        let any = self.initial_noise > 0.0 || self.update_noise > 0.0;
+        (guess > 0 && any).then(|| {
+            // Another key than the symmetries'.
+            let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x006e_6f69_7365);
+            // 10,000 guesses fit in 14 bits.
+            rng.set_stream((puzzle as u64) << 24 | (checkpoint as u64) << 14 | guess as u64);
+            Noise {
+                rng,
+                initial: self.initial_noise as f32,
+                update: self.update_noise as f32,
+            }
+        })
+    }
+}
+
+/// Gaussian noise for one guess.
+#[derive(Debug, Clone)]
+pub struct Noise {
+    rng: ChaCha8Rng,
+    initial: f32,
+    update: f32,
+}
+
+impl Noise {
+    /// Disturbs an initial state.
+    pub fn disturb_initial(&mut self, state: &mut [f32]) {
+        add_normal(&mut self.rng, self.initial, state);
+    }
+
+    /// Disturbs a state after a module call.
+    pub fn disturb_update(&mut self, state: &mut [f32]) {
+        add_normal(&mut self.rng, self.update, state);
+    }
+
+    /// Whether initial states are disturbed.
+    #[must_use]
+    pub fn disturbs_start(&self) -> bool {
+        self.initial > 0.0
+    }
+
+    /// Whether updates are disturbed.
+    #[must_use]
+    pub fn disturbs_updates(&self) -> bool {
+        self.update > 0.0
+    }
+}
+
+/// Adds `deviation` times independent standard normal numbers.
+pub fn add_normal<R: Rng + ?Sized>(rng: &mut R, deviation: f32, state: &mut [f32]) {
+    if deviation == 0.0 {
+        return;
+    }
+    for pair in state.chunks_mut(2) {
+        for (x, normal) in pair.iter_mut().zip(normal_pair(rng)) {
+            *x += deviation * normal;
+        }
+    }
+}
+
+/// Two independent standard normal numbers (Box and Muller).
+fn normal_pair<R: Rng + ?Sized>(rng: &mut R) -> [f32; 2] {
+    // In (0, 1], so that its logarithm is finite.
+    let u = 1.0 - rng.random::<f64>();
+    let angle = std::f64::consts::TAU * rng.random::<f64>();
+    let radius = (-2.0 * u.ln()).sqrt();
+    [(radius * angle.cos()) as f32, (radius * angle.sin()) as f32]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::puzzle::{Board, random_solution};
+
+    #[test]
+    fn mapping_back_undoes_every_image() {
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        for shape in Shape::ALL {
+            let board: Board = random_solution(shape, &mut rng);
+            for (name, images) in Images::ALL {
+                let symmetries = images.symmetries(shape, shape.side(), 5, 17);
+                assert_eq!(symmetries[0], Symmetry::identity(shape), "{name}");
+                let mut seen = std::collections::HashSet::new();
+                for symmetry in &symmetries {
+                    let image = symmetry.apply(&board);
+                    assert_eq!(image.conflicts(), 0);
+                    assert_eq!(symmetry.inverse().apply(&image), board, "{name}");
+                    seen.insert(image);
+                }
+                match images {
+                    Images::Identity => assert_eq!(seen.len(), 1),
+                    Images::Cyclic => assert_eq!(seen.len(), shape.side()),
+                    _ => assert!(seen.len() > 1, "{name} {shape}"),
+                }
+                assert_eq!(symmetries, images.symmetries(shape, shape.side(), 5, 17));
+            }
+        }
+    }
+
+    #[test]
+    fn cyclic_images_are_the_reference_shifts() {
+        let symmetries = Images::Cyclic.symmetries(Shape::S9, 9, 0, 0);
+        for (shift, symmetry) in symmetries.iter().enumerate() {
+            for digit in 1..=9_u8 {
+                assert_eq!(
+                    usize::from(symmetry.digit(digit)),
+                    (usize::from(digit) - 1 + shift) % 9 + 1
+                );
+            }
+            assert!((0..81).all(|c| symmetry.source(c) == c));
+        }
+    }
+
+    #[test]
+    fn noise_is_normal_and_its_own_for_every_guess() {
+        let perturbation = Perturbation {
+            images: Images::Identity,
+            initial_noise: 0.5,
+            update_noise: 0.0,
+        };
+        assert!(perturbation.noise(1, 2, 0, 0).is_none(), "the plain pass");
+        let draw = |puzzle, checkpoint, guess| {
+            let mut state = vec![0.0; 20_001];
+            let mut noise = perturbation.noise(1, puzzle, checkpoint, guess).unwrap();
+            noise.disturb_initial(&mut state);
+            noise.disturb_update(&mut state);
+            state
+        };
+        let state = draw(2, 0, 1);
+        let n = state.len() as f64;
+        let moment = |k: i32| state.iter().map(|&x| f64::from(x).powi(k)).sum::<f64>() / n;
+        // Standard errors: 0.0035, 0.0025 and 0.004.
+        assert!(moment(1).abs() < 0.02, "{}", moment(1));
+        assert!((moment(2) - 0.25).abs() < 0.015, "{}", moment(2));
+        assert!((moment(4) - 3.0 / 16.0).abs() < 0.03, "{}", moment(4));
+        assert_eq!(state, draw(2, 0, 1));
+        for other in [draw(3, 0, 1), draw(2, 1, 1), draw(2, 0, 2)] {
+            assert_ne!(state, other);
+        }
+    }
+}
