@@ -1,5 +1,6 @@
 //! A GPU device and what is known of its health.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hrm_core::engine::EngineError;
@@ -26,6 +27,9 @@ pub struct GpuOptions {
     pub low_power: bool,
     /// The kernels' form; by the adapter's type if not given.
     pub variant: Option<Variant>,
+    /// Bytes that one array may have, if less than the device allows: larger
+    /// batches are run in more parts.
+    pub max_array_bytes: Option<u64>,
 }
 
 /// What the callbacks of a device have reported.
@@ -42,6 +46,8 @@ pub struct GpuContext {
     queue: wgpu::Queue,
     info: wgpu::AdapterInfo,
     variant: Variant,
+    max_array_bytes: u64,
+    allocated: Arc<AtomicU64>,
     health: Arc<Mutex<Health>>,
     compiled: Arc<Compiled>,
 }
@@ -110,11 +116,18 @@ impl GpuContext {
         } else {
             Variant::Tiled
         });
+        let limits = device.limits();
+        let max_array_bytes = limits
+            .max_buffer_size
+            .min(limits.max_storage_buffer_binding_size)
+            .min(options.max_array_bytes.unwrap_or(u64::MAX));
         Ok(Self {
             device,
             queue,
             info,
             variant,
+            max_array_bytes,
+            allocated: Arc::default(),
             health,
             compiled: Arc::default(),
         })
@@ -148,6 +161,19 @@ impl GpuContext {
         self.variant
     }
 
+    /// The same device with another form of the kernels.
+    #[must_use]
+    pub fn with_variant(&self, variant: Variant) -> Self {
+        Self {
+            variant,
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn info(&self) -> &wgpu::AdapterInfo {
+        &self.info
+    }
+
     /// The device's limits.
     #[must_use]
     pub fn limits(&self) -> wgpu::Limits {
@@ -164,6 +190,21 @@ impl GpuContext {
     /// [`EngineError::Lost`].
     pub fn destroy(&self) {
         self.device.destroy();
+    }
+
+    /// Counts the bytes of a new array.
+    pub(crate) fn count_bytes(&self, bytes: u64) {
+        self.allocated.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of all arrays made so far, those no longer there included.
+    pub(crate) fn counted_bytes(&self) -> u64 {
+        self.allocated.load(Ordering::Relaxed)
+    }
+
+    /// The most that one array may have.
+    pub(crate) fn max_array_bytes(&self) -> u64 {
+        self.max_array_bytes
     }
 
     pub(crate) fn device(&self) -> &wgpu::Device {

@@ -21,10 +21,7 @@ impl Array {
         len: usize,
     ) -> Result<Self, EngineError> {
         let bytes = 4 * len.max(4) as u64;
-        let limits = context.device().limits();
-        let limit = limits
-            .max_buffer_size
-            .min(limits.max_storage_buffer_binding_size);
+        let limit = context.max_array_bytes();
         if bytes > limit {
             return Err(EngineError::OutOfMemory(format!(
                 "{name} needs {bytes} bytes, the device binds at most {limit}: use a smaller batch"
@@ -39,6 +36,7 @@ impl Array {
             usage,
             mapped_at_creation: false,
         });
+        context.count_bytes(bytes);
         Ok(Self { name, buffer, len })
     }
 
@@ -59,6 +57,21 @@ impl Array {
         context
             .queue()
             .write_buffer(&self.buffer, 0, bytemuck::cast_slice(elements));
+    }
+
+    /// Overwrites elements from `first` on.
+    pub(crate) fn write_at<T: bytemuck::NoUninit>(
+        &self,
+        context: &GpuContext,
+        first: usize,
+        elements: &[T],
+    ) {
+        const { assert!(size_of::<T>() == 4) };
+        context.queue().write_buffer(
+            &self.buffer,
+            4 * first as u64,
+            bytemuck::cast_slice(elements),
+        );
     }
 
     /// Number of elements.

@@ -11,6 +11,7 @@ mod kernel;
 mod kernels;
 mod model;
 mod pack;
+mod probe;
 mod program;
 mod readback;
 mod run;
@@ -18,7 +19,8 @@ mod run;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod tune;
 
 pub use context::{GpuContext, GpuOptions, Variant};
 pub use model::GpuModel;
-pub use run::GpuRun;
+pub use run::{Change, GpuRun};

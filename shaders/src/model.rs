@@ -47,11 +47,12 @@ pub struct GpuModel {
     pub(crate) lm: Matrix,
     pub(crate) q_weight: Array,
     pub(crate) q_bias: [f32; 2],
+    bytes: u64,
 }
 
 impl GpuModel {
-    /// Uploads the weights, in f32 or as the 8-bit integers they are, and
-    /// compiles what the plan needs.
+    /// Uploads the weights in the form that they are in, and compiles what the
+    /// plan needs.
     ///
     /// # Errors
     /// If the device is lost, out of memory or refuses a kernel.
@@ -78,6 +79,12 @@ impl GpuModel {
     #[must_use]
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
+    }
+
+    /// Bytes that the weights take on the device.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// The device it is on.
@@ -109,6 +116,7 @@ impl GpuModel {
         weights: &Weights,
     ) -> Result<Self, EngineError> {
         let d = plan.hidden;
+        let before = context.counted_bytes();
         let table = |name, id: TensorId| {
             Array::new(context, name, &restride(&weights.dense(id), d, fours(d)))
         };
@@ -164,6 +172,7 @@ impl GpuModel {
             lm,
             q_weight: table("q_head", plan.heads.q_weight)?,
             q_bias: [bias[0], bias[plan.heads.q_outputs - 1]],
+            bytes: context.counted_bytes() - before,
             plan,
         })
     }

@@ -5,7 +5,7 @@
 //! sum of squares of a norm), so padded channels stay zero all the way.
 
 use hrm_core::engine::EngineError;
-use hrm_core::weights::{Tensor, Values};
+use hrm_core::weights::{Q4_GROUP, Tensor, Values, q4_groups, q4_row_bytes};
 
 use crate::context::GpuContext;
 use crate::kernel::Array;
@@ -15,14 +15,27 @@ pub(crate) fn fours(n: usize) -> usize {
     n.next_multiple_of(4)
 }
 
+/// How a matrix on the device is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    F32,
+    /// Two in a word.
+    F16,
+    /// Four signed bytes in a word; a factor a row.
+    Q8,
+    /// Eight nibbles in a word; an f16 factor for 32 along a row.
+    Q4,
+}
+
 /// A matrix on the device, `[rows, depth]`, `depth` a multiple of four.
 #[derive(Debug)]
 pub(crate) struct Matrix {
-    /// Four f32, or four signed bytes in one word, a step along `depth`.
     pub(crate) values: Array,
     /// Of 8-bit matrices: one factor a row for values read by
-    /// `unpack4x8snorm`, so 127 times the stored scale.
+    /// `unpack4x8snorm`, so 127 times the stored scale. Of 4-bit ones: those
+    /// of the groups, two in a word.
     pub(crate) scales: Option<Array>,
+    pub(crate) format: Format,
     pub(crate) rows: usize,
     pub(crate) depth: usize,
 }
@@ -44,11 +57,19 @@ impl Matrix {
         layout: &Layout<'_>,
     ) -> Result<Self, EngineError> {
         let width = tensor.shape.get(1).copied().unwrap_or(1);
-        let (values, scales) = match &tensor.values {
-            Values::F32(values) => (
-                Array::new(context, name, &gather(values, width, layout))?,
-                None,
-            ),
+        let (format, values, scales) = match &tensor.values {
+            Values::F32(values) => {
+                let values = gather(values, width, layout);
+                (Format::F32, Array::new(context, name, &values)?, None)
+            }
+            Values::F16(values) => {
+                let halves = gather(values, width, layout);
+                let words: Vec<u32> = halves
+                    .chunks_exact(2)
+                    .map(|h| word(h[0].to_bits(), h[1].to_bits()))
+                    .collect();
+                (Format::F16, Array::new(context, name, &words)?, None)
+            }
             Values::Q8 { values, scales } => {
                 let bytes = gather(values, width, layout);
                 let words: Vec<u32> = bytes
@@ -65,15 +86,35 @@ impl Matrix {
                     })
                     .map(|source| source.map_or(0.0, |r| 127.0 * scales[r]))
                     .collect();
-                (
-                    Array::new(context, name, &words)?,
-                    Some(Array::new(context, "scales", &scales)?),
-                )
+                let scales = Array::new(context, "scales", &scales)?;
+                (Format::Q8, Array::new(context, name, &words)?, Some(scales))
             }
+            Values::Q4 { values, scales } if layout.keeps_columns(width) => {
+                let (bytes, groups) = (q4_row_bytes(width), q4_groups(width));
+                let (mut words, mut factors) = (Vec::new(), Vec::new());
+                for row in (0..layout.rows).map(layout.row) {
+                    let row_bytes = row.map(|r| &values[r * bytes..(r + 1) * bytes]);
+                    let row_scales = row.map(|r| &scales[r * groups..(r + 1) * groups]);
+                    // Nibbles of 8 with any scale are zeros.
+                    words.extend((0..bytes / 4).map(|i| {
+                        row_bytes.map_or(0x8888_8888, |b| {
+                            u32::from_le_bytes([b[4 * i], b[4 * i + 1], b[4 * i + 2], b[4 * i + 3]])
+                        })
+                    }));
+                    factors.extend((0..groups).map(|g| row_scales.map_or(0, |s| s[g].to_bits())));
+                }
+                factors.resize(factors.len().next_multiple_of(2), 0);
+                let pairs: Vec<u32> = factors.chunks_exact(2).map(|f| word(f[0], f[1])).collect();
+                let scales = Array::new(context, "scales", &pairs)?;
+                (Format::Q4, Array::new(context, name, &words)?, Some(scales))
+            }
+            // Groups that the kernels' index of a group doesn't find.
+            Values::Q4 { .. } => return Self::new(context, name, &tensor.to_q8(), layout),
         };
         Ok(Self {
             values,
             scales,
+            format,
             rows: layout.rows,
             depth: layout.depth,
         })
@@ -81,14 +122,28 @@ impl Matrix {
 
     /// Axes of `values`, for shape checks.
     pub(crate) fn axes(&self) -> [(&'static str, usize); 2] {
-        let step = if self.is_q8() { 4 } else { 1 };
+        let step = match self.format {
+            Format::F32 => 1,
+            Format::F16 => 2,
+            Format::Q8 => 4,
+            Format::Q4 => 8,
+        };
         [("columns", self.rows), ("depth", self.depth / step)]
     }
+}
 
-    /// Whether the values are 8-bit integers.
-    pub(crate) fn is_q8(&self) -> bool {
-        self.scales.is_some()
+impl Layout<'_> {
+    /// Whether columns stay where they are, in whole groups of 4-bit weights.
+    fn keeps_columns(&self, width: usize) -> bool {
+        width.is_multiple_of(Q4_GROUP)
+            && self.depth == width
+            && (0..width).all(|c| (self.column)(c) == Some(c))
     }
+}
+
+/// Two halves of a word, the first in the low bits.
+fn word(low: u16, high: u16) -> u32 {
+    u32::from(low) | u32::from(high) << 16
 }
 
 fn gather<T: Copy + Default>(values: &[T], width: usize, layout: &Layout<'_>) -> Vec<T> {

@@ -2,8 +2,9 @@
 
 use hrm_core::config::Gate;
 use hrm_core::engine::EngineError;
-use hrm_core::plan::{Axis, Level};
+use hrm_core::plan::{Axis, Level, Update};
 
+use crate::context::Variant;
 use crate::kernel::{Array, Dispatch};
 use crate::kernels::partials::{self, PARTS};
 use crate::kernels::{argmax, attention, embed, factors, mix, norm, project, sum, summary};
@@ -25,14 +26,20 @@ pub(crate) struct Program {
     /// Fills the embedded puzzles from the tokens.
     pub(crate) embed: Dispatch,
     pub(crate) segment: Vec<Dispatch>,
+    /// Which state each update of the segment has replaced, and how many of
+    /// the dispatches have run by then.
+    pub(crate) updates: Vec<(Level, usize)>,
 }
 
 /// Arrays that module calls work in.
 struct Work {
-    /// The state inside a module, `[batch, positions, hidden]`.
+    /// What a sublayer works on: first the module's input, then the sums that
+    /// the sublayers before have left, which are yet to be normalised.
     state: Array,
-    /// The same before its norm.
+    /// What it leaves.
     sum: Array,
+    /// Parts of the squares of their rows.
+    squares: [Array; 2],
     /// Inner activations of the widest sublayer, by their exact lengths.
     inner: Vec<Array>,
 }
@@ -56,6 +63,14 @@ impl Work {
 }
 
 impl Program {
+    /// `z_H` or `z_L`.
+    pub(crate) fn state(&self, level: Level) -> &Array {
+        match level {
+            Level::High => &self.states[0],
+            Level::Low => &self.states[1],
+        }
+    }
+
     pub(crate) fn new(model: &GpuModel, batch: usize) -> Result<Self, EngineError> {
         let (kernels, plan, context) = (model.kernels(), model.plan(), model.context());
         let (n, hidden) = (plan.positions, model.hidden());
@@ -71,42 +86,47 @@ impl Program {
 
         let embed = embed::dispatch(kernels, [batch, n, hidden], &model.tables, &tokens, &input)?;
 
+        let squares = || Array::zeros(context, "squares", batch * n * project::parts(hidden));
         let mut segment = Vec::new();
         let mut work = Work {
             state: state("module state")?,
             sum: state("module sum")?,
+            squares: [squares()?, squares()?],
             inner: Vec::new(),
         };
-        for update in &plan.updates {
-            let (to, other) = match update.level {
-                Level::High => (&states[0], &states[1]),
-                Level::Low => (&states[1], &states[0]),
-            };
-            segment.push(sum::dispatch(
-                kernels,
-                to,
-                other,
-                update.adds_input.then_some(&input),
-                &work.state,
-            )?);
-            let layers = &model.modules[update.module];
-            for (i, layer) in layers.iter().enumerate() {
-                push_layer(model, batch, layer, &mut work, &mut segment)?;
-                // The last norm's result is the new state.
-                let normed = if i + 1 == layers.len() {
-                    to
-                } else {
-                    &work.state
-                };
-                let epsilon = plan.config.rms_norm_eps as f32;
-                segment.push(norm::dispatch(
-                    kernels,
-                    [batch * n, plan.hidden],
-                    epsilon,
-                    &work.sum,
-                    normed,
-                )?);
+        let other = |level| match level {
+            Level::High => (&states[0], &states[1]),
+            Level::Low => (&states[1], &states[0]),
+        };
+        let added = |update: &Update| update.adds_input.then_some(&input);
+        if let Some(first) = plan.updates.first() {
+            let (to, from) = other(first.level);
+            segment.push(sum::dispatch(kernels, to, from, added(first), &work.state)?);
+        }
+        let mut updates = Vec::new();
+        for (i, update) in plan.updates.iter().enumerate() {
+            let (to, from) = other(update.level);
+            for (j, layer) in model.modules[update.module].iter().enumerate() {
+                push_layer(model, batch, layer, j > 0, &mut work, &mut segment)?;
             }
+            // The last norm's result is the new state; what the next call
+            // works on is the sum of both states whichever it updates.
+            let next = norm::Next {
+                other: from,
+                input: plan.updates.get(i + 1).and_then(added),
+                next: &work.state,
+            };
+            let shape = [batch * n, plan.hidden];
+            let epsilon = plan.config.rms_norm_eps as f32;
+            segment.push(norm::dispatch(
+                kernels,
+                shape,
+                epsilon,
+                &work.sum,
+                to,
+                Some(next),
+            )?);
+            updates.push((update.level, segment.len()));
         }
 
         segment.push(project::dispatch(
@@ -144,7 +164,10 @@ impl Program {
         segment.push(summary::dispatch(
             kernels,
             batch,
-            plan.config.puzzle,
+            plan.config
+                .puzzle
+                .sudoku()
+                .map_err(|error| EngineError::Unavailable(error.to_string()))?,
             &scales,
             &sums,
             &summaries,
@@ -158,15 +181,19 @@ impl Program {
             summaries,
             embed,
             segment,
+            updates,
         })
     }
 }
 
-/// Records `work.sum = work.state + layer(work.state)`.
+/// Records `work.sum = x + layer(x)` with `x` the state, `normed` or as it is
+/// (a module's input), and the parts of its squares. Before every sublayer but
+/// a module's first, state and sum change places, or the norm comes between.
 fn push_layer(
     model: &GpuModel,
     batch: usize,
     layer: &Layer,
+    normed: bool,
     work: &mut Work,
     segment: &mut Vec<Dispatch>,
 ) -> Result<(), EngineError> {
@@ -174,6 +201,40 @@ fn push_layer(
     let (n, hidden) = (plan.positions, model.hidden());
     let rows = batch * n;
     let epsilon = plan.config.rms_norm_eps as f32;
+    // Where a CPU plays GPU a dispatch costs next to nothing, less than that
+    // every invocation adds up the parts of its rows' squares.
+    let fused = model.context().variant() == Variant::Tiled;
+    if normed && fused {
+        std::mem::swap(&mut work.state, &mut work.sum);
+        work.squares.swap(0, 1);
+    } else if normed {
+        let shape = [rows, plan.hidden];
+        segment.push(norm::dispatch(
+            kernels,
+            shape,
+            epsilon,
+            &work.sum,
+            &work.state,
+            None,
+        )?);
+    }
+    let normed = normed && fused;
+    let (state, sum) = (work.state.clone(), work.sum.clone());
+    let [squares, squares_out] = work.squares.clone();
+    let norm = project::Norm {
+        squares: &squares,
+        parts: project::parts(hidden),
+        width: plan.hidden,
+        epsilon,
+    };
+    let x = project::Rows {
+        values: &state,
+        norm: normed.then_some(norm),
+    };
+    let residual = project::Epilogue::Residual {
+        residual: x,
+        squares: &squares_out,
+    };
     match layer {
         Layer::Attention {
             qkv,
@@ -196,27 +257,17 @@ fn push_layer(
                         rotated: 2 * width,
                     }
                 });
-            segment.push(project::dispatch(
-                kernels,
-                rows,
-                &work.state,
-                qkv,
-                &projected,
-                end,
-            )?);
+            segment.push(project::dispatch(kernels, rows, x, qkv, &projected, end)?);
+            let heads = [*heads, *head_dim];
             segment.push(attention::dispatch(
                 kernels,
                 [batch, n],
-                [*heads, *head_dim],
+                heads,
                 &projected,
                 &mixed,
             )?);
-            let end = project::Epilogue::Residual {
-                residual: &work.state,
-                factors: None,
-            };
             segment.push(project::dispatch(
-                kernels, rows, &mixed, out, &work.sum, end,
+                kernels, rows, &mixed, out, &sum, residual,
             )?);
         }
         Layer::GatedMlp {
@@ -227,49 +278,26 @@ fn push_layer(
             gate,
         } => {
             let gated = work.array(model, rows * fours(*inner), &[])?;
-            let factors = match gate {
-                Gate::Silu => {
-                    let end = project::Epilogue::Silu;
-                    segment.push(project::dispatch(
-                        kernels,
-                        rows,
-                        &work.state,
-                        gate_up,
-                        &gated,
-                        end,
-                    )?);
-                    None
-                }
-                Gate::NormalizedSigmoid => {
-                    let terms = fours(*inner) / 2;
-                    let squares = work.array(model, rows * terms, &[&gated])?;
-                    let factors = work.array(model, rows, &[&gated, &squares])?;
-                    let end = project::Epilogue::Normalized { squares: &squares };
-                    segment.push(project::dispatch(
-                        kernels,
-                        rows,
-                        &work.state,
-                        gate_up,
-                        &gated,
-                        end,
-                    )?);
-                    segment.push(factors::dispatch(
-                        kernels,
-                        [rows, terms, 1],
-                        *inner,
-                        epsilon,
-                        &squares,
-                        &factors,
-                    )?);
-                    Some(factors)
-                }
+            let parts = project::parts(gate_up.rows);
+            let squares = match gate {
+                Gate::Silu => None,
+                Gate::NormalizedSigmoid => Some(work.array(model, rows * parts, &[&gated])?),
             };
-            let end = project::Epilogue::Residual {
-                residual: &work.state,
-                factors: factors.as_ref(),
+            let end = squares.as_ref().map_or(project::Epilogue::Silu, |squares| {
+                project::Epilogue::Normalized { squares }
+            });
+            segment.push(project::dispatch(kernels, rows, x, gate_up, &gated, end)?);
+            let gated = project::Rows {
+                values: &gated,
+                norm: squares.as_ref().map(|squares| project::Norm {
+                    squares,
+                    parts,
+                    width: *inner,
+                    epsilon,
+                }),
             };
             segment.push(project::dispatch(
-                kernels, rows, &gated, down, &work.sum, end,
+                kernels, rows, gated, down, &sum, residual,
             )?);
         }
         Layer::GatedMlp {
@@ -279,53 +307,60 @@ fn push_layer(
             inner,
             gate,
         } => {
+            // The norm's factors would be in the way along the depth.
+            let normalized;
+            let x = if normed {
+                normalized = work.array(model, rows * hidden, &[])?;
+                let shape = [rows, plan.hidden];
+                segment.push(norm::dispatch(
+                    kernels,
+                    shape,
+                    epsilon,
+                    &state,
+                    &normalized,
+                    None,
+                )?);
+                normalized
+            } else {
+                state
+            };
             let terms = fours(*inner);
-            let gated = work.array(model, batch * terms * hidden, &[])?;
-            let shape = [batch, n, hidden];
-            let factors = match gate {
-                Gate::Silu => {
-                    let end = mix::Epilogue::Silu;
-                    segment.push(mix::dispatch(
-                        kernels,
-                        shape,
-                        &work.state,
-                        gate_up,
-                        &gated,
-                        end,
-                    )?);
-                    None
-                }
+            let gated = work.array(model, batch * terms * hidden, &[&x])?;
+            let squares = match gate {
+                Gate::Silu => None,
                 Gate::NormalizedSigmoid => {
-                    let squares = work.array(model, batch * terms * hidden, &[&gated])?;
-                    let factors = work.array(model, batch * hidden, &[&gated, &squares])?;
-                    let end = mix::Epilogue::Normalized { squares: &squares };
-                    segment.push(mix::dispatch(
-                        kernels,
-                        shape,
-                        &work.state,
-                        gate_up,
-                        &gated,
-                        end,
-                    )?);
-                    let axes = [batch, terms, hidden];
-                    segment.push(factors::dispatch(
-                        kernels, axes, *inner, epsilon, &squares, &factors,
-                    )?);
-                    Some(factors)
+                    Some(work.array(model, batch * terms * hidden, &[&x, &gated])?)
                 }
             };
-            let end = mix::Epilogue::Residual {
-                residual: &work.state,
-                factors: factors.as_ref(),
-            };
+            let end =
+                squares
+                    .as_ref()
+                    .map_or(mix::Epilogue::Silu, |squares| mix::Epilogue::Normalized {
+                        squares,
+                    });
             segment.push(mix::dispatch(
                 kernels,
-                [batch, terms, hidden],
+                [batch, n, hidden],
+                &x,
+                gate_up,
                 &gated,
-                down,
-                &work.sum,
                 end,
             )?);
+            let axes = [batch, terms, hidden];
+            let mut factors = None;
+            if let Some(squares) = &squares {
+                let array = work.array(model, batch * hidden, &[&x, &gated, squares])?;
+                segment.push(factors::dispatch(
+                    kernels, axes, *inner, epsilon, squares, &array,
+                )?);
+                factors = Some(array);
+            }
+            let end = mix::Epilogue::Residual {
+                residual: &x,
+                factors: factors.as_ref(),
+                squares: &squares_out,
+            };
+            segment.push(mix::dispatch(kernels, axes, &gated, down, &sum, end)?);
         }
     }
     Ok(())

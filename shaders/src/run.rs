@@ -2,47 +2,134 @@
 
 use std::sync::Arc;
 
-use hrm_core::engine::{EngineError, SegmentOutput, Taps, check_inputs};
+use hrm_core::engine::{EngineError, Probe, Probed, SegmentOutput, Taps, check_inputs};
 
+use crate::kernel::{Array, Dispatch};
 use crate::kernels::summary;
 use crate::model::GpuModel;
 use crate::pack::{fours, restride};
+use crate::probe::GpuProbe;
 use crate::program::Program;
 use crate::readback::Readback;
 
+/// Operations that one submission may take: some tenths of a second on a small
+/// GPU, far from what operating systems take for a hang.
+const SUBMISSION_FLOPS: f64 = 5e11;
+
+/// What alters a state before a run begins from it.
+pub type Change<'a> = &'a mut dyn FnMut(&mut [f32]);
+
 /// A batch of sequences with their states on the device, advanced segment by
-/// segment.
+/// segment. What does not fit the device at once goes through in parts.
 #[derive(Debug)]
 pub struct GpuRun {
     model: Arc<GpuModel>,
     batch: usize,
     program: Program,
+    /// Sequences that the program takes.
+    size: usize,
+    /// The sequences by part; one part's states stay in the program.
+    parts: Vec<Part>,
+    bytes: u64,
+}
+
+/// Sequences that go through the program together.
+#[derive(Debug)]
+struct Part {
+    /// `[size, cells]`, the last part padded.
+    tokens: Vec<u32>,
+    sequences: usize,
+    /// `z_H` and `z_L` between segments, if there are several parts.
+    parked: Option<[Array; 2]>,
     /// Whether the tokens have changed since they were embedded.
     stale: bool,
+    probe: Option<GpuProbe>,
+    /// Of each sequence, its updates since they were taken.
+    probed: Vec<Vec<Probed>>,
 }
 
 impl GpuRun {
     /// Starts a batch from the initial state.
     ///
     /// # Errors
-    /// If a sequence does not fit the model, the batch does not fit the
-    /// device, or the device is lost.
+    /// If a sequence does not fit the model, not even one sequence fits the
+    /// device's memory, or the device is lost.
     pub async fn new(model: Arc<GpuModel>, inputs: &[Vec<u8>]) -> Result<Self, EngineError> {
         check_inputs(model.plan(), inputs)?;
         let batch = inputs.len();
-        let program = model
-            .context()
-            .scoped(|| Program::new(&model, batch))
-            .await?;
-        let mut run = Self {
-            model,
-            batch,
-            program,
-            stale: true,
-        };
-        run.set_inputs(inputs)?;
-        run.reset_states();
-        Ok(run)
+        let most = (SUBMISSION_FLOPS / model.plan().segment_flops()).max(1.0) as usize;
+        let mut count = batch.div_ceil(most);
+        loop {
+            // Equal parts, so that the last is nearly full.
+            let size = batch.div_ceil(count);
+            let context = model.context();
+            let before = context.counted_bytes();
+            let made = context.scoped(|| Self::allocate(&model, batch, size)).await;
+            match made {
+                Err(EngineError::OutOfMemory(_)) if size > 1 => count = batch.div_ceil(size / 2),
+                Err(error) => return Err(error),
+                Ok((program, parts)) => {
+                    let bytes = context.counted_bytes() - before;
+                    let mut run = Self {
+                        bytes,
+                        model,
+                        batch,
+                        program,
+                        size,
+                        parts,
+                    };
+                    run.set_inputs(inputs)?;
+                    run.reset_states();
+                    return Ok(run);
+                }
+            }
+        }
+    }
+
+    /// A program for `size` sequences, and as many parts as the batch needs.
+    fn allocate(
+        model: &GpuModel,
+        batch: usize,
+        size: usize,
+    ) -> Result<(Program, Vec<Part>), EngineError> {
+        let program = Program::new(model, size)?;
+        let count = batch.div_ceil(size);
+        let parts = (0..count)
+            .map(|i| {
+                let park = |name| Array::zeros(model.context(), name, program.states[0].len());
+                Ok(Part {
+                    tokens: Vec::new(),
+                    sequences: size.min(batch - i * size),
+                    parked: match count {
+                        1 => None,
+                        _ => Some([park("parked z_H")?, park("parked z_L")?]),
+                    },
+                    stale: true,
+                    probe: None,
+                    probed: Vec::new(),
+                })
+            })
+            .collect::<Result<_, EngineError>>()?;
+        Ok((program, parts))
+    }
+
+    /// Dispatches of a segment of the sequences that go through the device
+    /// together.
+    #[must_use]
+    pub fn dispatches(&self) -> usize {
+        self.program.segment.len()
+    }
+
+    /// Bytes that the run takes on the device, the model not counted.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Sequences that go through the device together.
+    #[must_use]
+    pub fn together(&self) -> usize {
+        self.size
     }
 
     /// Number of sequences.
@@ -75,18 +162,77 @@ impl GpuRun {
                 reason,
             });
         }
-        let tokens: Vec<u32> = inputs.iter().flatten().map(|&t| u32::from(t)).collect();
-        self.program.tokens.write(self.model.context(), &tokens);
-        self.stale = true;
+        let cells = self.model.plan().config.seq_len;
+        for (part, inputs) in self.parts.iter_mut().zip(inputs.chunks(self.size)) {
+            part.tokens = inputs.iter().flatten().map(|&t| u32::from(t)).collect();
+            // Blanks, which every vocabulary has.
+            part.tokens.resize(self.size * cells, 1);
+            part.stale = true;
+        }
         Ok(())
     }
 
     /// Puts every sequence back to the initial state.
     pub fn reset_states(&mut self) {
-        let rows = self.batch * self.model.plan().positions;
-        for (array, initial) in self.program.states.iter().zip(&self.model.initial) {
-            array.write(self.model.context(), &initial.repeat(rows));
+        let rows = self.size * self.model.plan().positions;
+        for (level, initial) in self.model.initial.iter().enumerate() {
+            let state = initial.repeat(rows);
+            for part in &self.parts {
+                self.home(part, level).write(self.model.context(), &state);
+            }
         }
+    }
+
+    /// Gives a sequence's place to another puzzle, at the initial state;
+    /// `change` may alter its `z_H` and then its `z_L`, each
+    /// `[positions, hidden]`. The other sequences go on undisturbed.
+    ///
+    /// # Errors
+    /// If the puzzle does not fit the model or there is no such place.
+    pub fn replace(
+        &mut self,
+        sequence: usize,
+        tokens: &[u8],
+        change: Option<Change<'_>>,
+    ) -> Result<(), EngineError> {
+        let plan = self.model.plan();
+        check_inputs(plan, &[tokens])?;
+        if sequence >= self.batch {
+            let reason = format!("there are only {} in the batch", self.batch);
+            return Err(EngineError::Input { sequence, reason });
+        }
+        let (hidden, stride) = (plan.hidden, self.model.hidden());
+        let mut states = self
+            .model
+            .initial
+            .each_ref()
+            .map(|initial| initial.repeat(plan.positions));
+        if let Some(change) = change {
+            for state in &mut states {
+                let mut dense = restride(state, stride, hidden);
+                change(&mut dense);
+                *state = restride(&dense, hidden, stride);
+            }
+        }
+        let place = sequence % self.size;
+        let part = &mut self.parts[sequence / self.size];
+        let words = &mut part.tokens[place * tokens.len()..][..tokens.len()];
+        for (word, &token) in words.iter_mut().zip(tokens) {
+            *word = u32::from(token);
+        }
+        part.stale = true;
+        let part = &self.parts[sequence / self.size];
+        for (level, state) in states.iter().enumerate() {
+            let home = self.home(part, level);
+            home.write_at(self.model.context(), place * state.len(), state);
+        }
+        Ok(())
+    }
+
+    /// Where a part's `z_H` (0) or `z_L` (1) is between segments.
+    fn home<'a>(&'a self, part: &'a Part, level: usize) -> &'a Array {
+        let own = part.parked.as_ref().unwrap_or(&self.program.states);
+        &own[level]
     }
 
     /// Replaces the states, each `[batch, positions, hidden]`.
@@ -95,7 +241,8 @@ impl GpuRun {
     /// If a length is off.
     pub fn set_states(&mut self, z_h: &[f32], z_l: &[f32]) -> Result<(), EngineError> {
         let plan = self.model.plan();
-        let expected = self.batch * plan.positions * plan.hidden;
+        let each = plan.positions * plan.hidden;
+        let expected = self.batch * each;
         for (name, state) in [("z_H", z_h), ("z_L", z_l)] {
             if state.len() != expected {
                 let reason = format!(
@@ -108,48 +255,108 @@ impl GpuRun {
                 });
             }
         }
-        for (array, state) in self.program.states.iter().zip([z_h, z_l]) {
-            array.write(
-                self.model.context(),
-                &restride(state, plan.hidden, self.model.hidden()),
-            );
+        for (level, state) in [z_h, z_l].into_iter().enumerate() {
+            for (part, state) in self.parts.iter().zip(state.chunks(self.size * each)) {
+                let padded = restride(state, plan.hidden, self.model.hidden());
+                self.home(part, level).write(self.model.context(), &padded);
+            }
         }
         Ok(())
     }
 
-    /// Runs one segment of every sequence: one submission, one read-back.
-    /// Natively it waits for the device; in the browser it yields.
+    /// From now on measures a state after each of its updates; `None` stops
+    /// it. States that are replaced from outside in between count as they
+    /// were before the segment.
+    ///
+    /// # Errors
+    /// If a direction does not fit the model, or what is kept the memory.
+    pub async fn probe(&mut self, probe: Option<&Probe>) -> Result<(), EngineError> {
+        if let Some(probe) = probe {
+            probe.check(self.model.plan())?;
+        }
+        for part in &mut self.parts {
+            part.probe = None;
+            part.probed = vec![Vec::new(); part.sequences];
+            if let Some(probe) = probe {
+                let (model, program, size) = (&self.model, &self.program, self.size);
+                let make = || GpuProbe::new(model, program, size, probe);
+                part.probe = Some(model.context().scoped(make).await?);
+            }
+        }
+        Ok(())
+    }
+
+    /// What has been measured since it was last asked for: for each sequence,
+    /// its updates.
+    pub fn take_probed(&mut self) -> Vec<Vec<Probed>> {
+        let parts = self.parts.iter_mut();
+        parts
+            .flat_map(|part| part.probed.iter_mut().map(std::mem::take))
+            .collect()
+    }
+
+    /// Runs one segment of every sequence: a submission and a read-back for
+    /// each part. Natively it waits for the device; in the browser it yields.
     ///
     /// # Errors
     /// If the device is lost or reports an error; the states are undefined
     /// then.
     pub async fn segment(&mut self, taps: Taps) -> Result<Vec<SegmentOutput>, EngineError> {
+        let mut outputs = Vec::with_capacity(self.batch);
+        for part in 0..self.parts.len() {
+            outputs.extend(self.segment_of(part, taps).await?);
+        }
+        Ok(outputs)
+    }
+
+    async fn segment_of(
+        &mut self,
+        index: usize,
+        taps: Taps,
+    ) -> Result<Vec<SegmentOutput>, EngineError> {
         let context = self.model.context();
         context.check()?;
         let program = &self.program;
+        let part = &mut self.parts[index];
+        // The program's arrays are those of one part at a time.
+        let embeds = part.stale || part.parked.is_some();
+        if embeds {
+            program.tokens.write(context, &part.tokens);
+        }
         let mut encoder =
             context
                 .device()
                 .create_command_encoder(&wgpu::CommandEncoderDescriptor {
                     label: Some("segment"),
                 });
-        for (state, before) in program.states.iter().zip(&program.before) {
-            encoder.copy_buffer_to_buffer(
-                state.buffer(),
-                0,
-                before.buffer(),
-                0,
-                4 * state.len() as u64,
-            );
+        let copy = |encoder: &mut wgpu::CommandEncoder, from: &Array, to: &Array| {
+            let bytes = 4 * from.len() as u64;
+            encoder.copy_buffer_to_buffer(from.buffer(), 0, to.buffer(), 0, bytes);
+        };
+        for (state, parked) in program.states.iter().zip(part.parked.iter().flatten()) {
+            copy(&mut encoder, parked, state);
         }
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            if self.stale {
-                program.embed.encode(&mut pass);
+        for (state, before) in program.states.iter().zip(&program.before) {
+            copy(&mut encoder, state, before);
+        }
+        if embeds {
+            encode(&mut encoder, std::slice::from_ref(&program.embed));
+        }
+        let mut done = 0;
+        if let Some(probe) = &part.probe {
+            let state = program.state(probe.level);
+            probe.keep(&mut encoder, state, None);
+            let ends = program.updates.iter().filter(|u| u.0 == probe.level);
+            for (update, (&(_, end), measure)) in ends.zip(&probe.measure).enumerate() {
+                encode(&mut encoder, &program.segment[done..end]);
+                encode(&mut encoder, std::slice::from_ref(measure));
+                probe.keep(&mut encoder, state, Some(update));
+                done = end;
             }
-            for dispatch in &program.segment {
-                dispatch.encode(&mut pass);
-            }
+        }
+        encode(&mut encoder, &program.segment[done..]);
+        for (state, parked) in program.states.iter().zip(part.parked.iter().flatten()) {
+            copy(&mut encoder, state, parked);
         }
         let mut arrays = vec![&program.summaries];
         if taps.logits {
@@ -158,18 +365,31 @@ impl GpuRun {
         if taps.states {
             arrays.extend(&program.states);
         }
+        arrays.extend(part.probe.iter().map(|probe| &probe.results));
         let readback = Readback::record(context, &mut encoder, &arrays);
         context.queue().submit([encoder.finish()]);
-        self.stale = false;
+        part.stale = false;
         let words = readback.read(context).await?;
-        Ok(self.outputs(&words, taps))
+        let plan = self.model.plan();
+        let part = &mut self.parts[index];
+        let mut words = words.as_slice();
+        if let Some(probe) = &mut part.probe {
+            let results;
+            (words, results) = words.split_at(words.len() - probe.results.len());
+            let probed = probe.results(results, part.sequences, plan.positions * plan.hidden);
+            for (all, new) in part.probed.iter_mut().zip(probed) {
+                all.extend(new);
+            }
+        }
+        let sequences = part.sequences;
+        Ok(self.outputs(words, taps, sequences))
     }
 
-    /// Takes apart what [`GpuRun::segment`] has read back.
-    fn outputs(&self, words: &[u32], taps: Taps) -> Vec<SegmentOutput> {
+    /// Takes apart what a part's segment has read back.
+    fn outputs(&self, words: &[u32], taps: Taps, sequences: usize) -> Vec<SegmentOutput> {
         let plan = self.model.plan();
         let (n, cells, vocabulary) = (plan.positions, plan.config.seq_len, plan.config.vocab_size);
-        let (summaries, rest) = words.split_at(self.batch * summary::words(cells));
+        let (summaries, rest) = words.split_at(self.size * summary::words(cells));
         let (logits, states) = rest.split_at(if taps.logits {
             self.program.logits.len()
         } else {
@@ -177,7 +397,7 @@ impl GpuRun {
         });
         let (z_h, z_l) = states.split_at(states.len() / 2);
         let part = |words: &[u32], i: usize, skip: usize, width: usize| -> Vec<f32> {
-            let length = words.len() / self.batch;
+            let length = words.len() / self.size;
             let floats: Vec<f32> = words[i * length..(i + 1) * length]
                 .iter()
                 .map(|&w| f32::from_bits(w))
@@ -187,13 +407,14 @@ impl GpuRun {
         debug_assert_eq!(
             z_h.len(),
             if taps.states {
-                self.batch * n * self.model.hidden()
+                self.size * n * self.model.hidden()
             } else {
                 0
             }
         );
         summaries
             .chunks_exact(summary::words(cells))
+            .take(sequences)
             .enumerate()
             .map(|(i, summary)| {
                 let (head, tokens) = summary.split_at(summary::HEAD);
@@ -212,5 +433,13 @@ impl GpuRun {
                 }
             })
             .collect()
+    }
+}
+
+/// Records dispatches in a pass of their own.
+fn encode(encoder: &mut wgpu::CommandEncoder, dispatches: &[Dispatch]) {
+    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+    for dispatch in dispatches {
+        dispatch.encode(&mut pass);
     }
 }

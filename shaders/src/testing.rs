@@ -1,14 +1,15 @@
 //! What the kernels' tests share. The same tests run natively and, built for
 //! wasm32, in a browser.
 
-use hrm_core::weights::{Tensor, Values};
+use half::f16;
+use hrm_core::weights::{Tensor, Values, q4_groups, q4_row_bytes};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::context::{GpuContext, GpuOptions, Variant};
 use crate::kernel::{Array, Dispatch};
 use crate::kernels::Kernels;
-use crate::pack::{Layout, Matrix};
+use crate::pack::{Format, Layout, Matrix};
 use crate::readback::Readback;
 
 #[cfg(target_arch = "wasm32")]
@@ -74,17 +75,28 @@ pub(crate) fn matrix(
     rng: &mut ChaCha8Rng,
     [rows, depth]: [usize; 2],
     padded: usize,
-    q8: bool,
+    format: Format,
 ) -> (Matrix, Vec<f64>) {
-    let values = if q8 {
-        Values::Q8 {
+    let values = match format {
+        Format::Q8 => Values::Q8 {
             values: (0..rows * depth)
                 .map(|_| rng.random_range(-127..=127))
                 .collect(),
             scales: (0..rows).map(|_| rng.random_range(0.001..0.01)).collect(),
+        },
+        Format::Q4 => {
+            let scale = |_| f16::from_f32(rng.random_range(0.01..0.1));
+            let scales = (0..rows * q4_groups(depth)).map(scale).collect();
+            let values = (0..rows * q4_row_bytes(depth))
+                .map(|_| rng.random())
+                .collect();
+            Values::Q4 { values, scales }
         }
-    } else {
-        Values::F32(values(rng, rows * depth))
+        Format::F16 => {
+            let values = values(rng, rows * depth);
+            Values::F16(values.into_iter().map(f16::from_f32).collect())
+        }
+        Format::F32 => Values::F32(values(rng, rows * depth)),
     };
     let tensor = Tensor {
         shape: vec![rows, depth],

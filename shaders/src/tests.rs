@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use hrm_core::config::{Gate, ModelConfig, QPool};
 use hrm_core::cpu::{CpuModel, CpuRun};
-use hrm_core::engine::{EngineError, SegmentOutput, Taps};
-use hrm_core::plan::Plan;
+use hrm_core::engine::{EngineError, Probe, SegmentOutput, Taps};
+use hrm_core::plan::{Level, Plan};
 use hrm_core::puzzle::Shape;
 use hrm_core::weights::{Tensor, Values, Weights};
 use rand::Rng;
@@ -181,6 +181,100 @@ gpu_test! {
     }
 }
 
+/// A context on which no array may have more than these bytes.
+async fn limited(context: &GpuContext, bytes: u64) -> GpuContext {
+    let options = crate::GpuOptions {
+        variant: Some(context.variant()),
+        max_array_bytes: Some(bytes),
+        ..Default::default()
+    };
+    GpuContext::new(options).await.unwrap()
+}
+
+gpu_test! {
+    /// What does not fit at once is run in parts, to the same results.
+    async fn batches_beyond_the_memory_go_in_parts(context) {
+        let plan = Arc::new(Plan::new(&architectures()[4].1).unwrap());
+        let weights = weights(&plan, 3);
+        let (first, second) = (inputs(&plan, 11, 4), inputs(&plan, 11, 5));
+        let mut whole = start(&context, &plan, &weights, &first).await;
+        assert_eq!(whole.together(), 11);
+        // The widest weights take 131 kB, an activation 17 kB a sequence.
+        let small = limited(&context, 140_000).await;
+        let mut parts = start(&small, &plan, &weights, &first).await;
+        assert!((2..=8).contains(&parts.together()), "{}", parts.together());
+        for _ in 0..2 {
+            assert_eq!(parts.segment(ALL).await.unwrap(), whole.segment(ALL).await.unwrap());
+        }
+        let z: Vec<f32> = values(&mut rng(1), 11 * plan.positions * plan.hidden);
+        for run in [&mut whole, &mut parts] {
+            run.set_inputs(&second).unwrap();
+            run.set_states(&z, &z).unwrap();
+        }
+        assert_eq!(parts.segment(ALL).await.unwrap(), whole.segment(ALL).await.unwrap());
+        // Where not even one sequence fits, it says so.
+        let model = GpuModel::new(&limited(&context, 100_000).await, Arc::clone(&plan), &weights).await;
+        assert!(matches!(model, Err(EngineError::OutOfMemory(_))), "{model:?}");
+    }
+}
+
+gpu_test! {
+    /// Both engines measure the same of both states, in parts too, and what
+    /// they measure is so of the states themselves.
+    async fn probes_measure_the_states(context) {
+        let plan = Arc::new(Plan::new(&architectures()[2].1).unwrap());
+        let weights = weights(&plan, 3);
+        let inputs = inputs(&plan, 5, 4);
+        let elements = plan.positions * plan.hidden;
+        for level in [Level::High, Level::Low] {
+            let probe = Probe {
+                level,
+                directions: (0..2).map(|i| values(&mut rng(i), elements)).collect(),
+                history: 3,
+            };
+            let small = limited(&context, 30_000).await;
+            let mut gpu = start(&small, &plan, &weights, &inputs).await;
+            assert!(gpu.together() < 5);
+            let model = CpuModel::new(Arc::clone(&plan), &weights);
+            let mut cpu = CpuRun::new(Arc::new(model), &inputs).unwrap();
+            gpu.probe(Some(&probe)).await.unwrap();
+            cpu.probe(Some(probe.clone())).unwrap();
+            let mut traces = vec![Vec::new(); 5];
+            for _ in 0..2 {
+                gpu.segment(Taps::default()).await.unwrap();
+                cpu.segment_observed(Taps::default(), |l, z| {
+                    if l == level {
+                        for (trace, z) in traces.iter_mut().zip(z.chunks_exact(elements)) {
+                            trace.push(z.to_vec());
+                        }
+                    }
+                });
+            }
+            let (found, expected) = (gpu.take_probed(), cpu.take_probed());
+            let updates = plan.updates.iter().filter(|u| u.level == level).count();
+            for ((found, expected), trace) in found.iter().zip(&expected).zip(&traces) {
+                assert_eq!((found.len(), expected.len()), (2 * updates, 2 * updates));
+                for (i, (f, e)) in found.iter().zip(expected).enumerate() {
+                    assert_close(&f.directions, &e.directions, 1e-3, "directions");
+                    assert_close(&[f.square], &[e.square], 1e-3, "square");
+                    assert_close(&[f.change], &[e.change], 1e-3, "change");
+                    assert_eq!(f.history.len(), i.min(3));
+                    assert_close(&f.history, &e.history, 1e-3, "history");
+                    let dot = |a: &[f32], b: &[f32]| -> f32 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
+                    let products: Vec<f32> = probe.directions.iter().map(|d| dot(&trace[i], d)).collect();
+                    assert_close(&e.directions, &products, 1e-3, "plain directions");
+                    let products: Vec<f32> = trace[..i.min(3)].iter().map(|z| dot(&trace[i], z)).collect();
+                    assert_close(&e.history, &products, 1e-3, "plain history");
+                }
+            }
+            assert!(gpu.take_probed().iter().all(Vec::is_empty));
+            let short = Probe { directions: vec![vec![0.0; 3]], ..probe };
+            assert!(matches!(gpu.probe(Some(&short)).await, Err(EngineError::Input { .. })));
+            assert!(matches!(cpu.probe(Some(short)), Err(EngineError::Input { .. })));
+        }
+    }
+}
+
 gpu_test! {
     async fn inputs_and_states_can_be_replaced(context) {
         let plan = Arc::new(Plan::new(&architectures()[3].1).unwrap());
@@ -211,10 +305,6 @@ gpu_test! {
         let mut run = GpuRun::new(Arc::clone(&model), &inputs).await.unwrap();
         assert!(matches!(run.set_inputs(&inputs[..1]), Err(EngineError::Input { .. })));
         assert!(matches!(run.set_states(&[0.0; 4], &[0.0; 4]), Err(EngineError::Input { .. })));
-        // More than any device binds, refused before it is asked for.
-        let huge = vec![inputs[0].clone(); 1 << 20];
-        let error = GpuRun::new(model, &huge).await.unwrap_err();
-        assert!(matches!(error, EngineError::OutOfMemory(_)), "{error}");
         // None of this has hurt the run.
         run.segment(Taps::default()).await.unwrap();
     }
@@ -309,4 +399,44 @@ gpu_test! {
         let expected = include_bytes!("../../tests/fixtures/compact/expected.safetensors");
         assert_reference(&context, &config, weights, expected).await;
     }
+}
+
+gpu_test! {
+async fn a_place_changes_hands_and_the_others_go_on(context) {
+    for (name, config) in architectures() {
+        let plan = Arc::new(Plan::new(&config).unwrap());
+        let weights = weights(&plan, 3);
+        let inputs = inputs(&plan, 4, 5);
+        let mut whole = start(&context, &plan, &weights, &inputs[..3]).await;
+        let mut fresh = start(&context, &plan, &weights, &inputs[3..]).await;
+        whole.segment(ALL).await.unwrap();
+        assert!(whole.replace(3, &inputs[3], None).is_err());
+        whole.replace(1, &inputs[3], None).unwrap();
+        let mut alone = start(&context, &plan, &weights, &inputs[..1]).await;
+        alone.segment(ALL).await.unwrap();
+        for _ in 0..2 {
+            let found = whole.segment(ALL).await.unwrap();
+            let expected = fresh.segment(ALL).await.unwrap();
+            assert_same(&found[1], &expected[0], 1e-5, name);
+            let expected = alone.segment(ALL).await.unwrap();
+            assert_same(&found[0], &expected[0], 1e-5, name);
+        }
+        // A changed start is what it was changed to.
+        let mut seen = 0;
+        let mut zero = |state: &mut [f32]| {
+            assert_eq!(state.len(), plan.positions * plan.hidden);
+            state.fill(0.5);
+            seen += 1;
+        };
+        whole.replace(2, &inputs[0], Some(&mut zero)).unwrap();
+        assert_eq!(seen, 2);
+        let half = vec![0.5; plan.positions * plan.hidden];
+        alone.set_states(&half, &half).unwrap();
+        let (found, expected) = (
+            whole.segment(ALL).await.unwrap(),
+            alone.segment(ALL).await.unwrap(),
+        );
+        assert_same(&found[2], &expected[0], 1e-5, name);
+    }
+}
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::context::{GpuContext, Variant};
 use crate::kernel::Kernel;
+use crate::pack::Format;
 
 pub(crate) mod argmax;
 pub(crate) mod attention;
@@ -14,12 +15,10 @@ pub(crate) mod factors;
 pub(crate) mod mix;
 pub(crate) mod norm;
 pub(crate) mod partials;
+pub(crate) mod products;
 pub(crate) mod project;
 pub(crate) mod sum;
 pub(crate) mod summary;
-
-const WEIGHT_F32: &str = include_str!("weight_f32.wgsl");
-const WEIGHT_Q8: &str = include_str!("weight_q8.wgsl");
 
 /// Compiled kernels by label.
 pub(crate) type Compiled = Mutex<HashMap<String, Arc<Kernel>>>;
@@ -79,10 +78,11 @@ impl Kernels {
 }
 
 /// Source of the weights' access, and its name.
-fn weight_source(q8: bool) -> (&'static str, &'static str) {
-    if q8 {
-        (WEIGHT_Q8, "q8")
-    } else {
-        (WEIGHT_F32, "f32")
+fn weight_source(format: Format) -> (&'static str, &'static str) {
+    match format {
+        Format::F32 => (include_str!("weight_f32.wgsl"), "f32"),
+        Format::F16 => (include_str!("weight_f16.wgsl"), "f16"),
+        Format::Q8 => (include_str!("weight_q8.wgsl"), "q8"),
+        Format::Q4 => (include_str!("weight_q4.wgsl"), "q4"),
     }
 }

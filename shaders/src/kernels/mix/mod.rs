@@ -3,6 +3,7 @@
 
 use hrm_core::engine::EngineError;
 
+use super::project::parts;
 use super::{Kernels, weight_source};
 use crate::context::Variant;
 use crate::kernel::{Array, Dispatch, check_fours, check_shape};
@@ -12,10 +13,13 @@ use crate::pack::Matrix;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Epilogue<'a> {
     /// y = residual + product, the product times its column's factor if there
-    /// are any (`[batch, columns]`); y is `[batch, rows, columns]`.
+    /// are any (`[batch, columns]`); y is `[batch, rows, columns]`, and
+    /// `squares` gets the parts of its rows' squares, `[batch, rows,
+    /// parts(columns)]`.
     Residual {
         residual: &'a Array,
         factors: Option<&'a Array>,
+        squares: &'a Array,
     },
     /// Rows are gates and values alternating, y is `[batch, rows / 2, columns]`.
     Silu,
@@ -24,11 +28,17 @@ pub(crate) enum Epilogue<'a> {
 }
 
 impl Epilogue<'_> {
-    fn source(&self) -> (&'static str, &'static str) {
+    fn source(&self) -> (&'static [&'static str], &'static str) {
         match self {
-            Self::Residual { .. } => (include_str!("residual.wgsl"), "residual"),
-            Self::Silu => (include_str!("silu.wgsl"), "silu"),
-            Self::Normalized { .. } => (include_str!("normalized.wgsl"), "normalized"),
+            Self::Residual { .. } => (
+                &[
+                    include_str!("residual.wgsl"),
+                    include_str!("../project/squares.wgsl"),
+                ],
+                "residual",
+            ),
+            Self::Silu => (&[include_str!("silu.wgsl")], "silu"),
+            Self::Normalized { .. } => (&[include_str!("normalized.wgsl")], "normalized"),
         }
     }
 }
@@ -41,7 +51,8 @@ struct Params {
     depth4: u32,
     columns4: u32,
     scaled: u32,
-    unused: [u32; 3],
+    y_parts: u32,
+    unused: [u32; 2],
 }
 
 /// `x` is `[batch, depth, columns]`, where the weights' depth may be padded
@@ -75,6 +86,7 @@ pub(crate) fn dispatch(
         depth: depth as u32,
         depth4: (weights.depth / 4) as u32,
         columns4: (columns / 4) as u32,
+        y_parts: parts(columns) as u32,
         ..Params::default()
     };
     let mut arrays = vec![(1, x), (2, &weights.values), (4, y)];
@@ -86,8 +98,15 @@ pub(crate) fn dispatch(
     ];
     let full = [("batch", batch), ("rows", rows), ("columns", columns)];
     let shape = match epilogue {
-        Epilogue::Residual { residual, factors } => {
+        Epilogue::Residual {
+            residual,
+            factors,
+            squares,
+        } => {
             check_shape("mix", residual, &full)?;
+            let parts = ("parts", parts(columns));
+            check_shape("mix", squares, &[("batch", batch), ("rows", rows), parts])?;
+            arrays.push((7, squares));
             if let Some(factors) = factors {
                 check_shape("mix", factors, &[("batch", batch), ("columns", columns)])?;
                 params.scaled = 1;
@@ -107,11 +126,11 @@ pub(crate) fn dispatch(
 
     let (body, variant) =
         kernels.by_variant(include_str!("direct.wgsl"), include_str!("tiled.wgsl"));
-    let (access, scheme) = weight_source(weights.is_q8());
+    let (access, scheme) = weight_source(weights.format);
     let (end, name) = epilogue.source();
     let kernel = kernels.get(
         &format!("mix {scheme} {name} {variant}"),
-        &[include_str!("params.wgsl"), access, end, body],
+        &[&[include_str!("params.wgsl"), access, body][..], end].concat(),
     );
     let (tile_rows, tile_columns) = match kernels.context().variant() {
         Variant::Direct => (6, 8 * 16),

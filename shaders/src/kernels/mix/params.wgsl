@@ -9,9 +9,10 @@ struct Params {
     columns4: u32,
     // Of the residual epilogue: whether columns have a factor of their own.
     scaled: u32,
+    // Partial squares a row that it leaves, a multiple of four.
+    y_parts: u32,
     unused0: u32,
     unused1: u32,
-    unused2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -2,7 +2,7 @@ use rand::Rng;
 
 use super::*;
 use crate::kernel::Array;
-use crate::pack::fours;
+use crate::pack::{Format, fours};
 use crate::testing::{assert_close, gpu_test, matrix, rng, run, sigmoid, silu, values};
 
 fn plain(x: &[f32], weights: &[f64], [batch, depth, columns]: [usize; 3]) -> Vec<f64> {
@@ -27,19 +27,23 @@ gpu_test! {
         let kernels = Kernels::new(&context);
         let mut rng = rng(1);
         for case in 0..40 {
-            let q8 = case % 2 == 1;
-            let [batch, rows, depth] = [3, 70, 90].map(|n| rng.random_range(1..=n));
+            let format = [Format::F32, Format::Q8, Format::F16, Format::Q4][case % 4];
+            let [batch, rows, mut depth] = [3, 70, 90].map(|n| rng.random_range(1..=n));
             let columns = 4 * rng.random_range(1..=34);
+            if format == Format::Q4 {
+                depth = 32 * rng.random_range(1..=3);
+            }
             let shape = [batch, depth, columns];
             let x = values(&mut rng, batch * depth * columns);
-            let (weights, w) = matrix(&context, &mut rng, [rows, depth], fours(depth), q8);
+            let (weights, w) = matrix(&context, &mut rng, [rows, depth], fours(depth), format);
             let residual = values(&mut rng, batch * rows * columns);
             let factors = values(&mut rng, batch * columns);
             let [x_array, r_array, f_array] = [&x, &residual, &factors].map(|v| Array::new(&context, "v", v).unwrap());
             let y = Array::zeros(&context, "y", batch * rows * columns).unwrap();
-            let scaled = case % 4 < 2;
-            let end = Epilogue::Residual { residual: &r_array, factors: scaled.then_some(&f_array) };
-            let found = run(&kernels, &[&y], || {
+            let scaled = case % 8 < 4;
+            let squares = Array::new(&context, "squares", &vec![9.0f32; batch * rows * parts(columns)]).unwrap();
+            let end = Epilogue::Residual { residual: &r_array, factors: scaled.then_some(&f_array), squares: &squares };
+            let found = run(&kernels, &[&y, &squares], || {
                 dispatch(&kernels, shape, &x_array, &weights, &y, end).unwrap()
             }).await;
             let expected: Vec<f64> = plain(&x, &w, shape)
@@ -50,8 +54,17 @@ gpu_test! {
                     f64::from(residual[i]) + if scaled { f64::from(factor) } else { 1.0 } * v
                 })
                 .collect();
-            let what = format!("{batch} x {rows} x {columns} x {depth}, q8 {q8}, {:?}", context.variant());
-            assert_close(&found[0], &expected, 2e-6, &what);
+            let what = format!("{batch} x {rows} x {columns} x {depth}, {format:?}, {:?}", context.variant());
+            assert_close(&found[0], &expected, 4e-6, &what);
+            let squares: Vec<f64> = expected
+                .chunks_exact(columns)
+                .flat_map(|row| {
+                    let mut sums: Vec<f64> = row.chunks_exact(4).map(|v| v.iter().map(|v| v * v).sum()).collect();
+                    sums.resize(parts(columns), 0.0);
+                    sums
+                })
+                .collect();
+            assert_close(&found[1], &squares, 1e-5, &what);
         }
     }
 }
@@ -63,7 +76,7 @@ gpu_test! {
         let (batch, rows, depth, columns) = (2, 40, 9, 136);
         let shape = [batch, depth, columns];
         let x = values(&mut rng, batch * depth * columns);
-        let (weights, w) = matrix(&context, &mut rng, [rows, depth], fours(depth), true);
+        let (weights, w) = matrix(&context, &mut rng, [rows, depth], fours(depth), Format::Q8);
         let x_array = Array::new(&context, "x", &x).unwrap();
         let y = Array::zeros(&context, "y", batch * rows / 2 * columns).unwrap();
         let squares = Array::zeros(&context, "squares", y.len()).unwrap();
@@ -91,7 +104,7 @@ gpu_test! {
 gpu_test! {
     async fn shapes_that_do_not_fit_are_named(context) {
         let kernels = Kernels::new(&context);
-        let (weights, _) = matrix(&context, &mut rng(5), [6, 9], 12, false);
+        let (weights, _) = matrix(&context, &mut rng(5), [6, 9], 12, Format::F32);
         let x = Array::zeros(&context, "x", 2 * 9 * 8).unwrap();
         let y = Array::zeros(&context, "y", 2 * 3 * 8).unwrap();
         let error = |shape| dispatch(&kernels, shape, &x, &weights, &y, Epilogue::Silu).unwrap_err().to_string();

@@ -13,6 +13,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let factor = inverseSqrt(params.epsilon + squares / params.width);
     for (var i = 0u; i < params.width4; i += 1u) {
-        y[start + i] = factor * x[start + i];
+        write(start + i, factor * x[start + i]);
     }
 }

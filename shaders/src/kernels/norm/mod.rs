@@ -1,4 +1,5 @@
-//! RMS norm over the channels, without weights.
+//! RMS norm over the channels, without weights, at the end of a module call;
+//! and what the next call works on.
 
 use hrm_core::engine::EngineError;
 
@@ -14,17 +15,38 @@ struct Params {
     width4: u32,
     width: f32,
     epsilon: f32,
+    three: u32,
+    unused: [u32; 3],
 }
 
-/// `x` and `y` are `[rows, fours(width)]`, zero beyond `width`.
+/// What a module call after the norm works on: `next = y + other (+ input)`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Next<'a> {
+    pub(crate) other: &'a Array,
+    pub(crate) input: Option<&'a Array>,
+    pub(crate) next: &'a Array,
+}
+
+/// `x`, `y` and those of `next` are `[rows, fours(width)]`, zero beyond
+/// `width`.
 pub(crate) fn dispatch(
     kernels: &Kernels,
     [rows, width]: [usize; 2],
     epsilon: f32,
     x: &Array,
     y: &Array,
+    next: Option<Next<'_>>,
 ) -> Result<Dispatch, EngineError> {
-    for array in [x, y] {
+    let mut arrays = vec![(1, x), (2, y)];
+    let (end, name) = match next {
+        None => (include_str!("store.wgsl"), "store"),
+        Some(Next { other, input, next }) => {
+            // Unread without an input, but the binding must be there.
+            arrays.extend([(3, other), (4, input.unwrap_or(other)), (5, next)]);
+            (include_str!("next.wgsl"), "next")
+        }
+    };
+    for (_, array) in &arrays {
         check_shape("norm", array, &[("rows", rows), ("width", fours(width))])?;
     }
     let params = Params {
@@ -32,18 +54,20 @@ pub(crate) fn dispatch(
         width4: (fours(width) / 4) as u32,
         width: width as f32,
         epsilon,
+        three: u32::from(next.is_some_and(|n| n.input.is_some())),
+        unused: [0; 3],
     };
     let (body, variant) =
         kernels.by_variant(include_str!("direct.wgsl"), include_str!("tiled.wgsl"));
     let kernel = kernels.get(
-        &format!("norm {variant}"),
-        &[include_str!("params.wgsl"), body],
+        &format!("norm {name} {variant}"),
+        &[include_str!("params.wgsl"), end, body],
     );
     let groups = match kernels.context().variant() {
         Variant::Direct => rows.div_ceil(32),
         Variant::Tiled => rows,
     };
-    kernel.dispatch(kernels.context(), params, &[(1, x), (2, y)], [groups, 1, 1])
+    kernel.dispatch(kernels.context(), params, &arrays, [groups, 1, 1])
 }
 
 #[cfg(test)]
@@ -59,10 +83,11 @@ mod tests {
             for (rows, width) in [(1, 1), (3, 30), (33, 128), (70, 513)] {
                 let x = values(&mut rng, rows * width);
                 let x_array = Array::new(&context, "x", &restride(&x, width, fours(width))).unwrap();
-                let y = Array::zeros(&context, "y", x_array.len()).unwrap();
-                let found = run(&kernels, &[&y], || {
-                    dispatch(&kernels, [rows, width], 1e-5, &x_array, &y).unwrap()
-                }).await;
+                let [y, next] = ["y", "next"].map(|name| Array::zeros(&context, name, x_array.len()).unwrap());
+                let terms = [(); 2].map(|()| values(&mut rng, rows * width));
+                let [other, input] = terms.each_ref().map(|v| {
+                    Array::new(&context, "term", &restride(v, width, fours(width))).unwrap()
+                });
                 let mut expected = Vec::new();
                 for row in x.chunks_exact(width) {
                     let mean = row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / width as f64;
@@ -70,7 +95,23 @@ mod tests {
                     // The padding stays zero.
                     expected.extend(values.chain(vec![0.0; fours(width) - width]));
                 }
-                assert_close(&found[0], &expected, 2e-6, &format!("{rows} x {width}"));
+                for input in [None, Some(&input)] {
+                    let after = Next { other: &other, input, next: &next };
+                    let found = run(&kernels, &[&y, &next], || {
+                        dispatch(&kernels, [rows, width], 1e-5, &x_array, &y, Some(after)).unwrap()
+                    }).await;
+                    assert_close(&found[0], &expected, 2e-6, &format!("{rows} x {width}"));
+                    let sums: Vec<f64> = expected
+                        .iter()
+                        .enumerate()
+                        .map(|(i, e)| {
+                            let (r, c) = (i / fours(width), i % fours(width));
+                            let term = |t: usize| if c < width { f64::from(terms[t][r * width + c]) } else { 0.0 };
+                            e + term(0) + if input.is_some() { term(1) } else { 0.0 }
+                        })
+                        .collect();
+                    assert_close(&found[1], &sums, 2e-6, &format!("next of {rows} x {width}"));
+                }
             }
         }
     }

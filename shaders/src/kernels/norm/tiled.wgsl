@@ -23,6 +23,6 @@ fn main(
     workgroupBarrier();
     let factor = inverseSqrt(params.epsilon + sums[0] / params.width);
     for (var i = index; i < params.width4; i += 64u) {
-        y[start + i] = factor * x[start + i];
+        write(start + i, factor * x[start + i]);
     }
 }

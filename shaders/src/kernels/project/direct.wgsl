@@ -59,20 +59,32 @@ fn main(
         r5 += v5 * r;
     }
     let s = row_scales(column4);
-    finish(row, column4, l0 * s);
-    finish(row + 1u, column4, l1 * s);
-    finish(row + 2u, column4, l2 * s);
-    finish(row + 3u, column4, l3 * s);
-    finish(row + 4u, column4, l4 * s);
-    finish(row + 5u, column4, l5 * s);
+    let f0 = row_factor(row);
+    let g0 = residual_factor(row);
+    let f1 = row_factor(row + 1u);
+    let g1 = residual_factor(row + 1u);
+    let f2 = row_factor(row + 2u);
+    let g2 = residual_factor(row + 2u);
+    let f3 = row_factor(row + 3u);
+    let g3 = residual_factor(row + 3u);
+    let f4 = row_factor(row + 4u);
+    let g4 = residual_factor(row + 4u);
+    let f5 = row_factor(row + 5u);
+    let g5 = residual_factor(row + 5u);
+    finish(row, column4, g0, f0 * (l0 * s));
+    finish(row + 1u, column4, g1, f1 * (l1 * s));
+    finish(row + 2u, column4, g2, f2 * (l2 * s));
+    finish(row + 3u, column4, g3, f3 * (l3 * s));
+    finish(row + 4u, column4, g4, f4 * (l4 * s));
+    finish(row + 5u, column4, g5, f5 * (l5 * s));
     if next4 > column4 {
         let t = row_scales(next4);
-        finish(row, next4, r0 * t);
-        finish(row + 1u, next4, r1 * t);
-        finish(row + 2u, next4, r2 * t);
-        finish(row + 3u, next4, r3 * t);
-        finish(row + 4u, next4, r4 * t);
-        finish(row + 5u, next4, r5 * t);
+        finish(row, next4, g0, f0 * (r0 * t));
+        finish(row + 1u, next4, g1, f1 * (r1 * t));
+        finish(row + 2u, next4, g2, f2 * (r2 * t));
+        finish(row + 3u, next4, g3, f3 * (r3 * t));
+        finish(row + 4u, next4, g4, f4 * (r4 * t));
+        finish(row + 5u, next4, g5, f5 * (r5 * t));
     }
 }
 

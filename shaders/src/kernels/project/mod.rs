@@ -6,18 +6,49 @@ use hrm_core::engine::EngineError;
 use super::{Kernels, weight_source};
 use crate::context::Variant;
 use crate::kernel::{Array, Dispatch, check_fours, check_shape};
-use crate::pack::Matrix;
+use crate::pack::{Matrix, fours};
+
+/// How rows are normalised: by the root of the mean of their squares. The norm
+/// has no weights, so that it is one factor a row.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Norm<'a> {
+    /// `[rows, parts]`: sums of squares in parts, see [`parts`].
+    pub(crate) squares: &'a Array,
+    pub(crate) parts: usize,
+    /// Elements that the mean is over, padding not counted.
+    pub(crate) width: usize,
+    pub(crate) epsilon: f32,
+}
+
+/// Rows, and the norm that they have not been through yet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub(crate) values: &'a Array,
+    pub(crate) norm: Option<Norm<'a>>,
+}
+
+impl<'a> From<&'a Array> for Rows<'a> {
+    fn from(values: &'a Array) -> Self {
+        Self { values, norm: None }
+    }
+}
+
+/// Parts in which an epilogue leaves the squares of a row of `columns`: one
+/// for four columns, and zeros up to whole vectors.
+pub(crate) fn parts(columns: usize) -> usize {
+    fours(columns.div_ceil(4))
+}
 
 /// What happens to a product.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Epilogue<'a> {
     /// It is stored: y is `[rows, columns]`.
     Store,
-    /// y = residual + product, the product times its row's factor if there
-    /// are any (`[rows]`).
+    /// y = residual + product, the residual through its norm first; `squares`
+    /// gets the parts of y's squares, `[rows, parts(columns)]`.
     Residual {
-        residual: &'a Array,
-        factors: Option<&'a Array>,
+        residual: Rows<'a>,
+        squares: &'a Array,
     },
     /// Columns below `rotated` are rotated: `table` is `[positions, head]`,
     /// cosine and sine alternating; y is `[rows, columns]`.
@@ -29,18 +60,20 @@ pub(crate) enum Epilogue<'a> {
     },
     /// Columns are gates and values alternating, y is `[rows, columns / 2]`.
     Silu,
-    /// The same with the normalised gate; `squares` is `[rows, columns / 4]`.
+    /// The same with the normalised gate, whose norm is left to the rows'
+    /// next use; `squares` is `[rows, parts(columns)]`.
     Normalized { squares: &'a Array },
 }
 
 impl Epilogue<'_> {
-    fn source(&self) -> (&'static str, &'static str) {
+    fn source(&self) -> (&'static [&'static str], &'static str) {
+        const SQUARES: &str = include_str!("squares.wgsl");
         match self {
-            Self::Store => (include_str!("store.wgsl"), "store"),
-            Self::Residual { .. } => (include_str!("residual.wgsl"), "residual"),
-            Self::Rotary { .. } => (include_str!("rotary.wgsl"), "rotary"),
-            Self::Silu => (include_str!("silu.wgsl"), "silu"),
-            Self::Normalized { .. } => (include_str!("normalized.wgsl"), "normalized"),
+            Self::Store => (&[include_str!("store.wgsl")], "store"),
+            Self::Residual { .. } => (&[include_str!("residual.wgsl"), SQUARES], "residual"),
+            Self::Rotary { .. } => (&[include_str!("rotary.wgsl")], "rotary"),
+            Self::Silu => (&[include_str!("silu.wgsl")], "silu"),
+            Self::Normalized { .. } => (&[include_str!("normalized.wgsl"), SQUARES], "normalized"),
         }
     }
 }
@@ -54,44 +87,66 @@ struct Params {
     positions: u32,
     head4: u32,
     rotated4: u32,
-    scaled: u32,
-    unused: u32,
+    parts4: u32,
+    width: f32,
+    epsilon: f32,
+    residual_parts4: u32,
+    residual_width: f32,
+    y_parts: u32,
 }
 
 /// `x` is `[rows, depth]`; columns are the rows of `weights`.
-pub(crate) fn dispatch(
+pub(crate) fn dispatch<'a>(
     kernels: &Kernels,
     rows: usize,
-    x: &Array,
+    x: impl Into<Rows<'a>>,
     weights: &Matrix,
     y: &Array,
     epilogue: Epilogue<'_>,
 ) -> Result<Dispatch, EngineError> {
+    let x = x.into();
     let (columns, depth) = (weights.rows, weights.depth);
     check_fours("project", "columns", columns)?;
     check_fours("project", "depth", depth)?;
-    check_shape("project", x, &[("rows", rows), ("depth", depth)])?;
+    check_shape("project", x.values, &[("rows", rows), ("depth", depth)])?;
     check_shape("project", &weights.values, &weights.axes())?;
 
     let mut params = Params {
         rows: rows as u32,
         depth4: (depth / 4) as u32,
         columns4: (columns / 4) as u32,
+        y_parts: parts(columns) as u32,
         ..Params::default()
     };
-    let mut arrays = vec![(1, x), (2, &weights.values), (4, y)];
+    let check_squares = |array: &Array, parts: usize| {
+        check_fours("project", "parts", parts)?;
+        check_shape("project", array, &[("rows", rows), ("parts", parts)])
+    };
+    if let Some(norm) = x.norm {
+        check_squares(norm.squares, norm.parts)?;
+        params.parts4 = (norm.parts / 4) as u32;
+        params.width = norm.width as f32;
+        params.epsilon = norm.epsilon;
+    }
+    // Unread without a norm, but the binding must be there.
+    let x_squares = x.norm.map_or(x.values, |norm| norm.squares);
+    let mut arrays = vec![(1, x.values), (2, &weights.values), (4, y), (7, x_squares)];
     arrays.extend(weights.scales.as_ref().map(|scales| (3, scales)));
     let mut width = columns;
     match epilogue {
         Epilogue::Store => {}
-        Epilogue::Residual { residual, factors } => {
-            check_shape("project", residual, &[("rows", rows), ("columns", columns)])?;
-            if let Some(factors) = factors {
-                check_shape("project", factors, &[("rows", rows)])?;
-                params.scaled = 1;
+        Epilogue::Residual { residual, squares } => {
+            let values = residual.values;
+            check_shape("project", values, &[("rows", rows), ("columns", columns)])?;
+            check_squares(squares, parts(columns))?;
+            if let Some(norm) = residual.norm {
+                check_squares(norm.squares, norm.parts)?;
+                params.residual_parts4 = (norm.parts / 4) as u32;
+                params.residual_width = norm.width as f32;
+                params.epsilon = norm.epsilon;
             }
-            // Unread without factors, but the binding must be there.
-            arrays.extend([(5, residual), (6, factors.unwrap_or(residual))]);
+            let residual_squares = residual.norm.map_or(values, |norm| norm.squares);
+            arrays.extend([(5, values), (6, residual_squares), (8, squares)]);
         }
         Epilogue::Rotary {
             table,
@@ -114,11 +169,7 @@ pub(crate) fn dispatch(
         Epilogue::Silu => width = columns / 2,
         Epilogue::Normalized { squares } => {
             width = columns / 2;
-            check_shape(
-                "project",
-                squares,
-                &[("rows", rows), ("columns / 4", columns / 4)],
-            )?;
+            check_squares(squares, parts(columns))?;
             arrays.push((5, squares));
         }
     }
@@ -126,11 +177,11 @@ pub(crate) fn dispatch(
 
     let (body, variant) =
         kernels.by_variant(include_str!("direct.wgsl"), include_str!("tiled.wgsl"));
-    let (access, scheme) = weight_source(weights.is_q8());
+    let (access, scheme) = weight_source(weights.format);
     let (end, name) = epilogue.source();
     let kernel = kernels.get(
         &format!("project {scheme} {name} {variant}"),
-        &[include_str!("params.wgsl"), access, end, body],
+        &[&[include_str!("params.wgsl"), access, body][..], end].concat(),
     );
     let (tile_rows, tile_columns) = match kernels.context().variant() {
         Variant::Direct => (6, 8 * 16),

@@ -4,7 +4,11 @@
 // [positions, head / 2], each cosine and sine.
 @group(0) @binding(5) var<storage, read> rotations: array<vec4<f32>>;
 
-fn finish(row: u32, column4: u32, value: vec4<f32>) {
+fn residual_factor(row: u32) -> f32 {
+    return 1.0;
+}
+
+fn finish(row: u32, column4: u32, factor: f32, value: vec4<f32>) {
     if row < params.rows {
         var rotated = value;
         if column4 < params.rotated4 {

@@ -2,6 +2,7 @@ use rand::Rng;
 
 use super::*;
 use crate::kernel::Array;
+use crate::pack::Format;
 use crate::testing::{assert_close, gpu_test, matrix, rng, run, sigmoid, silu, values};
 
 fn plain(x: &[f32], weights: &[f64], depth: usize) -> Vec<f64> {
@@ -14,52 +15,94 @@ fn plain(x: &[f32], weights: &[f64], depth: usize) -> Vec<f64> {
         .collect()
 }
 
+const FORMATS: [Format; 4] = [Format::F32, Format::F16, Format::Q8, Format::Q4];
+
+/// `1 / sqrt(eps + sum / width)` of the sums of each row of parts.
+fn factors(squares: &[f32], rows: usize, width: usize) -> Vec<f64> {
+    squares
+        .chunks_exact(squares.len() / rows)
+        .map(|row| row.iter().map(|&v| f64::from(v)).sum::<f64>())
+        .map(|sum| 1.0 / (1e-3 + sum / width as f64).sqrt())
+        .collect()
+}
+
 gpu_test! {
-    /// Random shapes around the edges of tiles, both schemes.
+    /// Random shapes around the edges of tiles, rows up to 300, every format,
+    /// with and without a norm of the input.
     async fn products_of_any_shape(context) {
         let kernels = Kernels::new(&context);
         let mut rng = rng(1);
-        for case in 0..40 {
-            let q8 = case % 2 == 1;
-            let rows = rng.random_range(1..=70);
-            let [columns, depth] = [40, 24].map(|n| 4 * rng.random_range(1..=n));
+        for case in 0..64 {
+            let format = FORMATS[case % 4];
+            let rows = rng.random_range(1..=if case % 16 < 4 { 300 } else { 40 });
+            let [columns, mut depth] = [40, 24].map(|n| 4 * rng.random_range(1..=n));
+            if format == Format::Q4 {
+                depth = 32 * rng.random_range(1..=4);
+            }
             let x = values(&mut rng, rows * depth);
-            let (weights, w) = matrix(&context, &mut rng, [columns, depth], depth, q8);
-            let x_array = Array::new(&context, "x", &x).unwrap();
+            let (weights, w) = matrix(&context, &mut rng, [columns, depth], depth, format);
+            assert_eq!(weights.format, format);
+            let parts = 4 * rng.random_range(1..=9);
+            let squares: Vec<f32> = values(&mut rng, rows * parts).iter().map(|v| v * v).collect();
+            let [x_array, s_array] = [&x, &squares].map(|v| Array::new(&context, "v", v).unwrap());
             let y = Array::zeros(&context, "y", rows * columns).unwrap();
+            let norm = Norm { squares: &s_array, parts, width: 2 * parts + 1, epsilon: 1e-3 };
+            let given = Rows { values: &x_array, norm: (case % 8 < 4).then_some(norm) };
             let found = run(&kernels, &[&y], || {
-                dispatch(&kernels, rows, &x_array, &weights, &y, Epilogue::Store).unwrap()
+                dispatch(&kernels, rows, given, &weights, &y, Epilogue::Store).unwrap()
             }).await;
-            let what = format!("{rows} x {columns} x {depth}, q8 {q8}, {:?}", context.variant());
-            assert_close(&found[0], &plain(&x, &w, depth), 2e-6, &what);
+            let mut expected = plain(&x, &w, depth);
+            if given.norm.is_some() {
+                let factors = factors(&squares, rows, norm.width);
+                for (i, e) in expected.iter_mut().enumerate() {
+                    *e *= factors[i / columns];
+                }
+            }
+            let what = format!("{rows} x {columns} x {depth}, {format:?}, {:?}", context.variant());
+            assert_close(&found[0], &expected, 4e-6, &what);
         }
     }
 }
 
 gpu_test! {
-    async fn residual_with_and_without_factors(context) {
+    /// 68 columns leave 17 parts, padded to 20.
+    async fn residual_with_and_without_norms(context) {
         let kernels = Kernels::new(&context);
         let mut rng = rng(2);
         let (rows, columns, depth) = (35, 68, 20);
         let x = values(&mut rng, rows * depth);
-        let (weights, w) = matrix(&context, &mut rng, [columns, depth], depth, false);
-        let (residual, factors) = (values(&mut rng, rows * columns), values(&mut rng, rows));
-        let [x_array, r_array, f_array] = [&x, &residual, &factors].map(|v| Array::new(&context, "v", v).unwrap());
+        let (weights, w) = matrix(&context, &mut rng, [columns, depth], depth, Format::F32);
+        let residual = values(&mut rng, rows * columns);
+        let squares: Vec<f32> = values(&mut rng, rows * 8).iter().map(|v| v * v).collect();
+        let [x_array, r_array, s_array] = [&x, &residual, &squares].map(|v| Array::new(&context, "v", v).unwrap());
         let y = Array::zeros(&context, "y", rows * columns).unwrap();
-        for scaled in [false, true] {
-            let end = Epilogue::Residual { residual: &r_array, factors: scaled.then_some(&f_array) };
-            let found = run(&kernels, &[&y], || {
-                dispatch(&kernels, rows, &x_array, &weights, &y, end).unwrap()
+        let y_squares = Array::new(&context, "squares", &vec![9.0f32; rows * 20]).unwrap();
+        let norm = Norm { squares: &s_array, parts: 8, width: 7, epsilon: 1e-3 };
+        for (of_x, of_residual) in [(None, None), (Some(norm), None), (None, Some(norm)), (Some(norm), Some(norm))] {
+            let end = Epilogue::Residual {
+                residual: Rows { values: &r_array, norm: of_residual },
+                squares: &y_squares,
+            };
+            let given = Rows { values: &x_array, norm: of_x };
+            let found = run(&kernels, &[&y, &y_squares], || {
+                dispatch(&kernels, rows, given, &weights, &y, end).unwrap()
             }).await;
+            let factors = factors(&squares, rows, 7);
+            let factor = |norm: Option<Norm>, i: usize| if norm.is_some() { factors[i / columns] } else { 1.0 };
             let expected: Vec<f64> = plain(&x, &w, depth)
                 .iter()
                 .enumerate()
-                .map(|(i, v)| {
-                    let factor = if scaled { f64::from(factors[i / columns]) } else { 1.0 };
-                    f64::from(residual[i]) + factor * v
-                })
+                .map(|(i, v)| factor(of_residual, i) * f64::from(residual[i]) + factor(of_x, i) * v)
                 .collect();
             assert_close(&found[0], &expected, 2e-6, "residual");
+            let squares: Vec<f64> = expected
+                .chunks_exact(columns)
+                .flat_map(|row| {
+                    let parts = row.chunks_exact(4).map(|v| v.iter().map(|v| v * v).sum());
+                    parts.chain([0.0; 3]).collect::<Vec<f64>>()
+                })
+                .collect();
+            assert_close(&found[1], &squares, 5e-6, "squares");
         }
     }
 }
@@ -68,12 +111,12 @@ gpu_test! {
     async fn gates(context) {
         let kernels = Kernels::new(&context);
         let mut rng = rng(3);
-        let (rows, columns, depth) = (7, 132, 12);
+        let (rows, columns, depth) = (7, 136, 12);
         let x = values(&mut rng, rows * depth);
-        let (weights, w) = matrix(&context, &mut rng, [columns, depth], depth, true);
+        let (weights, w) = matrix(&context, &mut rng, [columns, depth], depth, Format::Q8);
         let x_array = Array::new(&context, "x", &x).unwrap();
         let y = Array::zeros(&context, "y", rows * columns / 2).unwrap();
-        let squares = Array::zeros(&context, "squares", rows * columns / 4).unwrap();
+        let squares = Array::zeros(&context, "squares", rows * parts(columns)).unwrap();
         let products = plain(&x, &w, depth);
         let pairs = || products.chunks_exact(2).map(|p| (p[0], p[1]));
 
@@ -89,7 +132,13 @@ gpu_test! {
         let expected: Vec<f64> = pairs().map(|(gate, value)| sigmoid(gate) * gate * value).collect();
         assert_close(&found[0], &expected, 2e-6, "normalised");
         let each: Vec<f64> = pairs().map(|(gate, value)| (gate * value).powi(2)).collect();
-        let expected: Vec<f64> = each.chunks_exact(2).map(|p| p[0] + p[1]).collect();
+        let expected: Vec<f64> = each
+            .chunks_exact(columns / 2)
+            .flat_map(|row| {
+                let parts = row.chunks_exact(2).map(|p| p[0] + p[1]);
+                parts.chain([0.0; 2]).collect::<Vec<f64>>()
+            })
+            .collect();
         assert_close(&found[1], &expected, 5e-6, "squares");
     }
 }
@@ -102,7 +151,7 @@ gpu_test! {
         let (positions, head, rotated, columns, depth) = (5, 8, 48, 72, 16);
         let rows = 3 * positions;
         let x = values(&mut rng, rows * depth);
-        let (weights, w) = matrix(&context, &mut rng, [columns, depth], depth, false);
+        let (weights, w) = matrix(&context, &mut rng, [columns, depth], depth, Format::F32);
         let table = crate::kernels::attention::rotations(positions, head, 100.0);
         let [x_array, t_array] = [&x, &table].map(|v| Array::new(&context, "v", v).unwrap());
         let y = Array::zeros(&context, "y", rows * columns).unwrap();
@@ -127,12 +176,12 @@ gpu_test! {
 gpu_test! {
     async fn shapes_that_do_not_fit_are_named(context) {
         let kernels = Kernels::new(&context);
-        let (weights, _) = matrix(&context, &mut rng(5), [8, 12], 12, false);
+        let (weights, _) = matrix(&context, &mut rng(5), [8, 12], 12, Format::F32);
         let x = Array::zeros(&context, "x", 3 * 16).unwrap();
         let y = Array::zeros(&context, "y", 3 * 8).unwrap();
         let error = dispatch(&kernels, 3, &x, &weights, &y, Epilogue::Store).unwrap_err().to_string();
         assert!(error.contains("project: x has 48 elements, [rows 3, depth 12] needs 36"), "{error}");
-        let (weights, _) = matrix(&context, &mut rng(5), [6, 16], 16, false);
+        let (weights, _) = matrix(&context, &mut rng(5), [6, 16], 16, Format::F32);
         let error = dispatch(&kernels, 3, &x, &weights, &y, Epilogue::Store).unwrap_err().to_string();
         assert!(error.contains("columns is 6"), "{error}");
     }

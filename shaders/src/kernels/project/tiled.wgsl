@@ -71,8 +71,8 @@ fn main(
     }
     let row = row0 + local.y * 4u;
     let s = row_scales(column4);
-    finish(row, column4, y0 * s);
-    finish(row + 1u, column4, y1 * s);
-    finish(row + 2u, column4, y2 * s);
-    finish(row + 3u, column4, y3 * s);
+    finish(row, column4, residual_factor(row), row_factor(row) * (y0 * s));
+    finish(row + 1u, column4, residual_factor(row + 1u), row_factor(row + 1u) * (y1 * s));
+    finish(row + 2u, column4, residual_factor(row + 2u), row_factor(row + 2u) * (y2 * s));
+    finish(row + 3u, column4, residual_factor(row + 3u), row_factor(row + 3u) * (y3 * s));
 }
