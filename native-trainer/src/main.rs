@@ -3,9 +3,15 @@
 
 mod checkpoint;
 mod commands;
+mod device;
 mod engine;
-mod guess;
+mod evaluate;
+mod onnx;
+mod plot;
+mod puzzles;
+mod quantize;
 mod train;
+mod tuning;
 
 use std::process::ExitCode;
 
@@ -21,11 +27,14 @@ struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Analyze(Box<commands::analyze::AnalyzeArgs>),
     Bench(commands::bench::BenchArgs),
     Data(commands::data::DataArgs),
-    Eval(commands::eval::EvalArgs),
+    Demo(commands::demo::DemoArgs),
+    Eval(Box<commands::eval::EvalArgs>),
     Export(commands::export::ExportArgs),
     Import(commands::import::ImportArgs),
+    Report(commands::report::ReportArgs),
     Solve(commands::solve::SolveArgs),
     Trace(commands::trace::TraceArgs),
     Train(Box<commands::train::TrainArgs>),
@@ -36,11 +45,14 @@ const UNSOLVED: u8 = 3;
 
 fn main() -> ExitCode {
     let result = match &Cli::parse().command {
+        Command::Analyze(args) => commands::analyze::run(args),
         Command::Bench(args) => commands::bench::run(args),
         Command::Data(args) => commands::data::run(args),
+        Command::Demo(args) => commands::demo::run(args),
         Command::Eval(args) => commands::eval::run(args),
         Command::Export(args) => commands::export::run(args),
         Command::Import(args) => commands::import::run(args),
+        Command::Report(args) => commands::report::run(args),
         Command::Solve(args) => match commands::solve::run(args) {
             Ok(true) => Ok(()),
             Ok(false) => return ExitCode::from(UNSOLVED),

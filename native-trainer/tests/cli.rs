@@ -218,6 +218,71 @@ fn bad_input_gets_an_error_that_names_it() {
     assert!(solve(PUZZLE).contains("hidden"));
 }
 
+/// Fewer bits, smaller files, and every one of them runs; 4 bits say what they
+/// cost, and which matrices were worth 8.
+#[test]
+fn weights_in_every_form_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = checkpoint(dir.path());
+    let mut sizes = Vec::new();
+    for (form, extra) in [
+        ("f16", &[][..]),
+        ("q8", &[]),
+        ("q4", &["--calibration", "2", "--max-bytes", "40000"]),
+        ("q4", &["--calibration", "2", "--calibration-segments", "3"]),
+    ] {
+        let output = dir.path().join(format!("shipped{}", sizes.len()));
+        let mut args = vec!["export", "--checkpoint", text(&model), "--quantize", form];
+        args.extend(["--title", "T", "--summary", "S"]);
+        args.extend(extra);
+        args.push(text(&output));
+        let export = hrm(&args);
+        let stderr = String::from_utf8_lossy(&export.stderr);
+        assert!(export.status.success(), "{form}: {stderr}");
+        let report = stdout(&export);
+        assert!(
+            report.contains("L_level.layers.0.mlp.down_proj.weight"),
+            "{report}"
+        );
+        assert_eq!(
+            report.contains("in 4 bits alone"),
+            extra.contains(&"--max-bytes")
+        );
+        sizes.push(
+            fs::metadata(output.join("model.safetensors"))
+                .unwrap()
+                .len(),
+        );
+        for device in ["cpu", "cpu-int8"] {
+            let solve = hrm(&[
+                "solve",
+                "--checkpoint",
+                text(&output),
+                "--device",
+                device,
+                PUZZLE,
+            ]);
+            assert_eq!(solve.status.code(), Some(3), "{form} on {device}");
+        }
+    }
+    assert!(sizes.is_sorted_by(|a, b| a >= b), "{sizes:?}");
+    assert!(sizes[0] > sizes[1] && sizes[1] > sizes[3], "{sizes:?}");
+
+    let onnx = dir.path().join("onnx");
+    let export = hrm(&[
+        "export",
+        "--checkpoint",
+        text(&model),
+        "--format",
+        "onnx",
+        text(&onnx),
+    ]);
+    assert!(export.status.success());
+    assert!(fs::metadata(onnx.join("model.onnx")).unwrap().len() > sizes[0]);
+    let untitled = error(&hrm(&["export", "--checkpoint", text(&model), text(&onnx)]));
+    assert!(untitled.contains("--title"), "{untitled}");
+}
+
 #[test]
 fn exports_are_what_solve_and_eval_read() {
     let dir = tempfile::tempdir().unwrap();
@@ -321,12 +386,34 @@ fn every_recipe_trains_resumes_and_solves() {
     let mut count = 0;
     for entry in fs::read_dir(recipes).unwrap() {
         let recipe = entry.unwrap().path();
+        let mut shrink = Vec::new();
         let out = dir.path().join(recipe.file_stem().unwrap());
+        let content: toml::Table = fs::read_to_string(&recipe).unwrap().parse().unwrap();
         let mut args = vec!["train", "--config", text(&recipe), "--out", text(&out)];
-        args.extend(["--steps", "2", "--batch-size", "2"]);
+        args.extend(["--steps", "2", "--batch-size", "2", "--device", "cpu"]);
         args.extend(["--generate-rows", "20", "--held-out-rows", "4"]);
-        if recipe.ends_with("compact-9x9.toml") {
+        if content["preset"].as_str() == Some("hrm") {
+            // The paper's model, shrunken in every direction.
+            for (field, value) in [
+                ("hidden_size", "32"),
+                ("num_heads", "2"),
+                ("mlp_inner", "64"),
+                ("H_layers", "1"),
+                ("L_layers", "1"),
+                ("halt_max_steps", "4"),
+            ] {
+                shrink.push(format!("architecture.{field}={value}"));
+            }
+        }
+        if content.contains_key("architecture") {
+            shrink.push("architecture.puzzle=maze-8x8".to_owned());
+            args.extend(["--data", "generate:maze-8x8"]);
+            args.extend(["--held-out", "generate:maze-8x8"]);
+        } else if content["data"][0].as_str().unwrap().ends_with(".csv.gz") {
             args.extend(["--data", text(&puzzles), "--held-out", text(&puzzles)]);
+        }
+        for change in &shrink {
+            args.extend(["--set", change]);
         }
         let train = hrm(&args);
         assert!(
@@ -341,13 +428,26 @@ fn every_recipe_trains_resumes_and_solves() {
             "{}",
             String::from_utf8_lossy(&resume.stderr)
         );
+        let resolved = fs::read_to_string(out.join("latest/train.toml")).unwrap();
+        let resolved: toml::Table = resolved.parse().unwrap();
+        assert_eq!(resolved["batch_size"].as_integer(), Some(2));
+        assert_eq!(resolved["lr"], content["lr"]);
         let latest = fs::canonicalize(out.join("latest")).unwrap();
         assert!(latest.ends_with("step-00000003"), "{}", latest.display());
         let card = fs::read_to_string(latest.join("README.md")).unwrap();
         assert!(card.contains("Wilson") && card.contains("seed"), "{card}");
         count += 1;
     }
-    assert!(count >= 4);
+    assert!(count >= 8);
+
+    let report = hrm(&["train", "--report", text(&dir.path().join("hrm-maze-hard"))]);
+    assert!(
+        report.status.success(),
+        "{}",
+        String::from_utf8_lossy(&report.stderr)
+    );
+    let page = fs::read_to_string(stdout(&report).trim()).unwrap();
+    assert!(page.contains("of 4 solved") && page.contains("maze-8x8"));
 
     let latest = dir.path().join("hrm-4x4/latest");
     let solve = hrm(&[
@@ -377,4 +477,68 @@ fn every_recipe_trains_resumes_and_solves() {
         text(&puzzles),
     ]));
     assert!(unknown.contains("nothing"), "{unknown}");
+}
+
+#[test]
+fn training_sets_are_built_from_published_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let (pool, train, held_out) = (path("pool.csv"), path("train.csv.gz"), path("held-out.csv"));
+    let run = |args: &[&str]| {
+        let output = hrm(args);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{args:?}: {said}");
+        (stdout(&output), said)
+    };
+    for (puzzle, command) in [("sudoku-4x4", "sudoku"), ("maze-6x6", "maze")] {
+        let out = text(&pool);
+        run(&[
+            "data", "generate", "--puzzle", puzzle, "--count", "30", "--output", out,
+        ]);
+        // As published files are: with a line that is no puzzle now and then.
+        let mut content = fs::read_to_string(&pool).unwrap();
+        content.push_str("somewhere,12,34,5\n");
+        fs::write(&pool, &content).unwrap();
+        let (subsample, copies) = ("10", "3");
+        let mut args = vec!["data", command, text(&pool), "--output", text(&train)];
+        args.extend(["--held-out", "4", "--held-out-output", text(&held_out)]);
+        args.extend(["--subsample", subsample, "--augment", copies, "--hints"]);
+        let stopped = error(&hrm(&args));
+        assert!(
+            stopped.contains("line 32") && stopped.contains("--skip-bad"),
+            "{stopped}"
+        );
+        args.push("--skip-bad");
+        let (out, skipped) = run(&args);
+        assert!(skipped.contains("line 32"), "{skipped}");
+        assert!(
+            out.contains("10 puzzles, 80 rows") && out.contains("--group-rows 8"),
+            "{out}"
+        );
+        assert_eq!(fs::read_to_string(&held_out).unwrap().lines().count(), 5);
+
+        let runs = path(&format!("run-{command}"));
+        let mut args = vec!["train", "--preset", "hrm-4x4", "--device", "cpu"];
+        let kind = format!("architecture.puzzle={puzzle}");
+        args.extend([
+            "--set",
+            &kind,
+            "--data",
+            text(&train),
+            "--held-out",
+            text(&held_out),
+        ]);
+        args.extend(["--no-augment", "--group-rows", "8", "--batch-size", "4"]);
+        args.extend(["--epochs", "1", "--log-steps", "1", "--out", text(&runs)]);
+        let (said, _) = run(&args);
+        // Ten groups in batches of four.
+        assert!(said.contains("step 2:"), "{said}");
+        let metrics = fs::read_to_string(runs.join("metrics.jsonl")).unwrap();
+        let first: serde_json::Value =
+            serde_json::from_str(metrics.lines().next().unwrap()).unwrap();
+        let wait = first["data_wait"].as_f64().unwrap();
+        assert!((0.0..=1.0).contains(&wait), "{wait}");
+        let led = metrics.contains("led_through");
+        assert_eq!(led, command == "maze", "{metrics}");
+    }
 }

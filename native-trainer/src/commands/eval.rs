@@ -1,287 +1,386 @@
-//! `hrm eval`: accuracy of a model on a set of puzzles.
+//! `hrm eval`: accuracy of one or several models on a set of puzzles.
 
-use std::path::PathBuf;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
-use hrm_core::puzzle::{Board, dataset, fill_share};
-use hrm_core::reason::{Proportion, Rule};
-use indicatif::{ProgressBar, ProgressStyle};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
-use serde::Serialize;
+use anyhow::{Context, Result, ensure};
+use clap::{ArgMatches, Subcommand as _};
+use hrm_core::reason::flow::{Guessing, Stop};
+use hrm_core::reason::perturb::{Images, Perturbation};
+use hrm_core::reason::score::Summary;
+use hrm_core::reason::search::{Key, Search};
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::write_atomically;
 use crate::engine::{Device, Engine};
-use crate::guess::{self, Options};
+use crate::evaluate::{self, Evaluation, Log, Model, Named, Setup, Spread};
+use crate::puzzles::PuzzleArgs;
 
-/// Puzzles in one batch: enough to keep matrix products large, few enough
-/// that the last ones don't leave cores idle.
-const CHUNK: usize = 8;
+/// What `hrm eval` is asked for.
+#[derive(Debug)]
+pub(crate) enum EvalArgs {
+    /// An evaluation.
+    Run(Box<RunArgs>),
+    /// What to do with those there are.
+    What(What),
+}
 
-/// Measure a model's accuracy on a puzzle file, with 95 % Wilson intervals.
+// By hand, because derived arguments that are replaced by a subcommand can't
+// be made of other structs.
+impl clap::FromArgMatches for EvalArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        if matches.subcommand_name().is_some() {
+            What::from_arg_matches(matches).map(Self::What)
+        } else {
+            RunArgs::from_arg_matches(matches).map(|run| Self::Run(Box::new(run)))
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl clap::Args for EvalArgs {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        What::augment_subcommands(RunArgs::augment_args(command))
+            .about("Measure accuracy on a puzzle file, with 95 % Wilson intervals")
+            .long_about(
+                "Measure accuracy on a puzzle file, with 95 % Wilson intervals.\n\n\
+                 One pass over the data scores every selection rule. `hrm eval merge` puts the \
+                 files of shards together.",
+            )
+            .args_conflicts_with_subcommands(true)
+            .subcommand_negates_reqs(true)
+            .subcommand_required(false)
+            .arg_required_else_help(false)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum What {
+    /// Put the record files of all shards of an evaluation together
+    Merge(MergeArgs),
+}
+
 #[derive(Debug, clap::Args)]
-pub(crate) struct EvalArgs {
-    /// Checkpoint directory, `.safetensors` or `.pt`
+pub(crate) struct MergeArgs {
+    /// Files that `--records` has written
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct OutputArgs {
+    /// Print JSON
     #[arg(long)]
-    checkpoint: PathBuf,
+    json: bool,
+    /// Also write the result as JSON to this file, which `hrm report` reads
+    #[arg(long)]
+    output: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    /// Checkpoint directory, `.safetensors` or `.pt`; several guess together
+    #[arg(long, required = true, num_args = 1..)]
+    checkpoint: Vec<PathBuf>,
     /// Model configuration (JSON), for a bare weights file
     #[arg(long)]
     config: Option<PathBuf>,
-    /// Puzzles: CSV `source,question,answer,rating`, plain or gzip
-    #[arg(long)]
-    data: PathBuf,
+    #[command(flatten)]
+    puzzles: PuzzleArgs,
     /// Another checkpoint to compare with (a quantized one's original, say):
-    /// the share of puzzles on which the first guesses end in the same grid
+    /// the share of puzzles on which the plain passes end in the same grid
     #[arg(long)]
     against: Option<PathBuf>,
-    /// Use only the first N rows
-    #[arg(long)]
-    limit: Option<usize>,
-    /// Share of each puzzle's blanks that is filled in from the answer
-    #[arg(long, default_value_t = 0.0)]
-    filled: f64,
-    /// Guesses a puzzle; with more than one, every selection rule is scored
+    /// Guesses a puzzle and checkpoint; the first is the plain pass
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     guesses: u32,
+    /// Images of the puzzle that the other guesses are at: identity, cyclic
+    /// (the reference's digit shifts), relabel (random digits) or symmetry
+    /// (the whole group)
+    #[arg(long, default_value = "symmetry", value_parser = images)]
+    images: Images,
+    /// Standard deviation of noise on the initial states of the other guesses
+    #[arg(long, default_value_t = 0.0)]
+    initial_noise: f64,
+    /// The same after every update (CPU only)
+    #[arg(long, default_value_t = 0.0)]
+    update_noise: f64,
     /// Segments of each guess
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     segments: u32,
-    /// Decides which blanks are filled and the symmetries of guesses
+    /// When a guess ends: depth (at the last segment, as papers evaluate),
+    /// halted (when the model says so), solved (when the rules accept its
+    /// grid), first-verified (and then the other guesses are not made)
+    #[arg(long, default_value = "depth", value_parser = stop)]
+    stop: Stop,
+    /// Search instead of guessing, with as many states as guesses and the
+    /// same segments: beam-conflicts and beam-residual keep the better half of
+    /// the states, agreement restarts with the cells that all agree on. A
+    /// search ends when the rules accept a grid (CPU only)
+    #[arg(long, value_parser = search)]
+    search: Option<Search>,
+    /// Segments between a search's choices
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    search_period: u32,
+    /// Deviation of the noise on a beam's copies
+    #[arg(long, default_value_t = 0.5)]
+    search_noise: f64,
+    /// Decides which blanks are filled, the images and the noise
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Processor
     #[arg(long, default_value = "cpu")]
     device: Device,
-    /// Print JSON
+    /// Batches at a time on the CPU, by default one a core
     #[arg(long)]
-    json: bool,
+    threads: Option<usize>,
+    /// Guesses in a batch, by default 8 on the CPU and 128 on a GPU
+    #[arg(long)]
+    batch: Option<usize>,
+    /// Only every n-th puzzle from the i-th on, as `i/n`
+    #[arg(long, default_value = "1/1", value_parser = shard)]
+    shard: [usize; 2],
+    /// File that keeps every guess as it comes in; if it exists, the
+    /// evaluation goes on where it ended
+    #[arg(long)]
+    records: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
-/// What one puzzle contributed.
-struct Outcome {
-    /// Right by the answer key, by rule in the order of [`Rule::ALL`].
-    right: [bool; Rule::ALL.len()],
-    /// Share of the first guess's cells that are right.
-    cells: f64,
-    /// First guess right after each segment.
-    by_segment: Vec<bool>,
-    /// Whether the first guess says at the end that it is done.
-    halted: bool,
-    /// Whether the other checkpoint's first guess ends in the same grid.
-    identical: bool,
+/// A choice by its name.
+fn named<T: Copy>(all: &[(&'static str, T)], name: &str) -> Result<T, String> {
+    all.iter()
+        .find(|(n, _)| *n == name)
+        .map(|(_, value)| *value)
+        .ok_or_else(|| {
+            let names: Vec<_> = all.iter().map(|(n, _)| *n).collect();
+            format!("there are {}", names.join(", "))
+        })
 }
 
-/// The result, as printed with `--json`.
-#[derive(Debug, Serialize)]
-struct Evaluation {
-    data: String,
-    filled: f64,
-    guesses: u32,
-    segments: u32,
-    seed: u64,
-    rules: Vec<(String, Proportion)>,
-    /// Share of cells right of the first guess.
-    cells: f64,
-    /// First guesses that say they are done at the end, and how many of
-    /// those are right.
-    halted: Proportion,
-    halted_right: Proportion,
-    /// First guesses that end in the same grid as the other checkpoint's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    identical: Option<Proportion>,
-    /// First guesses right after each segment.
-    by_segment: Vec<usize>,
-    seconds: f64,
-    engine: String,
+fn images(name: &str) -> Result<Images, String> {
+    named(&Images::ALL, name)
+}
+
+/// A search with the period and noise still to be set.
+fn search(name: &str) -> Result<Search, String> {
+    let beam = |by| Search::Beam {
+        by,
+        period: 0,
+        noise: 0.0,
+    };
+    let all = [
+        ("beam-conflicts", beam(Key::Conflicts)),
+        ("beam-residual", beam(Key::Residual)),
+        ("agreement", Search::Agreement { period: 0 }),
+    ];
+    named(&all, name)
+}
+
+fn stop(name: &str) -> Result<Stop, String> {
+    named(&Stop::ALL, name)
+}
+
+/// `i/n`, from 1, as `[i - 1, n]`.
+fn shard(text: &str) -> Result<[usize; 2], String> {
+    text.split_once('/')
+        .and_then(|(i, n)| Some([i.parse().ok()?, n.parse().ok()?]))
+        .filter(|[i, n]| (1..=*n).contains(i))
+        .map(|[i, n]: [usize; 2]| [i - 1, n])
+        .ok_or_else(|| "expected i/n with i from 1 to n".into())
 }
 
 pub(crate) fn run(args: &EvalArgs) -> Result<()> {
-    ensure!(
-        (0.0..=1.0).contains(&args.filled),
-        "--filled is {}, must be a share from 0 to 1",
-        args.filled
-    );
-    let Checkpoint { plan, weights } = Checkpoint::load(&args.checkpoint, args.config.as_deref())?;
-    let mut rows = dataset::read_file(&args.data)?;
-    rows.truncate(args.limit.unwrap_or(usize::MAX));
-    ensure!(!rows.is_empty(), "{} has no puzzles", args.data.display());
-    let shape = plan.config.puzzle;
-    if let Some(i) = rows.iter().position(|r| r.question.shape() != shape) {
-        anyhow::bail!(
-            "{}: row {} is a {}, the model plays {shape}",
-            args.data.display(),
-            i + 1,
-            rows[i].question.shape()
+    match args {
+        EvalArgs::What(What::Merge(merge)) => show(&evaluate::merge(&merge.files)?, &merge.output),
+        EvalArgs::Run(args) => show(&evaluation(args)?, &args.output),
+    }
+}
+
+fn evaluation(args: &RunArgs) -> Result<Evaluation> {
+    for (name, value) in [
+        ("--initial-noise", args.initial_noise),
+        ("--update-noise", args.update_noise),
+        ("--search-noise", args.search_noise),
+    ] {
+        ensure!(
+            value.is_finite() && value >= 0.0,
+            "{name} is {value}, must be a deviation of 0 or more"
         );
     }
-    let questions: Vec<Board> = rows
+    let models: Vec<Model> = args
+        .checkpoint
         .iter()
-        .enumerate()
-        .map(|(i, row)| {
-            let mut rng = ChaCha8Rng::seed_from_u64(args.seed ^ 0x5eed);
-            rng.set_stream(i as u64);
-            fill_share(&mut rng, &row.question, &row.answer, args.filled)
+        .map(|path| Model {
+            path: path.clone(),
+            config: args.config.clone(),
         })
         .collect();
-
-    let engine = Engine::new(args.device, &plan, &weights)?;
-    let other = match &args.against {
-        None => None,
-        Some(path) => {
-            let other = Checkpoint::load(path, None)?;
-            ensure!(
-                other.plan.config.puzzle == shape,
-                "{} plays {}, not {shape}",
-                path.display(),
-                other.plan.config.puzzle
-            );
-            // Always the CPU, in f32: the reference of every engine.
-            Some(Engine::new(Device::Cpu, &other.plan, &other.weights)?)
-        }
-    };
-    let options = Options {
-        guesses: args.guesses as usize,
-        segments: args.segments as usize,
-        seed: args.seed,
-    };
-    let start = Instant::now();
-    let one_chunk = |(c, chunk): (usize, &[Board])| -> Result<Vec<Outcome>> {
-        let boards: Vec<&Board> = chunk.iter().collect();
-        let attempts = guess::attempt(&engine, &boards, c * CHUNK, options)?;
-        let mut outcomes: Vec<Outcome> = attempts
-            .iter()
-            .zip(&rows[c * CHUNK..])
-            .map(|(a, row)| outcome(a, &row.answer))
-            .collect();
-        if let Some(other) = &other {
-            let others = guess::attempt(
-                other,
-                &boards,
-                c * CHUNK,
-                Options {
-                    guesses: 1,
-                    ..options
+    let first = models.first().context("no checkpoint is given")?.load()?;
+    let shape = first.plan.config.puzzle.sudoku()?;
+    let mut checkpoints: Vec<Named> = Vec::new();
+    for model in &models {
+        let checkpoint = model.load()?;
+        let theirs = checkpoint.plan.config.puzzle.sudoku()?;
+        ensure!(
+            theirs == shape,
+            "{} plays {theirs}, not {shape}",
+            model.path.display()
+        );
+        checkpoints.push(model.named(&checkpoint));
+    }
+    let guesses = args.guesses as usize;
+    let noise = args.initial_noise > 0.0 || args.update_noise > 0.0;
+    ensure!(
+        args.images != Images::Cyclic || guesses <= shape.side() || noise,
+        "--images cyclic: {shape} has {} digit shifts, --guesses is {guesses}",
+        shape.side()
+    );
+    ensure!(
+        args.images != Images::Identity || guesses == 1 || noise || args.search.is_some(),
+        "--images identity without noise makes {guesses} equal guesses"
+    );
+    let set = args.puzzles.load(shape, args.seed)?;
+    let engine = Engine::new(args.device, &first.plan, &first.weights)?;
+    let setup = Setup {
+        data: Named {
+            name: set.name.clone(),
+            sha256: set.sha256.clone(),
+        },
+        rows: set.rows.len(),
+        filled: args.puzzles.filled,
+        checkpoints,
+        how: Guessing {
+            guesses,
+            segments: args.segments as usize,
+            stop: args.stop,
+            perturbation: Perturbation {
+                images: args.images,
+                initial_noise: args.initial_noise,
+                update_noise: args.update_noise,
+            },
+            seed: args.seed,
+        },
+        search: args.search.map(|search| {
+            let period = args.search_period as usize;
+            match search {
+                Search::Beam { by, .. } => Search::Beam {
+                    by,
+                    period,
+                    noise: args.search_noise,
                 },
-            )?;
-            for ((outcome, a), b) in outcomes.iter_mut().zip(&attempts).zip(&others) {
-                outcome.identical = a.guesses[0].grid == b.guesses[0].grid;
+                Search::Agreement { .. } => Search::Agreement { period },
             }
-        }
-        Ok(outcomes)
-    };
-    let chunks: Vec<(usize, &[Board])> = questions.chunks(CHUNK).enumerate().collect();
-    let bar = ProgressBar::new(chunks.len() as u64).with_style(ProgressStyle::with_template(
-        "{bar:30} {percent}% of the puzzles, {eta} left",
-    )?);
-    let counted = |chunk: &(usize, &[Board])| {
-        let outcomes = one_chunk(*chunk);
-        bar.inc(1);
-        outcomes
-    };
-    let outcomes: Vec<Vec<Outcome>> = if matches!(engine, Engine::Cpu(_)) {
-        chunks.par_iter().map(counted).collect::<Result<_>>()?
-    } else {
-        // A GPU has one queue: batches follow one another.
-        chunks.iter().map(counted).collect::<Result<_>>()?
-    };
-    bar.finish_and_clear();
-    let outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
-
-    let n = outcomes.len();
-    let count = |f: &dyn Fn(&Outcome) -> bool| outcomes.iter().filter(|o| f(o)).count();
-    let halted = count(&|o| o.halted);
-    let shown = if args.guesses == 1 {
-        1
-    } else {
-        Rule::ALL.len()
-    };
-    let evaluation = Evaluation {
-        data: args
-            .data
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
-        filled: args.filled,
-        guesses: args.guesses,
-        segments: args.segments,
-        seed: args.seed,
-        rules: (0..shown)
-            .map(|i| {
-                (
-                    Rule::ALL[i].0.to_owned(),
-                    Proportion::new(count(&|o| o.right[i]), n),
-                )
-            })
-            .collect(),
-        cells: outcomes.iter().map(|o| o.cells).sum::<f64>() / n as f64,
-        halted: Proportion::new(halted, n),
-        halted_right: Proportion::new(count(&|o| o.halted && o.right[0]), halted),
-        identical: args
-            .against
-            .is_some()
-            .then(|| Proportion::new(count(&|o| o.identical), n)),
-        by_segment: (0..options.segments)
-            .map(|s| count(&|o| o.by_segment[s]))
-            .collect(),
-        seconds: start.elapsed().as_secs_f64(),
+        }),
         engine: engine.name().to_owned(),
+        shard: args.shard,
     };
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&evaluation)?);
+    let spread = Spread {
+        device: args.device,
+        threads: args.threads.unwrap_or_else(rayon::current_num_threads),
+        batch: args.batch.unwrap_or(match engine {
+            Engine::Cpu(_) => 8,
+            Engine::Gpu { .. } => 128,
+        }),
+    };
+    ensure!(spread.batch > 0, "--batch must not be 0");
+    drop(engine);
+    let log = match &args.records {
+        None => Log::in_memory(),
+        Some(path) => Log::open(path, &setup)?,
+    };
+    let log = evaluate::run(&models, &set, &setup, spread, log)?;
+    let seconds = log.seconds();
+    let identical = match &args.against {
+        None => None,
+        Some(other) => Some(evaluate::identical(
+            other,
+            &set,
+            &setup,
+            spread,
+            log.records(),
+        )?),
+    };
+    Ok(Evaluation {
+        summary: Summary::new(log.records()),
+        setup,
+        identical,
+        seconds,
+    })
+}
+
+/// Prints a result, and writes it where it is wanted.
+fn show(evaluation: &Evaluation, output: &OutputArgs) -> Result<()> {
+    let json = serde_json::to_string_pretty(evaluation)?;
+    if let Some(path) = &output.output {
+        write(path, &json)?;
+    }
+    if output.json {
+        println!("{json}");
     } else {
-        print_table(&evaluation);
+        print_table(evaluation);
     }
     Ok(())
 }
 
-fn outcome(attempt: &guess::Attempt, answer: &Board) -> Outcome {
-    let right = Rule::ALL.map(|(_, rule)| {
-        rule.choose(&attempt.guesses)
-            .is_some_and(|i| attempt.guesses[i].grid == answer.cells())
-    });
-    let last = attempt.first.last();
-    let grid = last.map_or(&[][..], |r| &r.grid);
-    let same = grid
-        .iter()
-        .zip(answer.cells())
-        .filter(|(a, b)| a == b)
-        .count();
-    Outcome {
-        right,
-        cells: same as f64 / answer.cells().len() as f64,
-        by_segment: attempt
-            .first
-            .iter()
-            .map(|r| r.grid == answer.cells())
-            .collect(),
-        halted: last.is_some_and(|r| r.halted),
-        identical: false,
-    }
+fn write(path: &Path, json: &str) -> Result<()> {
+    write_atomically(path, format!("{json}\n").as_bytes())
 }
 
 fn print_table(e: &Evaluation) {
+    let (setup, s) = (&e.setup, &e.summary);
+    let names: Vec<&str> = setup.checkpoints.iter().map(|c| c.name.as_str()).collect();
     println!(
-        "{}: {:.0} % of the blanks filled in, {} segments, {} guess(es)",
-        e.data,
-        100.0 * e.filled,
-        e.segments,
-        e.guesses
+        "{} on {}: {:.0} % of the blanks filled in, up to {} segments, {} guess(es) a checkpoint",
+        names.join(", "),
+        setup.data.name,
+        100.0 * setup.filled,
+        setup.how.segments,
+        setup.how.guesses
     );
-    for (name, p) in &e.rules {
-        println!("  {name:<16} {p}");
+    if setup.shard[1] > 1 {
+        println!("  shard {} of {}", setup.shard[0] + 1, setup.shard[1]);
     }
-    println!("  {:<16} {:.2} %", "cells right", 100.0 * e.cells);
-    println!("  {:<16} {}", "halted", e.halted);
-    println!("  {:<16} {}", "right if halted", e.halted_right);
+    for (name, p) in s.rules.iter().chain(&s.labelled) {
+        println!("  {name:<29} {p}");
+    }
+    println!(
+        "  {:<29} {:.2} %",
+        "cells right, plain pass",
+        100.0 * s.cells
+    );
+    println!("  {:<29} {}", "plain pass halted", s.halted);
+    println!("  {:<29} {}", "right if halted", s.halted_right);
     if let Some(identical) = &e.identical {
-        println!("  {:<16} {identical}", "same grid");
+        println!("  {:<29} {identical}", "same grid");
     }
     println!(
-        "  right after segment 1..{}: {:?}",
-        e.segments, e.by_segment
+        "  {:<29} mean {:.1}, 90 % of puzzles at most {}",
+        "segments a puzzle", s.spent.mean, s.spent.p90
     );
-    println!("  {:.1} s on {}", e.seconds, e.engine);
+    println!("  accepted after segment 1, 2, …: {:?}", s.by_segment);
+    for bucket in &s.ratings {
+        let range = match bucket.to {
+            Some(to) if to == bucket.from => format!("rating {to}"),
+            Some(to) => format!("rating {} to {to}", bucket.from),
+            None => format!("rating {} and more", bucket.from),
+        };
+        let shown: Vec<String> = bucket
+            .rules
+            .iter()
+            .filter(|(name, _)| ["single", "majority", "verifier"].contains(&name.as_str()))
+            .map(|(name, p)| format!("{name} {p}"))
+            .collect();
+        println!("  {range:<29} {}", shown.join("; "));
+    }
+    println!("  {:.1} s on {}", e.seconds, setup.engine);
 }

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use hrm_core::puzzle::Board;
-use hrm_core::reason::{Rule, Verdict};
+use hrm_core::reason::flow::{Agenda, Done, Guessing, Outcome, Stop, drive};
+use hrm_core::reason::perturb::{Images, Perturbation};
+use hrm_core::reason::{Guess, Rule, Verdict};
 
 use crate::checkpoint::Checkpoint;
 use crate::engine::{Device, Engine};
-use crate::guess::{self, Options};
 
 /// Solve puzzles with a model and print one line each: the answer's
 /// characters, then whether the rules accept it. The exit code is 0 if all
@@ -47,6 +48,9 @@ pub(crate) struct SolveArgs {
     puzzles: Vec<String>,
 }
 
+/// Guesses that run at a time.
+const BATCH: usize = 64;
+
 /// A rule by its name.
 pub(crate) fn rule(name: &str) -> Result<Rule, String> {
     Rule::ALL
@@ -63,23 +67,28 @@ pub(crate) fn rule(name: &str) -> Result<Rule, String> {
 pub(crate) fn run(args: &SolveArgs) -> Result<bool> {
     let Checkpoint { plan, weights } = Checkpoint::load(&args.checkpoint, args.config.as_deref())?;
     let engine = Engine::new(args.device, &plan, &weights)?;
-    let options = Options {
+    let how = Guessing {
         guesses: args.guesses as usize,
         segments: args.segments as usize,
+        stop: Stop::Depth,
+        perturbation: Perturbation {
+            images: Images::Symmetry,
+            initial_noise: 0.0,
+            update_noise: 0.0,
+        },
         seed: args.seed,
     };
     let mut all_solved = true;
     let mut index = 0;
     let mut solve = |text: &str, place: &str| -> Result<()> {
-        let board =
-            Board::parse(text, Some(plan.config.puzzle)).with_context(|| place.to_owned())?;
+        let board = Board::parse(text, Some(plan.config.puzzle.sudoku()?))
+            .with_context(|| place.to_owned())?;
         if let Some(clash) = board.clash() {
             bail!("{place}: {clash}");
         }
-        let attempts = guess::attempt(&engine, &[&board], index, options)?;
+        let guesses = guesses(&engine, &board, index, how)?;
         index += 1;
-        let guesses = attempts.first().map_or(&[][..], |a| &a.guesses);
-        let Some(chosen) = args.rule.choose(guesses).map(|i| &guesses[i]) else {
+        let Some(chosen) = args.rule.choose(&guesses).map(|i| &guesses[i]) else {
             bail!("{place}: no guess was made");
         };
         let verdict = match (chosen.solved, chosen.halted) {
@@ -88,7 +97,7 @@ pub(crate) fn run(args: &SolveArgs) -> Result<bool> {
             (false, false) => Verdict::Wandering,
         };
         all_solved &= chosen.solved;
-        let grid = Board::new(plan.config.puzzle, chosen.grid.clone())?;
+        let grid = Board::new(plan.config.puzzle.sudoku()?, chosen.grid.clone())?;
         let verdict = serde_json::to_value(verdict)?;
         if args.json {
             println!(
@@ -119,4 +128,17 @@ pub(crate) fn run(args: &SolveArgs) -> Result<bool> {
         }
     }
     Ok(all_solved)
+}
+
+/// The guesses at one puzzle; its index decides the images.
+fn guesses(engine: &Engine, board: &Board, index: usize, how: Guessing) -> Result<Vec<Guess>> {
+    let mut agenda = Agenda::new(how, 0, vec![(index, board.clone())]);
+    let mut done: Vec<Done> = Vec::new();
+    let capacity = how.guesses.min(BATCH);
+    drive(&mut engine.places(capacity), capacity, &how, &mut |ended| {
+        done.extend(ended);
+        agenda.next(None)
+    })?;
+    done.sort_by_key(|d| d.guess);
+    Ok(done.iter().map(|d| Outcome::guess(&d.outcome)).collect())
 }

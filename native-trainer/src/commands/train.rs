@@ -1,11 +1,16 @@
 //! `hrm train`: a model from puzzles.
 
 use anyhow::Result;
-use hrm_core::model::Device;
 
 pub(crate) use crate::train::TrainArgs;
 
-/// Trains on the CPU.
+/// Trains, or draws the curves of a run.
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
-    crate::train::run(args, &Device::flex())
+    match args.report() {
+        Some(run) => {
+            println!("{}", crate::train::report::write(run)?.display());
+            Ok(())
+        }
+        None => crate::train::run(args),
+    }
 }

@@ -1,14 +1,18 @@
 //! The one description of a run: command-line arguments and saved file.
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
+use clap::{Args, ValueEnum};
 use hrm_core::config::ModelConfig;
-use hrm_core::model::{AdamSettings, LossKind, OptimizerKind, OptimizerSettings, TrainerSettings};
+use hrm_core::model::{
+    AdamSettings, LossKind, OptimizerKind, OptimizerSettings, Precision, TrainerSettings,
+};
+use hrm_core::puzzle::PuzzleKind;
 use serde::{Deserialize, Serialize};
+
+use crate::engine::Device;
 
 /// The loss of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -36,8 +40,29 @@ pub(crate) enum Rule {
 pub(crate) enum Schedule {
     /// Stays as it is.
     Constant,
-    /// Falls linearly to 2 % over the last `--decay-share` of the run.
+    /// Falls linearly to `--lr-floor` over the last `--decay-share` of the run.
     Linear,
+    /// Falls to `--lr-floor` along half a cosine, from the warm-up's end on.
+    Cosine,
+}
+
+/// The arithmetic of the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Arithmetic {
+    /// f32 throughout.
+    F32,
+    /// bf16, with weights, norms and losses in f32.
+    Bf16,
+}
+
+impl From<Arithmetic> for Precision {
+    fn from(arithmetic: Arithmetic) -> Self {
+        match arithmetic {
+            Arithmetic::F32 => Self::F32,
+            Arithmetic::Bf16 => Self::Bf16,
+        }
+    }
 }
 
 /// Everything that defines a run. A TOML file with the same names (with
@@ -81,14 +106,33 @@ pub(crate) struct TrainConfig {
     #[arg(long)]
     #[serde(default)]
     pub(crate) no_augment: bool,
-    /// Share of the training puzzles that get a random number of hints
+    /// Share of the training puzzles that get a random number of hints (the paper's data
+    /// mixing: 0.5)
     #[arg(long, default_value_t = 0.0)]
     pub(crate) hints: f64,
+    /// Rewritings of each training puzzle, the same ones in every epoch, as `hrm data
+    /// --augment` writes them (the paper's: 1000); 0 for a new one each time
+    #[arg(long, default_value_t = 0)]
+    #[serde(default)]
+    pub(crate) copies: u32,
+    /// Rows of the training files that are one puzzle's copies and stand together; an epoch
+    /// draws one of them
+    #[arg(long, default_value_t = 1)]
+    #[serde(default = "one")]
+    pub(crate) group_rows: usize,
 
     /// Steps to train for (without it or --minutes: until stopped)
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) steps: Option<u64>,
+    /// Epochs to train for; in one, as many rows are drawn as there are training puzzles
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) epochs: Option<u64>,
+    /// The steps that `epochs` come to, once the training set is known.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub(crate) epoch_steps: Option<u64>,
     /// Minutes to train for
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,9 +140,20 @@ pub(crate) struct TrainConfig {
     /// Puzzles trained on at a time
     #[arg(long, default_value_t = 768)]
     pub(crate) batch_size: usize,
-    /// Parts of a batch that are computed at the same time (0: one for each core)
+    /// Parts of a batch that each device computes at the same time (0: the cores shared out
+    /// among CPU devices, 1 on a GPU)
     #[arg(long, default_value_t = 0)]
     pub(crate) threads: usize,
+    /// What to train on
+    #[arg(long, value_enum, default_value_t = Device::Auto)]
+    #[serde(default)]
+    pub(crate) device: Device,
+    /// Devices to divide every batch among
+    #[arg(long, default_value_t = 1)]
+    pub(crate) devices: usize,
+    /// Arithmetic of the model's passes
+    #[arg(long, value_enum, default_value_t = Arithmetic::F32)]
+    pub(crate) precision: Arithmetic,
     /// Seed of the initial weights, the data's order and symmetries, and exploration
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
@@ -148,6 +203,12 @@ pub(crate) struct TrainConfig {
     /// Last share of the run over which a linear schedule falls
     #[arg(long, default_value_t = 0.4)]
     pub(crate) decay_share: f64,
+    /// Share of the learning rate at which a schedule that falls ends
+    #[arg(long, default_value_t = 0.02)]
+    pub(crate) lr_floor: f64,
+    /// Largest norm of the gradients, scaled down beyond; 0 for no limit
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) clip: f64,
     /// Decay of the weights' moving average; 0 for none
     #[arg(long, default_value_t = 0.999)]
     pub(crate) ema: f64,
@@ -161,102 +222,40 @@ pub(crate) struct TrainConfig {
     /// Minutes between two checkpoints
     #[arg(long, default_value_t = 10.0)]
     pub(crate) checkpoint_minutes: f64,
-    /// Checkpoints to keep
+    /// Steps between two checkpoints, beside those by time; 0 for none
+    #[arg(long, default_value_t = 0)]
+    pub(crate) checkpoint_steps: u64,
+    /// Newest checkpoints to keep
     #[arg(long, default_value_t = 2)]
     pub(crate) keep: usize,
+    /// Write a checkpoint every N steps and keep the last --keep-series of these too; 0 for none
+    #[arg(long, default_value_t = 0)]
+    pub(crate) keep_every: u64,
+    /// Checkpoints of the series of --keep-every to keep
+    #[arg(long, default_value_t = 10)]
+    pub(crate) keep_series: usize,
     /// Stop once this share of the held-out puzzles is solved
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stop_at: Option<f64>,
-}
-
-/// Arguments of `hrm train`.
-#[derive(Debug, Clone)]
-pub(crate) struct TrainArgs {
-    config: TrainConfig,
-    file: Option<PathBuf>,
-    resume: Option<PathBuf>,
-    /// Fields given on the command line, which come before those of a file.
-    given: HashSet<String>,
-}
-
-// What no saved configuration holds. Its description is the subcommand's, as
-// it is added last.
-/// Train a model. Checkpoints and a signal to stop leave everything that
-/// `--resume` needs to go on.
-#[derive(Debug, Args)]
-struct Sources {
-    /// Read the run's configuration from a TOML file
+    /// Write no TensorBoard event file beside metrics.jsonl
     #[arg(long)]
-    config: Option<PathBuf>,
-    /// Go on with a run: its directory, or one of its checkpoints
-    #[arg(long, conflicts_with_all = ["init", "model", "config"])]
-    resume: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) no_tensorboard: bool,
+
+    /// Fields of the architecture that differ from the preset's, by `--set
+    /// architecture.FIELD=VALUE`.
+    #[arg(skip)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) architecture: BTreeMap<String, toml::Value>,
 }
 
-impl Args for TrainArgs {
-    fn augment_args(command: Command) -> Command {
-        Sources::augment_args(TrainConfig::augment_args(command))
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        Self::augment_args(command)
-    }
-}
-
-impl FromArgMatches for TrainArgs {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let sources = Sources::from_arg_matches(matches)?;
-        let given =
-            |id: &&clap::Id| matches.value_source(id.as_str()) == Some(ValueSource::CommandLine);
-        Ok(Self {
-            config: TrainConfig::from_arg_matches(matches)?,
-            file: sources.config,
-            resume: sources.resume,
-            given: matches
-                .ids()
-                .filter(given)
-                .map(ToString::to_string)
-                .collect(),
-        })
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
-}
-
-impl TrainArgs {
-    /// The directory given with `--resume`.
-    pub(crate) fn resume(&self) -> Option<&Path> {
-        self.resume.as_deref()
-    }
-
-    /// The run's configuration: what the command line says, then `--config`
-    /// or `saved` (the file of the run that goes on), then the defaults.
-    pub(crate) fn config(&self, saved: Option<&Path>) -> Result<TrainConfig> {
-        let Some(path) = saved.or(self.file.as_deref()) else {
-            self.config.check()?;
-            return Ok(self.config.clone());
-        };
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-        let named = || format!("in {}", path.display());
-        let mut merged = toml::Table::try_from(&self.config)?;
-        for (key, value) in text.parse::<toml::Table>().with_context(named)? {
-            if !self.given.contains(&key) {
-                merged.insert(key, value);
-            }
-        }
-        let config: TrainConfig = merged.try_into().with_context(named)?;
-        config.check().with_context(named)?;
-        Ok(config)
-    }
+fn one() -> usize {
+    1
 }
 
 impl TrainConfig {
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         let share = |name: &str, value: f64| {
             if (0.0..=1.0).contains(&value) {
                 Ok(())
@@ -267,6 +266,7 @@ impl TrainConfig {
         share("hints", self.hints)?;
         share("ema", self.ema)?;
         share("decay-share", self.decay_share)?;
+        share("lr-floor", self.lr_floor)?;
         share("stop-at", self.stop_at.unwrap_or(0.0))?;
         let rates = [
             ("lr", self.lr),
@@ -274,6 +274,7 @@ impl TrainConfig {
             ("puzzle-emb-lr", self.puzzle_emb_lr),
             ("weight-decay", self.weight_decay),
             ("q-weight", self.q_weight),
+            ("clip", self.clip),
             ("minutes", self.minutes.unwrap_or(0.0)),
         ];
         for (name, value) in rates {
@@ -290,8 +291,26 @@ impl TrainConfig {
                 bail!("--{name} is {value}, must be in [0, 1)");
             }
         }
-        if self.batch_size == 0 || self.log_steps == 0 || self.keep == 0 {
-            bail!("--batch-size, --log-steps and --keep must be at least 1");
+        for (name, value) in [
+            ("batch-size", self.batch_size as u64),
+            ("log-steps", self.log_steps),
+            ("keep", self.keep as u64),
+            ("group-rows", self.group_rows as u64),
+        ] {
+            if value == 0 {
+                bail!("--{name} must be at least 1");
+            }
+        }
+        if self.group_rows > 1 && (self.copies > 0 || self.hints > 0.0 || !self.no_augment) {
+            bail!(
+                "--group-rows is for files that hold the copies already: set --no-augment, --copies 0 and --hints 0"
+            );
+        }
+        if self.no_augment && self.copies > 0 {
+            bail!(
+                "--no-augment and --copies {} contradict each other",
+                self.copies
+            );
         }
         if self.data.is_empty() {
             bail!("no training data: give --data FILE.csv or --data generate:sudoku-4x4");
@@ -301,18 +320,50 @@ impl TrainConfig {
 
     /// The architecture that the configuration names.
     pub(crate) fn model_config(&self) -> Result<ModelConfig> {
-        Ok(match &self.model {
+        let base = match &self.model {
             Some(path) => crate::checkpoint::read_plan(path)?.config.clone(),
             None => ModelConfig::preset(&self.preset)?,
-        })
+        };
+        if self.architecture.is_empty() {
+            return Ok(base);
+        }
+        let mut fields = serde_json::to_value(&base)?;
+        for (key, value) in &self.architecture {
+            fields[key] = serde_json::to_value(value)?;
+        }
+        // What follows from others follows them, unless it is set itself.
+        let follow = |key: &str| !self.architecture.contains_key(key);
+        if follow("puzzle_emb_ndim") && base.puzzle_emb_ndim == base.hidden_size {
+            fields["puzzle_emb_ndim"] = fields["hidden_size"].clone();
+        }
+        if let Some(name) = fields["puzzle"].as_str() {
+            let kind: PuzzleKind = name.parse().context("architecture.puzzle")?;
+            if follow("seq_len") {
+                fields["seq_len"] = kind.cells().into();
+            }
+            if follow("vocab_size") {
+                fields["vocab_size"] = kind.vocab().into();
+            }
+        }
+        ModelConfig::from_json(&fields.to_string()).context("in the architecture's overrides")
     }
 
-    /// What the trainer needs to know.
-    pub(crate) fn trainer(&self) -> TrainerSettings {
+    /// Whether a checkpoint is due after `step`, by steps.
+    pub(crate) fn checkpoint_due(&self, step: u64) -> bool {
+        let due = |every: u64| every > 0 && step.is_multiple_of(every);
+        due(self.checkpoint_steps) || due(self.keep_every)
+    }
+
+    /// What the trainer needs to know. `cpu`: whether it runs on processors.
+    pub(crate) fn trainer(&self, cpu: bool) -> TrainerSettings {
         TrainerSettings {
             batch_size: self.batch_size,
             threads: match self.threads {
-                0 => std::thread::available_parallelism().map_or(1, usize::from),
+                0 if cpu => {
+                    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+                    (cores / self.devices.max(1)).max(1)
+                }
+                0 => 1,
                 n => n,
             },
             loss: match self.loss {
@@ -320,6 +371,8 @@ impl TrainConfig {
                 Loss::Softmax => LossKind::Softmax,
             },
             q_weight: self.q_weight,
+            precision: self.precision.into(),
+            clip: (self.clip > 0.0).then_some(self.clip),
             ema: (self.ema > 0.0).then_some(self.ema),
             optimizer: OptimizerSettings {
                 kind: match self.optimizer {
@@ -342,10 +395,28 @@ impl TrainConfig {
         }
     }
 
+    /// Steps that the run has, if that is how its length is given: by `steps`, by
+    /// `epochs`, or the fewer of both.
+    pub(crate) fn total_steps(&self) -> Option<u64> {
+        match (self.steps, self.epoch_steps) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Takes the number of training puzzles, which says how long an epoch is: an epoch
+    /// draws as many rows, and every step draws a full batch (rows for sequences that
+    /// have not halted are dropped, as in the reference).
+    pub(crate) fn count_epochs(&mut self, puzzles: usize) {
+        self.epoch_steps = self
+            .epochs
+            .map(|epochs| epochs.saturating_mul(puzzles as u64) / self.batch_size as u64);
+    }
+
     /// Share of the run that is done, by steps or by time, whichever is
     /// further; none for a run without an end.
     pub(crate) fn progress(&self, step: u64, seconds: f64) -> Option<f64> {
-        let by_steps = self.steps.map(|steps| {
+        let by_steps = self.total_steps().map(|steps| {
             if step < steps {
                 step as f64 / steps as f64
             } else {
@@ -368,61 +439,35 @@ impl TrainConfig {
         } else {
             ((step + 1) as f64 / self.warmup as f64).min(1.0)
         };
-        let fallen = match (self.schedule, self.progress(step, seconds)) {
+        // Share of the fall that is still to come.
+        let left = match (self.schedule, self.progress(step, seconds)) {
             (Schedule::Linear, Some(done)) if self.decay_share > 0.0 => {
-                let left = ((1.0 - done) / self.decay_share).clamp(0.0, 1.0);
-                0.02 + 0.98 * left
+                ((1.0 - done) / self.decay_share).clamp(0.0, 1.0)
+            }
+            (Schedule::Cosine, Some(done)) => {
+                // The warm-up is counted in steps: a run by time has no share for it.
+                let warmup = self
+                    .total_steps()
+                    .map_or(0.0, |all| (self.warmup as f64 / all.max(1) as f64).min(1.0));
+                let fallen = ((done - warmup) / (1.0 - warmup).max(1e-9)).clamp(0.0, 1.0);
+                0.5 * (1.0 + (std::f64::consts::PI * fallen).cos())
             }
             _ => 1.0,
         };
-        warm * fallen
+        warm * (self.lr_floor + (1.0 - self.lr_floor) * left)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
+    use super::super::args::tests::parse;
     use super::*;
 
-    #[derive(Parser)]
-    struct Cli {
-        #[command(flatten)]
-        args: TrainArgs,
-    }
-
-    fn parse(args: &[&str]) -> TrainArgs {
-        Cli::try_parse_from(std::iter::once(&"train").chain(args))
-            .unwrap()
-            .args
-    }
-
-    #[test]
-    fn arguments_come_before_the_file_and_the_file_before_defaults() {
-        let dir = std::env::temp_dir().join(format!("hrm-train-config-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let path = dir.join("train.toml");
-        std::fs::write(
-            &path,
-            "data = [\"generate:sudoku-4x4\"]\nlr = 0.5\nwarmup = 7\n",
-        )
-        .unwrap();
-        let file = path.to_str().unwrap();
-        let config = parse(&["--config", file, "--lr", "0.25"])
-            .config(None)
-            .unwrap();
-        assert_eq!(
-            (config.lr, config.warmup, config.batch_size),
-            (0.25, 7, 768)
-        );
-
-        std::fs::write(&path, "data = [\"x.csv\"]\nlearning_rate = 1\n").unwrap();
-        let error = format!("{:#}", parse(&["--config", file]).config(None).unwrap_err());
-        assert!(
-            error.contains("learning_rate") && error.contains("train.toml"),
-            "{error}"
-        );
-        std::fs::remove_dir_all(dir).unwrap();
+    impl TrainConfig {
+        /// The defaults, with some data.
+        pub(crate) fn example() -> Self {
+            parse(&["--data", "a.csv"]).config(None).unwrap()
+        }
     }
 
     #[test]
@@ -459,6 +504,26 @@ mod tests {
         assert!((config.lr_factor(300, 0.0) - 1.0).abs() < 1e-12);
         assert!((config.lr_factor(800, 0.0) - 0.51).abs() < 1e-12);
         assert!((config.lr_factor(1000, 0.0) - 0.02).abs() < 1e-12);
+
+        let cosine = [&args[..6], &["--schedule", "cosine", "--lr-floor", "0.1"]].concat();
+        let config = parse(&cosine).config(None).unwrap();
+        assert!((config.lr_factor(4, 0.0) - 0.5).abs() < 1e-12);
+        assert!((config.lr_factor(10, 0.0) - 1.0).abs() < 1e-12);
+        assert!((config.lr_factor(505, 0.0) - 0.55).abs() < 1e-12);
+        assert!((config.lr_factor(1000, 0.0) - 0.1).abs() < 1e-12);
+    }
+
+    #[test]
+    fn epochs_count_rows_drawn() {
+        let mut config = parse(&["--data", "a.csv", "--epochs", "20000"])
+            .config(None)
+            .unwrap();
+        assert_eq!(config.total_steps(), None);
+        config.count_epochs(1000);
+        // The published run: 20,000 epochs of 1,000 groups at batch 768.
+        assert_eq!(config.total_steps(), Some(26_041));
+        config.steps = Some(5);
+        assert_eq!(config.total_steps(), Some(5));
     }
 
     #[test]

@@ -5,14 +5,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use hrm_core::model::Example;
+use hrm_core::puzzle::dataset::Records;
 use hrm_core::puzzle::sudoku::generator::generate_with;
 use hrm_core::puzzle::{
-    Board, GeneratorOptions, Shape, augment, canonical_puzzle, canonical_solution, dataset,
-    random_hints,
+    Board, GeneratorOptions, Maze, MazeOptions, Puzzle, PuzzleKind, Shape, canonical_puzzle,
+    canonical_solution, generate_maze,
 };
 use indicatif::{ProgressBar, ProgressStyle};
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Prefix of a generated set's name.
@@ -31,10 +31,19 @@ pub(crate) enum Side {
     HeldOut,
 }
 
-/// Questions with their answers, all of one shape.
+/// Questions with their answers, all of one kind.
+#[derive(Debug, Clone)]
+pub(super) enum Rows {
+    /// Sudokus.
+    Sudoku(Vec<(Board, Board)>),
+    /// Mazes.
+    Maze(Vec<(Maze, Maze)>),
+}
+
+/// A set of puzzles.
 #[derive(Debug, Clone)]
 pub(crate) struct Set {
-    rows: Vec<(Board, Board)>,
+    pub(super) rows: Rows,
     /// What they are, in words.
     pub(crate) description: String,
 }
@@ -43,85 +52,160 @@ impl Set {
     /// Reads the named files, or generates.
     pub(crate) fn load(
         names: &[String],
-        shape: Shape,
+        kind: PuzzleKind,
         rows: usize,
         seed: u64,
         side: Side,
     ) -> Result<Self> {
-        let mut set = Self {
-            rows: Vec::new(),
-            description: String::new(),
-        };
-        let mut described = Vec::new();
-        for name in names {
-            if let Some(kind) = name.strip_prefix(GENERATE) {
-                let wanted: Shape = kind.parse().with_context(|| format!("--data {name}"))?;
-                if wanted != shape {
-                    bail!("{name}: the model plays {shape}");
-                }
-                let generated = generate_set(shape, rows, seed, side)?;
-                described.push(format!(
-                    "{} generated minimal puzzles ({shape}, {})",
-                    generated.len(),
-                    split(shape, side)
-                ));
-                set.rows.extend(generated);
-            } else {
-                let path = Path::new(name);
-                let file = dataset::read_file(path)?;
-                let label = path.file_name().unwrap_or_default().to_string_lossy();
-                described.push(format!("{} puzzles of {label}", file.len()));
-                for row in file {
-                    if row.question.shape() != shape {
-                        bail!(
-                            "{name}: a puzzle is {}, the model plays {shape}",
-                            row.question.shape()
-                        );
-                    }
-                    set.rows.push((row.question, row.answer));
-                }
+        let (rows, description) = match kind {
+            PuzzleKind::Sudoku(shape) => {
+                let options = GeneratorOptions::minimal(shape);
+                let what = format!("minimal puzzles ({shape}, {})", split(shape, side));
+                let mut rng = stream(seed, side);
+                let (rows, text) = gather(names, shape, &what, || {
+                    collect(rows, side, sudoku_class, || {
+                        let made = generate_with(&mut rng, &options)?;
+                        Ok((made.question, made.answer))
+                    })
+                })?;
+                (Rows::Sudoku(rows), text)
             }
-        }
-        set.description = described.join("; ");
-        Ok(set)
+            PuzzleKind::Maze(size) => {
+                let options = MazeOptions::hard(size);
+                let what = format!(
+                    "mazes ({size}, ways of {} steps or more, {})",
+                    options.min_distance,
+                    classes("mazes", side)
+                );
+                let mut rng = stream(seed, side);
+                let (rows, text) = gather(names, size, &what, || {
+                    collect(rows, side, Maze::class, || {
+                        Ok(generate_maze(rng.random(), &options)?)
+                    })
+                })?;
+                (Rows::Maze(rows), text)
+            }
+        };
+        Ok(Self { rows, description })
     }
 
     /// The first `rows` of the set.
     pub(crate) fn truncate(&mut self, rows: usize) {
-        if rows < self.rows.len() {
-            self.rows.truncate(rows);
+        if rows < self.len() {
+            match &mut self.rows {
+                Rows::Sudoku(all) => all.truncate(rows),
+                Rows::Maze(all) => all.truncate(rows),
+            }
             self.description = format!("the first {rows} of {}", self.description);
         }
     }
 
     /// Number of puzzles.
     pub(crate) fn len(&self) -> usize {
-        self.rows.len()
+        match &self.rows {
+            Rows::Sudoku(rows) => rows.len(),
+            Rows::Maze(rows) => rows.len(),
+        }
     }
 
     /// The puzzles as they are.
     pub(crate) fn plain(&self) -> Vec<Example> {
-        self.rows
-            .iter()
-            .map(|(question, answer)| example(question, answer))
-            .collect()
+        fn all<P: Puzzle>(rows: &[(P, P)]) -> Vec<Example> {
+            rows.iter().map(|(q, a)| example(q, a)).collect()
+        }
+        match &self.rows {
+            Rows::Sudoku(rows) => all(rows),
+            Rows::Maze(rows) => all(rows),
+        }
+    }
+
+    /// Whether tokens answer a puzzle of the set. A maze has many answers, and any
+    /// shortest route is right.
+    pub(crate) fn solved(&self, puzzle: usize, tokens: &[u8]) -> bool {
+        fn solves<P: Puzzle>(row: Option<&(P, P)>, tokens: &[u8]) -> bool {
+            row.is_some_and(|(question, _)| {
+                P::from_tokens(question.kind(), tokens).is_ok_and(|board| board.solves(question))
+            })
+        }
+        match &self.rows {
+            Rows::Sudoku(rows) => solves(rows.get(puzzle), tokens),
+            Rows::Maze(rows) => solves(rows.get(puzzle), tokens),
+        }
+    }
+
+    /// Whether tokens mark a way through a maze, short or not; none if the puzzles are
+    /// no mazes.
+    pub(crate) fn leads_through(&self, puzzle: usize, tokens: &[u8]) -> Option<bool> {
+        let Rows::Maze(rows) = &self.rows else {
+            return None;
+        };
+        Some(rows.get(puzzle).is_some_and(|(question, _)| {
+            Maze::from_tokens(question.size(), tokens)
+                .is_ok_and(|maze| maze.keeps_givens(question) && maze.is_connected())
+        }))
     }
 }
 
-fn example(question: &Board, answer: &Board) -> Example {
+pub(super) fn example<P: Puzzle>(question: &P, answer: &P) -> Example {
     Example {
         input: question.tokens(),
         label: answer.tokens(),
     }
 }
 
+/// The random numbers that generate a side.
+fn stream(seed: u64, side: Side) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(match side {
+        Side::Training => 1,
+        Side::HeldOut => 2,
+    });
+    rng
+}
+
+/// The rows of all names in order, with a description.
+fn gather<P: Puzzle>(
+    names: &[String],
+    kind: P::Kind,
+    generated: &str,
+    mut generate: impl FnMut() -> Result<Vec<(P, P)>>,
+) -> Result<(Vec<(P, P)>, String)> {
+    let mut rows = Vec::new();
+    let mut described = Vec::new();
+    for name in names {
+        let before = rows.len();
+        if let Some(wanted) = name.strip_prefix(GENERATE) {
+            let wanted: PuzzleKind = wanted.parse().with_context(|| format!("--data {name}"))?;
+            let plays: PuzzleKind = kind.into();
+            if wanted != plays {
+                bail!("{name}: the model plays {kind}");
+            }
+            rows.extend(generate()?);
+            described.push(format!("{} generated {generated}", rows.len() - before));
+        } else {
+            let path = Path::new(name);
+            for row in Records::<P>::open(path)? {
+                let row = row?;
+                if row.question.kind() != kind {
+                    bail!(
+                        "{name}: a puzzle is {}, the model plays {kind}",
+                        row.question.kind()
+                    );
+                }
+                rows.push((row.question, row.answer));
+            }
+            if rows.len() == before {
+                bail!("{name}: there is no puzzle in it");
+            }
+            let label = path.file_name().unwrap_or_default().to_string_lossy();
+            described.push(format!("{} puzzles of {label}", rows.len() - before));
+        }
+    }
+    Ok((rows, described.join("; ")))
+}
+
 /// How a generated set is kept apart from its counterpart.
-fn split(shape: Shape, side: Side) -> String {
-    let what = if shape == Shape::S4 {
-        "puzzles"
-    } else {
-        "solution grids"
-    };
+fn classes(what: &str, side: Side) -> String {
     match side {
         Side::Training => format!("four in five classes of equivalent {what}"),
         Side::HeldOut => {
@@ -130,36 +214,49 @@ fn split(shape: Shape, side: Side) -> String {
     }
 }
 
-/// Which side a puzzle belongs to, the same for all equivalent puzzles. Only
-/// two 4x4 solutions are not equivalent, so there the puzzles are split; in
-/// the larger shapes the solutions.
-fn side_of(question: &Board, answer: &Board) -> Option<Side> {
-    let class = if question.shape() == Shape::S4 {
-        canonical_puzzle(question, answer)?
+fn split(shape: Shape, side: Side) -> String {
+    let what = if shape == Shape::S4 {
+        "puzzles"
     } else {
-        canonical_solution(answer)?
+        "solution grids"
     };
-    // FNV-1a, and its high bits, which every cell has reached.
+    classes(what, side)
+}
+
+/// What Sudokus are split by. Only two 4x4 solutions are not equivalent, so
+/// there the puzzles are split; in the larger shapes the solutions.
+fn sudoku_class(question: &Board, answer: &Board) -> Option<Board> {
+    if question.shape() == Shape::S4 {
+        canonical_puzzle(question, answer)
+    } else {
+        canonical_solution(answer)
+    }
+}
+
+/// Which side a class of equivalent puzzles belongs to.
+fn side_of<P: Puzzle>(class: &P) -> Side {
+    // FNV-1a over the contents of the cells (a Sudoku's digits are one below their
+    // tokens), and its high bits, which every cell has reached.
     let hash = class
-        .cells()
+        .tokens()
         .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, &cell| {
-            (hash ^ u64::from(cell)).wrapping_mul(0x0100_0000_01b3)
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, &token| {
+            (hash ^ u64::from(token - 1)).wrapping_mul(0x0100_0000_01b3)
         });
-    Some(if (hash >> 32) % HELD_OUT == 0 {
+    if (hash >> 32).is_multiple_of(HELD_OUT) {
         Side::HeldOut
     } else {
         Side::Training
-    })
+    }
 }
 
-fn generate_set(shape: Shape, rows: usize, seed: u64, side: Side) -> Result<Vec<(Board, Board)>> {
-    let options = GeneratorOptions::minimal(shape);
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(match side {
-        Side::Training => 1,
-        Side::HeldOut => 2,
-    });
+/// Generates until there are so many different puzzles of a side.
+fn collect<P: Puzzle + std::hash::Hash>(
+    rows: usize,
+    side: Side,
+    class: impl Fn(&P, &P) -> Option<P>,
+    mut generate: impl FnMut() -> Result<(P, P)>,
+) -> Result<Vec<(P, P)>> {
     let bar = ProgressBar::new(rows as u64).with_style(
         ProgressStyle::with_template("generating {wide_bar} {pos}/{len} {eta}")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
@@ -169,11 +266,11 @@ fn generate_set(shape: Shape, rows: usize, seed: u64, side: Side) -> Result<Vec<
     // Small shapes have few minimal puzzles: stop when nothing new comes.
     let mut vain = 0;
     while found.len() < rows && vain < 200 * rows {
-        let puzzle = generate_with(&mut rng, &options).context("generating puzzles")?;
-        let new = side_of(&puzzle.question, &puzzle.answer) == Some(side)
-            && seen.insert(puzzle.question.clone());
+        let (question, answer) = generate().context("generating puzzles")?;
+        let new = class(&question, &answer).is_some_and(|class| side_of(&class) == side)
+            && seen.insert(question.clone());
         if new {
-            found.push((puzzle.question, puzzle.answer));
+            found.push((question, answer));
             bar.inc(1);
         }
         vain = if new { 0 } else { vain + 1 };
@@ -182,102 +279,47 @@ fn generate_set(shape: Shape, rows: usize, seed: u64, side: Side) -> Result<Vec<
     Ok(found)
 }
 
-/// An endless, shuffled, augmented stream of a set's puzzles. What stands
-/// at a position depends on the seed alone, so a run goes on anywhere.
-pub(crate) struct Sampler {
-    set: Set,
-    seed: u64,
-    augment: bool,
-    hints: f64,
-    /// The order of one epoch, and which.
-    order: (u64, Vec<u32>),
-}
-
-impl Sampler {
-    /// A stream of `set`, which must not be empty.
-    pub(crate) fn new(set: Set, seed: u64, augment: bool, hints: f64) -> Result<Self> {
-        if set.len() == 0 {
-            bail!("the training set is empty");
-        }
-        Ok(Self {
-            set,
-            seed,
-            augment,
-            hints,
-            order: (u64::MAX, Vec::new()),
-        })
-    }
-
-    /// The puzzle at a position.
-    pub(crate) fn draw(&mut self, position: u64) -> Example {
-        let n = self.set.rows.len() as u64;
-        let epoch = position / n;
-        if self.order.0 != epoch {
-            let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-            rng.set_stream(epoch);
-            let mut order: Vec<u32> = (0..n as u32).collect();
-            order.shuffle(&mut rng);
-            self.order = (epoch, order);
-        }
-        let (question, answer) = &self.set.rows[self.order.1[(position % n) as usize] as usize];
-        // Another seed than the order's, so that the streams differ.
-        let mut rng = ChaCha8Rng::seed_from_u64(!self.seed);
-        rng.set_stream(position);
-        let (question, answer) = if self.augment {
-            augment(&mut rng, question, answer)
-        } else {
-            (question.clone(), answer.clone())
-        };
-        let question = if rand::Rng::random_bool(&mut rng, self.hints) {
-            random_hints(&mut rng, &question, &answer)
-        } else {
-            question
-        };
-        example(&question, &answer)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn training_never_sees_a_held_out_class() {
-        for (shape, rows) in [(Shape::S4, 60), (Shape::S6, 20)] {
-            let name = [format!("{GENERATE}{shape}")];
-            let train = Set::load(&name, shape, rows, 3, Side::Training).unwrap();
-            let held_out = Set::load(&name, shape, rows, 3, Side::HeldOut).unwrap();
+        fn apart<P: Puzzle + std::hash::Hash>(train: &[(P, P)], held_out: &[(P, P)]) {
+            let classes = |rows: &[(P, P)]| -> HashSet<P> {
+                rows.iter().map(|(q, a)| P::class(q, a).unwrap()).collect()
+            };
+            assert!(classes(train).is_disjoint(&classes(held_out)));
+        }
+        for (name, rows) in [("sudoku-4x4", 60), ("sudoku-6x6", 20), ("maze-6x6", 40)] {
+            let kind: PuzzleKind = name.parse().unwrap();
+            let name = [format!("{GENERATE}{name}")];
+            let load = |side| Set::load(&name, kind, rows, 3, side).unwrap();
+            let (train, held_out) = (load(Side::Training), load(Side::HeldOut));
             assert_eq!((train.len(), held_out.len()), (rows, rows));
-            let class =
-                |(question, answer): &(Board, Board)| canonical_puzzle(question, answer).unwrap();
-            let trained: HashSet<Board> = train.rows.iter().map(class).collect();
-            assert!(
-                held_out
-                    .rows
-                    .iter()
-                    .all(|row| !trained.contains(&class(row))),
-                "{shape}"
-            );
+            match (&train.rows, &held_out.rows) {
+                (Rows::Sudoku(a), Rows::Sudoku(b)) => apart(a, b),
+                (Rows::Maze(a), Rows::Maze(b)) => apart(a, b),
+                _ => panic!("two kinds"),
+            }
         }
     }
 
     #[test]
-    fn a_stream_depends_on_its_position_only() {
-        let name = [format!("{GENERATE}sudoku-4x4")];
-        let set = Set::load(&name, Shape::S4, 10, 1, Side::Training).unwrap();
-        let mut a = Sampler::new(set.clone(), 7, true, 0.5).unwrap();
-        let mut b = Sampler::new(set, 7, true, 0.5).unwrap();
-        let all: Vec<Example> = (0..40).map(|i| a.draw(i)).collect();
-        assert_eq!(b.draw(33), all[33]);
-        assert_eq!(b.draw(2), all[2]);
-        assert_ne!(all[..10], all[10..20]);
-        for example in &all {
-            let question = Board::from_tokens(Shape::S4, &example.input).unwrap();
-            assert!(
-                Board::from_tokens(Shape::S4, &example.label)
-                    .unwrap()
-                    .solves(&question)
-            );
-        }
+    fn a_maze_is_judged_by_its_route() {
+        let question = Maze::parse("S  \n # \n  G", None).unwrap();
+        let answer = question.marked(&question.shortest_route().unwrap());
+        let set = Set {
+            rows: Rows::Maze(vec![(question, answer.clone())]),
+            description: String::new(),
+        };
+        let judge = |text: &str| {
+            let tokens = Maze::parse(text, None).unwrap().tokens();
+            (set.solved(0, &tokens), set.leads_through(0, &tokens))
+        };
+        assert_eq!(judge(&answer.to_string()), (true, Some(true)));
+        assert_eq!(judge("S  o# ooG"), (true, Some(true)));
+        assert_eq!(judge("Soo # o G"), (false, Some(false)));
+        assert_eq!(judge("Sooo#oooG"), (false, Some(true)));
     }
 }

@@ -1,59 +1,71 @@
 //! The loop of a training run.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use hrm_core::model::{Device, StepReport, Trainer};
+use hrm_core::model::{Example, ModelError, StepReport, Trainer};
 use hrm_core::plan::Plan;
 use hrm_core::weights::Weights;
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::config::{TrainArgs, TrainConfig};
-use super::data::{Sampler, Set, Side};
-use super::saved::{self, TrainState};
+use super::args::TrainArgs;
+use super::config::TrainConfig;
+use super::data::{Set, Side};
+use super::feed::Feed;
+use super::sampler::{Sampler, Variation};
+use super::saved::{self, Folder, TrainState};
 use super::score::Score;
-use crate::checkpoint::{Checkpoint, MODEL};
-
-/// Name of the run's measurements, one JSON object a line.
-const METRICS: &str = "metrics.jsonl";
+use super::watch::{self, METRICS, Watch};
+use crate::checkpoint::{Checkpoint, MODEL, write_atomically};
+use crate::device::Devices;
 
 /// Trains a model as the arguments say.
-pub(crate) fn run(args: &TrainArgs, device: &Device) -> Result<()> {
-    super::allocator::keep_buffers();
-    Run::start(args, device)?.train()
+pub(crate) fn run(args: &TrainArgs) -> Result<()> {
+    super::system::keep_buffers();
+    super::system::survive_full_files();
+    Run::start(args)?.train()
 }
 
 struct Run {
     config: TrainConfig,
-    out: PathBuf,
+    folder: Folder,
     trainer: Trainer,
-    sampler: Sampler,
+    feed: Feed,
+    /// The rows of the step being taken.
+    batch: Vec<Example>,
     data: String,
     held_out: Option<Set>,
     /// The newest evaluation, and the step it is of.
     score: Option<(u64, Score)>,
     state: TrainState,
-    metrics: File,
+    watch: Watch,
     stop: Arc<AtomicBool>,
 }
 
 impl Run {
-    fn start(args: &TrainArgs, device: &Device) -> Result<Self> {
+    fn start(args: &TrainArgs) -> Result<Self> {
         let from = args.resume().map(saved::find).transpose()?;
-        let config = args.config(
+        let mut config = args.config(
             from.as_ref()
                 .map(|dir| dir.join(saved::TRAIN_CONFIG))
                 .as_deref(),
         )?;
+        if let (Some(dir), false) = (&from, args.gives("out")) {
+            // Where the run is now, wherever it began.
+            let parent = dir.parent().filter(|p| !p.as_os_str().is_empty());
+            config.out = Some(parent.unwrap_or(Path::new(".")).to_path_buf());
+        }
         let Some(out) = config.out.clone() else {
             bail!("say where the run's checkpoints go: --out DIR");
         };
+        let devices = Devices::find(config.device, config.devices, config.precision.into())?;
 
         let source = from.as_deref().or(config.init.as_deref());
         let (plan, weights) = match source {
@@ -68,14 +80,15 @@ impl Run {
             }
         };
         let shape = plan.config.puzzle;
-        let mut trainer = Trainer::new(plan, &weights, config.trainer(), device.clone());
-        let mut state = TrainState {
-            step: 0,
-            puzzles: 0,
-            seconds: 0.0,
-        };
+        let settings = config.trainer(devices.cpu);
+        let (first, others) = (devices.first, devices.others);
+        let mut trainer = Trainer::on_devices(plan, &weights, settings, first, others);
+        let mut state = TrainState::default();
         if let Some(dir) = &from {
-            state = saved::read_state(dir)?;
+            state = TrainState {
+                files: BTreeMap::new(),
+                ..saved::read_state(dir)?
+            };
             let path = dir.join(saved::OPTIMIZER);
             let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
             trainer
@@ -98,7 +111,7 @@ impl Run {
             );
         }
 
-        fs::create_dir_all(&out).with_context(|| format!("creating {}", out.display()))?;
+        let folder = Folder::open(&out, state.step)?;
         let set = Set::load(
             &config.data,
             shape,
@@ -122,35 +135,37 @@ impl Run {
             None => None,
         };
         let data = set.description.clone();
-        let path = out.join(METRICS);
-        let metrics = OpenOptions::new().create(true).append(true).open(&path);
-        let metrics = metrics.with_context(|| format!("opening {}", path.display()))?;
+        let metrics = open_metrics(&out.join(METRICS), state.step)?;
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             // A second signal ends the process the hard way.
             signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop))?;
             signal_hook::flag::register(signal, Arc::clone(&stop))?;
         }
-        println!("training: {data}");
+        let sampler = Sampler::new(set, config.seed, Variation::of(&config))?;
+        config.count_epochs(sampler.groups());
+        let mut watch = Watch::new(&out, metrics, !config.no_tensorboard, args.plain())?;
+        watch.say(&format!("training: {data}"));
         if let Some(set) = &held_out {
-            println!("held out: {}", set.description);
+            watch.say(&format!("held out: {}", set.description));
         }
-        println!(
-            "model: {} parameters, {shape}; step {}",
+        watch.say(&format!(
+            "model: {} parameters, {shape}; {}; step {}",
             trainer.plan().parameter_count(),
+            devices.name,
             state.step
-        );
-        let sampler = Sampler::new(set, config.seed, !config.no_augment, config.hints)?;
+        ));
         Ok(Self {
+            feed: Feed::start(sampler, config.batch_size, state.step)?,
+            batch: Vec::new(),
             config,
-            out,
+            folder,
             trainer,
-            sampler,
             data,
             held_out,
             score: None,
             state,
-            metrics,
+            watch,
             stop,
         })
     }
@@ -172,21 +187,11 @@ impl Run {
                 break;
             }
             let factor = self.config.lr_factor(self.state.step, self.state.seconds);
-            let first = self.state.step * self.config.batch_size as u64;
-            let sampler = &mut self.sampler;
-            let report = match self
-                .trainer
-                .step(factor, |row| sampler.draw(first + row as u64))
-            {
+            self.batch = self.feed.next()?;
+            let batch = &self.batch;
+            let report = match self.trainer.step(factor, |row| batch[row].clone()) {
                 Ok(report) => report,
-                Err(error) => {
-                    return Err(error).with_context(|| {
-                        format!(
-                            "training stopped; the newest checkpoint is in {}",
-                            self.out.display()
-                        )
-                    });
-                }
+                Err(error) => return Err(self.stopped(error)),
             };
             self.state.step += 1;
             self.state.puzzles += report.started as u64;
@@ -198,23 +203,29 @@ impl Run {
             if evaluated.elapsed().as_secs_f64() > 60.0 * self.config.eval_minutes {
                 let enough = self.evaluate()?;
                 evaluated = Instant::now();
+                self.feed.take_waited();
                 window = Window::new();
                 if enough {
-                    println!(
+                    self.watch.say(&format!(
                         "{} solved: that is enough",
                         percent(self.config.stop_at.unwrap_or(1.0))
-                    );
+                    ));
                     ended = true;
                     break;
                 }
             }
-            if saved_at.elapsed().as_secs_f64() > 60.0 * self.config.checkpoint_minutes {
+            if self.config.checkpoint_due(self.state.step)
+                || saved_at.elapsed().as_secs_f64() > 60.0 * self.config.checkpoint_minutes
+            {
                 self.save()?;
                 saved_at = Instant::now();
             }
         }
         self.state.seconds = before + begun.elapsed().as_secs_f64();
         let dir = self.save()?;
+        if !ended {
+            self.watch.say("stopped by a signal; go on with --resume");
+        }
         if ended
             && self
                 .score
@@ -224,7 +235,9 @@ impl Run {
             self.evaluate()?;
             saved::write_card(&dir, &self.card())?;
         }
-        println!("step {}: {}", self.state.step, dir.join(MODEL).display());
+        let model = dir.join(MODEL);
+        self.watch
+            .say(&format!("step {}: {}", self.state.step, model.display()));
         Ok(())
     }
 
@@ -250,31 +263,67 @@ impl Run {
     }
 
     fn save(&self) -> Result<PathBuf> {
-        saved::write(
-            &self.out,
+        self.folder
+            .write(&self.config, &self.trainer, &self.state, &self.card())
+    }
+
+    /// What to say of a step that failed, which left the trainer as before
+    /// it. Of one that diverged everything is kept.
+    fn stopped(&mut self, error: ModelError) -> anyhow::Error {
+        let mut hints = Vec::new();
+        if matches!(error, ModelError::Diverged { .. }) {
+            match self.keep_diverged(&error) {
+                Ok(dir) => hints.push(format!(
+                    "weights, states and batch of that step are in {}",
+                    dir.display()
+                )),
+                Err(error) => hints.push(format!("that step could not be kept: {error:#}")),
+            }
+        }
+        if let Ok(dir) = saved::find(self.folder.path()) {
+            hints.push(format!("the newest checkpoint is {}", dir.display()));
+        }
+        anyhow::Error::new(error).context(format!("training stopped; {}", hints.join("; ")))
+    }
+
+    fn keep_diverged(&mut self, error: &ModelError) -> Result<PathBuf> {
+        let segments = self.trainer.row_segments();
+        let rows: Vec<serde_json::Value> = self
+            .trainer
+            .row_halted()
+            .into_iter()
+            .enumerate()
+            .map(|(row, fresh)| {
+                let (segment, Example { input, label }) = if fresh {
+                    (1, self.batch[row].clone())
+                } else {
+                    let carried = (*self.trainer.rows()[row]).clone();
+                    (segments[row] + 1, carried)
+                };
+                json!({"row": row, "segment": segment, "input": input, "label": label})
+            })
+            .collect();
+        let batch = json!({"step": self.state.step + 1, "error": error.to_string(), "rows": rows});
+        self.folder.write_diverged(
             &self.config,
             &self.trainer,
             &self.state,
+            serde_json::to_vec(&batch)?,
             &self.card(),
         )
-    }
-
-    fn record(&mut self, value: &serde_json::Value) -> Result<()> {
-        writeln!(self.metrics, "{value}").with_context(|| format!("writing {METRICS}"))
     }
 
     fn log(&mut self, window: &Window, factor: f64) -> Result<()> {
         let m = window.mean();
         let seconds = window.begun.elapsed().as_secs_f64();
         let rate = window.steps as f64 / seconds;
-        let left = match self.config.progress(self.state.step, self.state.seconds) {
-            Some(done) if done > 0.0 => {
-                format!("{:.0} min", self.state.seconds * (1.0 / done - 1.0) / 60.0)
-            }
-            _ => "-".to_owned(),
-        };
-        println!(
-            "step {:6}  loss {:.4}  cells {}  exact {}  q {}  {:.2} steps/s  {:.0} examples/s  eta {left}",
+        let waited = self.feed.take_waited().as_secs_f64() / seconds.max(1e-9);
+        let progress = self.config.progress(self.state.step, self.state.seconds);
+        let left = progress
+            .filter(|done| *done > 0.0)
+            .map(|done| self.state.seconds * (1.0 / done - 1.0).max(0.0));
+        self.watch.say(&format!(
+            "step {:6}  loss {:.4}  cells {}  exact {}  q {}  {:.2} steps/s  {:.0} examples/s  eta {}",
             self.state.step,
             m.loss,
             percent(m.cell_accuracy),
@@ -282,15 +331,17 @@ impl Run {
             percent(m.q_halt_accuracy),
             rate,
             rate * self.config.batch_size as f64,
-        );
+            left.map_or_else(|| "-".to_owned(), watch::duration),
+        ));
         let value = json!({
             "kind": "train", "step": self.state.step, "seconds": self.state.seconds, "puzzles": self.state.puzzles,
-            "lr_factor": factor, "loss": m.loss, "cell_loss": m.cell_loss, "q_halt_loss": m.q_halt_loss,
+            "lr_factor": factor, "gradient_norm": m.gradient_norm, "loss": m.loss, "cell_loss": m.cell_loss, "q_halt_loss": m.q_halt_loss,
             "q_continue_loss": m.q_continue_loss, "cell_accuracy": m.cell_accuracy,
             "exact_accuracy": m.exact_accuracy, "q_halt_accuracy": m.q_halt_accuracy, "segments": m.segments,
             "finished": window.finished, "finished_right": window.finished_right, "steps_per_second": rate,
+            "data_wait": waited, "progress": progress, "seconds_left": left,
         });
-        self.record(&value)
+        self.watch.record(&value)
     }
 
     /// Evaluates on the held-out puzzles; whether that was enough to stop.
@@ -308,7 +359,7 @@ impl Run {
             self.trainer.device(),
         )?;
         let (low, high) = score.interval();
-        println!(
+        let line = format!(
             "step {:6}  held out: {} of {} solved, {} ({} to {}); cells {}; q {}; after 1, 2, 4, 8 segments {}",
             self.state.step,
             score.right(),
@@ -334,9 +385,34 @@ impl Run {
             .stop_at
             .is_some_and(|wanted| score.accuracy() >= wanted);
         self.score = Some((self.state.step, score));
-        self.record(&value)?;
+        self.watch.say(&line);
+        self.watch.record(&value)?;
         Ok(enough)
     }
+}
+
+/// Opens the measurements of a run that has done `step` steps: without the
+/// lines of steps that a kill has undone, nor one that it cut short.
+fn open_metrics(path: &Path, step: u64) -> Result<File> {
+    let named = || format!("writing {}", path.display());
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error).with_context(named),
+    };
+    let kept: String = text
+        .split_inclusive('\n')
+        .filter(|line| {
+            let value: Option<serde_json::Value> = serde_json::from_str(line).ok();
+            let of = value.and_then(|value| value.get("step")?.as_u64());
+            line.ends_with('\n') && of.is_some_and(|of| of <= step)
+        })
+        .collect();
+    if kept != text {
+        write_atomically(path, kept.as_bytes())?;
+    }
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    file.with_context(named)
 }
 
 fn percent(share: f64) -> String {
@@ -377,6 +453,7 @@ impl Window {
             (&mut sum.exact_accuracy, r.exact_accuracy),
             (&mut sum.q_halt_accuracy, r.q_halt_accuracy),
             (&mut sum.segments, r.segments),
+            (&mut sum.gradient_norm, r.gradient_norm),
         ] {
             *total += value;
         }
@@ -394,6 +471,7 @@ impl Window {
             exact_accuracy: s.exact_accuracy / n,
             q_halt_accuracy: s.q_halt_accuracy / n,
             segments: s.segments / n,
+            gradient_norm: s.gradient_norm / n,
             ..StepReport::default()
         }
     }
@@ -412,13 +490,13 @@ mod tests {
     }
 
     fn train(out: &std::path::Path, more: &[&str]) -> Result<()> {
-        let fixed = "train --threads 1 --log-steps 2 --held-out-rows 4 --generate-rows 12 --batch-size 4 --hints 0.5";
+        let fixed = "train --device cpu --threads 1 --log-steps 2 --held-out-rows 4 --generate-rows 12 --batch-size 4 --hints 0.5";
         let out = out.to_str().unwrap();
         let args = fixed
             .split(' ')
             .chain(["--out", out])
             .chain(more.iter().copied());
-        run(&Cli::try_parse_from(args).unwrap().args, &Device::flex())
+        run(&Cli::try_parse_from(args).unwrap().args)
     }
 
     const NEW: [&str; 6] = [

@@ -1,9 +1,15 @@
 //! Checkpoints of a run: `OUT/step-00001200`, each whole or not there.
+//!
+//! One is written under a temporary name, flushed to the disk and renamed;
+//! one is removed by renaming it first. What a kill leaves under those names
+//! goes when the run is taken up again.
 
-use std::fs::{self, File};
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::config::TrainConfig;
@@ -20,11 +26,19 @@ pub(crate) const TRAIN_CONFIG: &str = "train.toml";
 
 /// Start of a checkpoint directory's name.
 const STEP: &str = "step-";
+/// Start of the directory's name of a step that diverged.
+const DIVERGED: &str = "diverged-";
+/// End of a name that is being written.
+const WRITING: &str = ".tmp";
+/// End of a name that is being removed.
+const REMOVING: &str = ".old";
 /// Link to the newest checkpoint.
 const LATEST: &str = "latest";
+/// Locked by the process that trains.
+const LOCK: &str = ".lock";
 
 /// Where a run is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TrainState {
     /// Steps done. The data and its augmentation follow from it and the seed.
@@ -33,40 +47,73 @@ pub(crate) struct TrainState {
     pub(crate) puzzles: u64,
     /// Time spent, in seconds.
     pub(crate) seconds: f64,
+    /// Bytes of the checkpoint's files, by which a part of one is told from
+    /// a whole one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) files: BTreeMap<String, u64>,
 }
 
-/// The checkpoint that a path means: itself, or the newest one in it.
+/// The checkpoint that a path means: itself, or the newest whole one in it.
 pub(crate) fn find(path: &Path) -> Result<PathBuf> {
     if path.join(TRAIN_STATE).is_file() {
+        check_whole(path)?;
         return Ok(path.to_path_buf());
     }
-    match all(path)?.pop() {
-        Some(newest) => Ok(newest),
-        None => bail!(
+    let mut damage = None;
+    for candidate in all(path)?.into_iter().rev() {
+        match check_whole(&candidate) {
+            Ok(()) => return Ok(candidate),
+            Err(error) => {
+                eprintln!("passing over {}: {error:#}", candidate.display());
+                damage.get_or_insert(error);
+            }
+        }
+    }
+    Err(match damage {
+        Some(error) => error.context(format!("{} has no whole checkpoint", path.display())),
+        None => anyhow::anyhow!(
             "{}: neither a checkpoint with {TRAIN_STATE} nor a run that has one",
             path.display()
         ),
+    })
+}
+
+/// Refuses a directory that lacks a part of a checkpoint.
+fn check_whole(dir: &Path) -> Result<()> {
+    for (name, bytes) in read_state(dir)?.files {
+        let path = dir.join(name);
+        let found = fs::metadata(&path).with_context(|| format!("reading {}", path.display()))?;
+        ensure!(
+            found.len() == bytes,
+            "{} has {} bytes of {bytes}",
+            path.display(),
+            found.len()
+        );
     }
+    Ok(())
 }
 
 /// A run's checkpoints, oldest first.
 fn all(out: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(out).with_context(|| format!("reading {}", out.display()))?;
-    let mut found = Vec::new();
-    for entry in entries {
-        let path = entry
-            .with_context(|| format!("reading {}", out.display()))?
-            .path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name
-            .strip_prefix(STEP)
-            .is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()))
-        {
-            found.push(path);
-        }
-    }
+    let mut found: Vec<(u64, PathBuf)> = entries(out)?
+        .into_iter()
+        .filter_map(|path| Some((step_of(&path)?, path)))
+        .collect();
     found.sort();
-    Ok(found)
+    Ok(found.into_iter().map(|(_, path)| path).collect())
+}
+
+fn entries(out: &Path) -> Result<Vec<PathBuf>> {
+    fs::read_dir(out)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
+        .with_context(|| format!("reading {}", out.display()))
+}
+
+/// The step that a checkpoint's name says it is of.
+fn step_of(path: &Path) -> Option<u64> {
+    let digits = path.file_name()?.to_str()?.strip_prefix(STEP)?;
+    let plain = digits.bytes().all(|b| b.is_ascii_digit());
+    plain.then(|| digits.parse().ok()).flatten()
 }
 
 /// Reads where the run of a checkpoint is.
@@ -76,55 +123,221 @@ pub(crate) fn read_state(dir: &Path) -> Result<TrainState> {
     serde_json::from_str(&text).with_context(|| format!("in {}", path.display()))
 }
 
-/// Writes a checkpoint: complete under a temporary name, flushed, renamed.
-/// Older ones beyond `config.keep` go.
-pub(crate) fn write(
-    out: &Path,
-    config: &TrainConfig,
-    trainer: &Trainer,
-    state: &TrainState,
-    card: &str,
-) -> Result<PathBuf> {
-    let name = format!("{STEP}{:08}", state.step);
-    let (temporary, target) = (out.join(format!(".{name}.tmp")), out.join(&name));
-    let plan = trainer.plan();
-    let files = [
-        (CONFIG, plan.config.to_json().into_bytes()),
-        (
-            MODEL,
-            trainer.averaged().to_weights(plan)?.to_safetensors(plan)?,
-        ),
-        (OPTIMIZER, trainer.save_state()?),
-        (TRAIN_STATE, serde_json::to_vec_pretty(state)?),
-        (TRAIN_CONFIG, toml::to_string(config)?.into_bytes()),
-        (CARD, card.as_bytes().to_vec()),
-    ];
-    let publish = || -> std::io::Result<()> {
-        if temporary.exists() {
-            fs::remove_dir_all(&temporary)?;
+/// A run's directory while this process trains in it.
+pub(crate) struct Folder {
+    path: PathBuf,
+    /// Unlocked by the system when the process ends, however it ends.
+    _lock: File,
+}
+
+impl Folder {
+    /// Takes a directory, made if need be, for a run that has done `step`
+    /// steps, and clears away what an earlier process left half done.
+    ///
+    /// # Errors
+    /// If another process trains there, or it holds whole checkpoints of
+    /// later steps, which going on would contradict.
+    pub(crate) fn open(path: &Path, step: u64) -> Result<Self> {
+        fs::create_dir_all(path).with_context(|| format!("creating {}", path.display()))?;
+        let lock = File::create(path.join(LOCK))
+            .with_context(|| format!("writing to {}", path.display()))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                bail!("another process is training in {}", path.display())
+            }
+            // A file system without locks: nothing to be told from it.
+            Err(TryLockError::Error(_)) => {}
         }
-        fs::create_dir_all(&temporary)?;
-        for (file, content) in files {
-            let path = temporary.join(file);
-            fs::write(&path, content)?;
-            File::open(&path)?.sync_all()?;
+        for entry in entries(path)? {
+            let name = entry.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with('.') && (name.ends_with(WRITING) || name.ends_with(REMOVING)) {
+                remove(&entry)?;
+            }
+        }
+        let folder = Self {
+            path: path.to_path_buf(),
+            _lock: lock,
+        };
+        for later in all(path)? {
+            if step_of(&later).is_none_or(|of| of <= step) {
+                continue;
+            }
+            if check_whole(&later).is_ok() {
+                bail!(
+                    "{} comes after step {step}: remove it to go on from there, or choose \
+                     another --out",
+                    later.display()
+                );
+            }
+            folder.discard(&later)?;
+        }
+        Ok(folder)
+    }
+
+    /// The directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a checkpoint, or finds that of this very step. Those that
+    /// `config` does not keep go.
+    pub(crate) fn write(
+        &self,
+        config: &TrainConfig,
+        trainer: &Trainer,
+        state: &TrainState,
+        card: &str,
+    ) -> Result<PathBuf> {
+        let name = format!("{STEP}{:08}", state.step);
+        let target = self.path.join(&name);
+        if target.is_dir() && check_whole(&target).is_ok() {
+            return Ok(target);
+        }
+        let plan = trainer.plan();
+        let weights = trainer.averaged().to_weights(plan)?.to_safetensors(plan)?;
+        let mut files = memory(config, trainer)?;
+        files.push((MODEL, weights));
+        self.publish(&name, files, state, card).with_context(|| {
+            let newest = find(&self.path).map_or_else(
+                |_| "there is no earlier one".to_owned(),
+                |dir| format!("the newest whole one is {}", dir.display()),
+            );
+            format!("writing checkpoint {}; {newest}", target.display())
+        })?;
+        point_latest(&self.path, &name)?;
+        self.prune(config)?;
+        Ok(target)
+    }
+
+    /// Writes what is needed to look at a step that diverged, and to take it
+    /// again with `--resume`: the state before it, and its `batch` as JSON.
+    pub(crate) fn write_diverged(
+        &self,
+        config: &TrainConfig,
+        trainer: &Trainer,
+        state: &TrainState,
+        batch: Vec<u8>,
+        card: &str,
+    ) -> Result<PathBuf> {
+        let name = format!("{DIVERGED}{STEP}{:08}", state.step + 1);
+        let target = self.path.join(&name);
+        let mut files = memory(config, trainer)?;
+        let plan = trainer.plan();
+        // Weights that are no numbers are in the optimiser's file all the same.
+        if let Ok(weights) = trainer.averaged().to_weights(plan) {
+            files.push((MODEL, weights.to_safetensors(plan)?));
+        }
+        files.push((BATCH, batch));
+        self.publish(&name, files, state, card)
+            .with_context(|| format!("writing {}", target.display()))?;
+        Ok(target)
+    }
+
+    /// Makes a directory of these files appear at once.
+    fn publish(
+        &self,
+        name: &str,
+        mut files: Vec<(&'static str, Vec<u8>)>,
+        state: &TrainState,
+        card: &str,
+    ) -> Result<()> {
+        let state = TrainState {
+            files: files
+                .iter()
+                .map(|(name, content)| ((*name).to_owned(), content.len() as u64))
+                .collect(),
+            ..state.clone()
+        };
+        files.push((TRAIN_STATE, serde_json::to_vec_pretty(&state)?));
+        files.push((CARD, card.as_bytes().to_vec()));
+        let temporary = self.path.join(format!(".{name}{WRITING}"));
+        let target = self.path.join(name);
+        let write = || -> io::Result<()> {
+            fs::create_dir(&temporary)?;
+            for (file, content) in &files {
+                let path = temporary.join(file);
+                fs::write(&path, content)?;
+                File::open(&path)?.sync_all()?;
+            }
+            sync_directory(&temporary)
+        };
+        if let Err(error) = write() {
+            // Only frees the space; the next start would do it too.
+            let _ = fs::remove_dir_all(&temporary);
+            return Err(error.into());
         }
         if target.exists() {
-            // The same step again (a resumed run that did nothing): the two
-            // hold the same, so the order of removal and renaming is safe.
-            fs::remove_dir_all(&target)?;
+            self.discard(&target)?;
         }
         fs::rename(&temporary, &target)?;
-        File::open(out)?.sync_all()
-    };
-    publish().with_context(|| format!("writing {}", target.display()))?;
-    point_latest(out, &name)?;
-    let mut old = all(out)?;
-    old.truncate(old.len().saturating_sub(config.keep));
-    for path in old {
-        fs::remove_dir_all(&path).with_context(|| format!("removing {}", path.display()))?;
+        sync_directory(&self.path)?;
+        Ok(())
     }
-    Ok(target)
+
+    /// Removes the checkpoints that are neither among the newest `keep` nor
+    /// among the last `keep_series` of those at multiples of `keep_every`.
+    fn prune(&self, config: &TrainConfig) -> Result<()> {
+        let found = all(&self.path)?;
+        let steps: Vec<u64> = found.iter().filter_map(|path| step_of(path)).collect();
+        let kept = kept(&steps, config);
+        for path in found {
+            if step_of(&path).is_some_and(|step| !kept.contains(&step)) {
+                self.discard(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a directory so that no part of it is ever seen under its name.
+    fn discard(&self, dir: &Path) -> Result<()> {
+        let name = dir.file_name().unwrap_or_default().to_string_lossy();
+        let aside = self.path.join(format!(".{name}{REMOVING}"));
+        fs::rename(dir, &aside).with_context(|| format!("removing {}", dir.display()))?;
+        remove(&aside)
+    }
+}
+
+/// Name of the batch of a step that diverged.
+const BATCH: &str = "batch.json";
+
+/// The files that hold everything but the weights to use.
+fn memory(config: &TrainConfig, trainer: &Trainer) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    Ok(vec![
+        (CONFIG, trainer.plan().config.to_json().into_bytes()),
+        (OPTIMIZER, trainer.save_state()?),
+        (TRAIN_CONFIG, toml::to_string(config)?.into_bytes()),
+    ])
+}
+
+/// Of the steps that have a checkpoint, ascending, those that keep it.
+fn kept(steps: &[u64], config: &TrainConfig) -> Vec<u64> {
+    let newest = steps.iter().rev().take(config.keep);
+    let every = config.keep_every;
+    let series = steps
+        .iter()
+        .rev()
+        .filter(|step| every > 0 && step.is_multiple_of(every))
+        .take(config.keep_series);
+    newest.chain(series).copied().collect()
+}
+
+fn remove(path: &Path) -> Result<()> {
+    let is_link_or_file = path.symlink_metadata().is_ok_and(|m| !m.is_dir());
+    if is_link_or_file {
+        fs::remove_file(path)
+    } else {
+        fs::remove_dir_all(path)
+    }
+    .with_context(|| format!("removing {}", path.display()))
+}
+
+/// Makes names in a directory survive a loss of power, where the system can.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        File::open(path)?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Rewrites the model card of a finished checkpoint.
@@ -136,10 +349,9 @@ pub(crate) fn write_card(dir: &Path, card: &str) -> Result<()> {
 fn point_latest(out: &Path, name: &str) -> Result<()> {
     #[cfg(unix)]
     {
-        let temporary = out.join(".latest.tmp");
+        let temporary = out.join(format!(".{LATEST}{WRITING}"));
         if temporary.symlink_metadata().is_ok() {
-            fs::remove_file(&temporary)
-                .with_context(|| format!("removing {}", temporary.display()))?;
+            remove(&temporary)?;
         }
         std::os::unix::fs::symlink(name, &temporary)
             .and_then(|()| fs::rename(&temporary, out.join(LATEST)))
@@ -217,4 +429,57 @@ pub(crate) fn card(
         text += "- accuracy: not measured\n";
     }
     text + "- licence: Apache-2.0 OR MIT\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_and_the_last_of_the_series_stay() {
+        let config = |keep, keep_every, keep_series| TrainConfig {
+            keep,
+            keep_every,
+            keep_series,
+            ..TrainConfig::example()
+        };
+        let steps = [5, 10, 15, 20, 25, 30, 32];
+        assert_eq!(kept(&steps, &config(2, 0, 10)), [32, 30]);
+        assert_eq!(kept(&steps, &config(1, 10, 2)), [32, 30, 20]);
+        assert_eq!(kept(&steps, &config(1, 10, 10)), [32, 30, 20, 10]);
+    }
+
+    #[test]
+    fn parts_of_a_checkpoint_are_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let make = |name: &str, written: &str| {
+            let path = dir.path().join(name);
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join("weights"), written).unwrap();
+            let state = TrainState {
+                files: BTreeMap::from([("weights".to_owned(), 5)]),
+                ..TrainState::default()
+            };
+            let state = serde_json::to_vec(&state).unwrap();
+            fs::write(path.join(TRAIN_STATE), state).unwrap();
+            path
+        };
+        let whole = make("step-00000010", "12345");
+        let cut = make("step-00000020", "123");
+        make(".step-00000030.tmp", "12345");
+        fs::create_dir(dir.path().join("step-00000040")).unwrap();
+        assert_eq!(find(dir.path()).unwrap(), whole);
+        let error = format!("{:#}", find(&cut).unwrap_err());
+        assert!(error.contains("weights has 3 bytes of 5"), "{error}");
+
+        // Taken up again, the folder holds whole checkpoints only.
+        let folder = Folder::open(dir.path(), 10).unwrap();
+        let names: Vec<PathBuf> = entries(dir.path()).unwrap();
+        assert_eq!(names.len(), 2, "{names:?}");
+        let error = Folder::open(dir.path(), 10).err().unwrap().to_string();
+        assert!(error.contains("another process"), "{error}");
+        drop(folder);
+        let error = Folder::open(dir.path(), 5).err().unwrap().to_string();
+        assert!(error.contains("step-00000010 comes after"), "{error}");
+    }
 }

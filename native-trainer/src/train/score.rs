@@ -12,8 +12,11 @@ use super::data::Set;
 pub(crate) struct Score {
     /// Puzzles.
     pub(crate) puzzles: usize,
-    /// Puzzles solved after each segment.
+    /// Puzzles solved after each segment; a maze by any shortest route.
     pub(crate) solved: Vec<usize>,
+    /// Mazes where a way is marked after the last segment, shortest or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) led_through: Option<usize>,
     /// Share of cells right after the last segment, givens included.
     pub(crate) cells: f64,
     /// Share of puzzles where `q_halt` says rightly whether it is solved.
@@ -33,21 +36,24 @@ impl Score {
         let mut score = Self {
             puzzles: set.len(),
             solved: vec![0; segments],
+            led_through: None,
             cells: 0.0,
             q_accuracy: 0.0,
         };
         let examples = set.plain();
-        for part in examples.chunks(batch) {
+        for (chunk, part) in examples.chunks(batch).enumerate() {
+            let first = chunk * batch;
             let inputs: Vec<&[u8]> = part.iter().map(|e| e.input.as_slice()).collect();
             let guesses = evaluate(plan, parameters, &inputs, segments, device)?;
             for (solved, guesses) in score.solved.iter_mut().zip(&guesses) {
                 *solved += guesses
                     .iter()
-                    .zip(part)
-                    .filter(|(g, e)| g.tokens == e.label)
+                    .enumerate()
+                    .filter(|(i, guess)| set.solved(first + i, &guess.tokens))
                     .count();
             }
-            for (guess, example) in guesses.last().into_iter().flatten().zip(part) {
+            for (i, (guess, example)) in guesses.last().into_iter().flatten().zip(part).enumerate()
+            {
                 let right = guess
                     .tokens
                     .iter()
@@ -55,9 +61,11 @@ impl Score {
                     .filter(|(a, b)| a == b)
                     .count();
                 score.cells += right as f64 / example.label.len() as f64;
-                score.q_accuracy += f64::from(u8::from(
-                    (guess.q_halt > 0.0) == (right == example.label.len()),
-                ));
+                let solved = set.solved(first + i, &guess.tokens);
+                score.q_accuracy += f64::from(u8::from((guess.q_halt > 0.0) == solved));
+                if let Some(leads) = set.leads_through(first + i, &guess.tokens) {
+                    *score.led_through.get_or_insert(0) += usize::from(leads);
+                }
             }
         }
         let n = set.len().max(1) as f64;

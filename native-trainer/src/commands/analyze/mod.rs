@@ -1,0 +1,333 @@
+//! `hrm analyze`: models taken apart. Every analysis writes its data (JSON)
+//! and a figure (SVG); a second run gives the same of both.
+
+mod descent;
+mod fixed_points;
+mod grokking;
+mod hierarchy;
+mod landscape;
+mod modes;
+mod stability;
+mod trajectory;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use hrm_core::cpu::{CpuModel, CpuRun};
+use hrm_core::engine::{SegmentOutput, Taps};
+use hrm_core::plan::Plan;
+use hrm_core::puzzle::{Board, Shape};
+use hrm_core::reason::perturb::add_normal;
+use hrm_core::reason::{Observer, SegmentReport};
+use indicatif::{ProgressBar, ProgressStyle};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::checkpoint::write_atomically;
+use crate::evaluate::{Model, Named};
+use crate::puzzles::{PuzzleArgs, PuzzleSet, Row};
+
+/// Puzzles in one batch.
+const CHUNK: usize = 8;
+
+/// Take models apart: where they go, where they rest, how they fail. Runs on
+/// the CPU engine.
+#[derive(Debug, clap::Args)]
+pub(crate) struct AnalyzeArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    Descent(descent::DescentArgs),
+    FixedPoints(fixed_points::FixedPointsArgs),
+    Grokking(grokking::GrokkingArgs),
+    Hierarchy(hierarchy::HierarchyArgs),
+    Landscape(landscape::LandscapeArgs),
+    Modes(modes::ModesArgs),
+    Stability(stability::StabilityArgs),
+    Trajectory(trajectory::TrajectoryArgs),
+}
+
+pub(crate) fn run(args: &AnalyzeArgs) -> Result<()> {
+    match &args.what {
+        What::Descent(args) => descent::run(args),
+        What::FixedPoints(args) => fixed_points::run(args),
+        What::Grokking(args) => grokking::run(args),
+        What::Hierarchy(args) => hierarchy::run(args),
+        What::Landscape(args) => landscape::run(args),
+        What::Modes(args) => modes::run(args),
+        What::Stability(args) => stability::run(args),
+        What::Trajectory(args) => trajectory::run(args),
+    }
+}
+
+/// What every analysis takes.
+#[derive(Debug, clap::Args)]
+struct CommonArgs {
+    /// Checkpoint directory, `.safetensors` or `.pt`; several are compared
+    #[arg(long, required = true, num_args = 1..)]
+    checkpoint: Vec<PathBuf>,
+    /// Model configuration (JSON), for a bare weights file
+    #[arg(long)]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    puzzles: PuzzleArgs,
+    /// Decides whatever is drawn at random
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Files to write: this path with `.json` and `.svg`
+    #[arg(long)]
+    output: PathBuf,
+}
+
+/// What was measured, and the measure, in words.
+type Finding = (String, String);
+
+/// A finding.
+fn finding(what: &str, value: impl std::fmt::Display) -> Finding {
+    (what.to_owned(), value.to_string())
+}
+
+/// A model with its name.
+struct Subject {
+    named: Named,
+    /// The Sudoku it plays.
+    shape: Shape,
+    model: Arc<CpuModel>,
+}
+
+impl Subject {
+    fn plan(&self) -> &Plan {
+        self.model.plan()
+    }
+
+    /// A batch of puzzles at the initial state.
+    fn start(&self, puzzles: &[&Board]) -> Result<CpuRun> {
+        let inputs: Vec<Vec<u8>> = puzzles.iter().map(|p| p.tokens()).collect();
+        Ok(CpuRun::new(Arc::clone(&self.model), &inputs)?)
+    }
+
+    /// One puzzle from many starts: the plain one first, then random states
+    /// with noise of this deviation added to the initial one.
+    fn starts(&self, puzzle: &Board, count: usize, noise: f64, seed: u64) -> Result<CpuRun> {
+        let mut run = self.start(&vec![puzzle; count])?;
+        for start in 1..count {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            rng.set_stream(start as u64);
+            let (z_h, z_l) = run.states_mut(start);
+            add_normal(&mut rng, noise as f32, z_h);
+            add_normal(&mut rng, noise as f32, z_l);
+        }
+        Ok(run)
+    }
+}
+
+impl CommonArgs {
+    /// The models, all of one shape, and the puzzles.
+    fn load(&self) -> Result<(Vec<Subject>, PuzzleSet)> {
+        let mut subjects: Vec<Subject> = Vec::new();
+        for path in &self.checkpoint {
+            let source = Model {
+                path: path.clone(),
+                config: self.config.clone(),
+            };
+            let checkpoint = source.load()?;
+            subjects.push(Subject {
+                named: source.named(&checkpoint),
+                shape: checkpoint.plan.config.puzzle.sudoku()?,
+                model: Arc::new(CpuModel::new(
+                    Arc::clone(&checkpoint.plan),
+                    &checkpoint.weights,
+                )),
+            });
+        }
+        let first = subjects.first().context("no checkpoint is given")?;
+        let shape = first.shape;
+        for (subject, path) in subjects.iter().zip(&self.checkpoint) {
+            let theirs = subject.shape;
+            ensure!(
+                theirs == shape,
+                "{} plays {theirs}, not {shape}",
+                path.display()
+            );
+        }
+        let set = self.puzzles.load(shape, self.seed)?;
+        Ok((subjects, set))
+    }
+
+    /// The one model of an analysis that takes one.
+    fn load_one(&self) -> Result<([Subject; 1], PuzzleSet)> {
+        let (subjects, set) = self.load()?;
+        match <[Subject; 1]>::try_from(subjects) {
+            Ok(one) => Ok((one, set)),
+            Err(several) => bail!(
+                "this analysis takes one --checkpoint, {} are given",
+                several.len()
+            ),
+        }
+    }
+
+    /// Prints the findings, writes them with data and figure, and says where.
+    fn write<T: Serialize>(
+        &self,
+        analysis: &str,
+        (subjects, set): (&[Subject], &PuzzleSet),
+        findings: &[Finding],
+        data: &T,
+        figure: &str,
+    ) -> Result<()> {
+        #[derive(Serialize)]
+        struct File<'a, T> {
+            analysis: &'a str,
+            checkpoints: Vec<&'a Named>,
+            data: Named,
+            rows: usize,
+            filled: f64,
+            seed: u64,
+            findings: &'a [Finding],
+            #[serde(flatten)]
+            result: &'a T,
+        }
+        let file = File {
+            analysis,
+            checkpoints: subjects.iter().map(|s| &s.named).collect(),
+            data: Named {
+                name: set.name.clone(),
+                sha256: set.sha256.clone(),
+            },
+            rows: set.rows.len(),
+            filled: self.puzzles.filled,
+            seed: self.seed,
+            findings,
+            result: data,
+        };
+        let width = findings
+            .iter()
+            .map(|f| f.0.chars().count())
+            .max()
+            .unwrap_or(0);
+        for (what, value) in findings {
+            println!("{what:<width$}  {value}");
+        }
+        let path = |ending: &str| {
+            let mut name = self.output.clone().into_os_string();
+            name.push(ending);
+            PathBuf::from(name)
+        };
+        let json = serde_json::to_string(&file)? + "\n";
+        write_atomically(&path(".json"), json.as_bytes())?;
+        write_atomically(&path(".svg"), figure.as_bytes())?;
+        println!(
+            "wrote {} and {}",
+            path(".json").display(),
+            path(".svg").display()
+        );
+        Ok(())
+    }
+}
+
+/// A bar that says how much is left.
+fn progress(length: usize, what: &str) -> Result<ProgressBar> {
+    let bar = ProgressBar::new(length as u64)
+        .with_style(ProgressStyle::with_template(
+            "{bar:30} {pos} of {len} {msg}, {eta} left",
+        )?)
+        .with_message(what.to_owned());
+    bar.enable_steady_tick(Duration::from_secs(1));
+    Ok(bar)
+}
+
+/// Does something for chunks of puzzles on all cores, in order.
+fn by_chunks<T: Send>(
+    rows: &[Row],
+    work: impl Fn(usize, &[Row]) -> Result<Vec<T>> + Sync,
+) -> Result<Vec<T>> {
+    let bar = progress(rows.len(), "puzzles")?;
+    let parts: Vec<Vec<T>> = rows
+        .par_chunks(CHUNK)
+        .enumerate()
+        .map(|(i, chunk)| {
+            let part = work(i * CHUNK, chunk);
+            bar.inc(chunk.len() as u64);
+            part
+        })
+        .collect::<Result<_>>()?;
+    bar.finish_and_clear();
+    Ok(parts.into_iter().flatten().collect())
+}
+
+/// Runs puzzles and shows every segment of each to `look`: the puzzle's
+/// number in the chunk, the report and the raw output.
+fn film<T>(
+    subject: &Subject,
+    puzzles: &[&Board],
+    segments: usize,
+    taps: Taps,
+    mut look: impl FnMut(usize, &SegmentReport, &SegmentOutput) -> T,
+) -> Result<Vec<Vec<T>>> {
+    let mut run = subject.start(puzzles)?;
+    let mut observers: Vec<Observer> = puzzles.iter().map(|p| Observer::new(p)).collect();
+    let mut seen: Vec<Vec<T>> = puzzles.iter().map(|_| Vec::new()).collect();
+    for _ in 0..segments {
+        for (i, output) in run.segment(taps).iter().enumerate() {
+            let report = observers[i].observe(output);
+            seen[i].push(look(i, &report, output));
+        }
+    }
+    Ok(seen)
+}
+
+/// The questions of some rows.
+fn questions(rows: &[Row]) -> Vec<&Board> {
+    rows.iter().map(|r| &r.question).collect()
+}
+
+/// Quantile of sorted values by nearest rank; NaN without any.
+fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let rank = (share * sorted.len() as f64).ceil().max(1.0) as usize - 1;
+    sorted
+        .get(rank.min(sorted.len().wrapping_sub(1)))
+        .copied()
+        .unwrap_or(f64::NAN)
+}
+
+/// A mean with the half width of its 95 % interval (normal approximation).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+struct Mean {
+    n: usize,
+    mean: f64,
+    half_width: f64,
+}
+
+impl Mean {
+    fn of(values: &[f64]) -> Self {
+        let n = values.len();
+        let mean = values.iter().sum::<f64>() / n.max(1) as f64;
+        let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
+        let half_width = match n {
+            0 | 1 => f64::INFINITY,
+            _ => 1.959_964 * (squares / (n - 1) as f64 / n as f64).sqrt(),
+        };
+        Self {
+            n,
+            mean,
+            half_width,
+        }
+    }
+}
+
+impl std::fmt::Display for Mean {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{:.4} ± {:.4} (n = {})",
+            self.mean, self.half_width, self.n
+        )
+    }
+}

@@ -1,0 +1,157 @@
+//! The file of an evaluation: its setup, then one record a line.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use hrm_core::reason::score::Record;
+use serde::{Deserialize, Serialize};
+
+use super::{Setup, since};
+
+/// The first line's mark.
+const FORMAT: &str = "hrm-eval-1";
+
+#[derive(Serialize, Deserialize)]
+struct Head {
+    format: String,
+    setup: Setup,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    /// Seconds of work up to here, those of earlier runs included.
+    elapsed: f64,
+    record: Record,
+}
+
+/// The records of an evaluation, in memory and, if wanted, in a file that a
+/// kill at any moment leaves usable.
+pub(crate) struct Log {
+    file: Option<(PathBuf, File)>,
+    records: Vec<Record>,
+    before: f64,
+    start: Instant,
+}
+
+impl Log {
+    /// Records that no file keeps.
+    pub(crate) fn in_memory() -> Self {
+        Self {
+            file: None,
+            records: Vec::new(),
+            before: 0.0,
+            start: Instant::now(),
+        }
+    }
+
+    /// Opens the file of an evaluation, with what it holds already.
+    pub(crate) fn open(path: &Path, setup: &Setup) -> Result<Self> {
+        let named = || format!("writing {}", path.display());
+        let (records, before) = if path.exists() && fs::metadata(path)?.len() > 0 {
+            let (theirs, records, before, whole) = parse(path)?;
+            ensure!(
+                theirs == *setup,
+                "{} holds another evaluation: {}",
+                path.display(),
+                difference(&theirs, setup)?
+            );
+            // A kill may have cut the last line short.
+            let file = OpenOptions::new()
+                .write(true)
+                .open(path)
+                .with_context(named)?;
+            file.set_len(whole).with_context(named)?;
+            (records, before)
+        } else {
+            let head = Head {
+                format: FORMAT.into(),
+                setup: setup.clone(),
+            };
+            fs::write(path, serde_json::to_string(&head)? + "\n").with_context(named)?;
+            (Vec::new(), 0.0)
+        };
+        let file = OpenOptions::new()
+            .append(true)
+            .open(path)
+            .with_context(named)?;
+        Ok(Self {
+            file: Some((path.to_path_buf(), file)),
+            records,
+            before,
+            start: Instant::now(),
+        })
+    }
+
+    /// Keeps a record.
+    pub(crate) fn push(&mut self, record: Record) -> Result<()> {
+        let entry = Entry {
+            elapsed: self.seconds(),
+            record,
+        };
+        if let Some((path, file)) = &mut self.file {
+            // One write a line, so that only a line can be cut short.
+            let line = serde_json::to_string(&entry)? + "\n";
+            file.write_all(line.as_bytes())
+                .with_context(|| format!("writing {}", path.display()))?;
+        }
+        self.records.push(entry.record);
+        Ok(())
+    }
+
+    pub(crate) fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// Wall time so far.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.before + since(self.start)
+    }
+}
+
+/// Setup, records and seconds of an evaluation's file.
+pub(crate) fn read(path: &Path) -> Result<(Setup, Vec<Record>, f64)> {
+    let (setup, records, seconds, _) = parse(path)?;
+    Ok((setup, records, seconds))
+}
+
+/// The same, and the length of the whole lines.
+fn parse(path: &Path) -> Result<(Setup, Vec<Record>, f64, u64)> {
+    let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let whole = text.rfind('\n').map_or(0, |end| end + 1);
+    let mut lines = text[..whole].lines();
+    let head: Head = lines
+        .next()
+        .and_then(|line| serde_json::from_str(line).ok())
+        .with_context(|| format!("{} is no file of `hrm eval`", path.display()))?;
+    if head.format != FORMAT {
+        bail!(
+            "{}: its format is {}, not {FORMAT}",
+            path.display(),
+            head.format
+        );
+    }
+    let (mut records, mut seconds) = (Vec::new(), 0.0_f64);
+    for (i, line) in lines.enumerate() {
+        let entry: Entry = serde_json::from_str(line)
+            .with_context(|| format!("{}, line {}", path.display(), i + 2))?;
+        seconds = seconds.max(entry.elapsed);
+        records.push(entry.record);
+    }
+    Ok((head.setup, records, seconds, whole as u64))
+}
+
+/// The fields in which two setups differ.
+fn difference(a: &Setup, b: &Setup) -> Result<String> {
+    let (a, b) = (serde_json::to_value(a)?, serde_json::to_value(b)?);
+    let fields: Vec<&str> = a
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(key, value)| b.get(key) != Some(value))
+        .map(|(key, _)| key.as_str())
+        .collect();
+    Ok(format!("{} differ", fields.join(", ")))
+}
