@@ -27,7 +27,8 @@
       small.textContent = String(detail);
       box.append(small);
     }
-    document.getElementById("app").replaceChildren(box);
+    // Above the recorded run, which needs no program.
+    document.getElementById("app").prepend(box);
   };
 
   const start = async () => {
@@ -35,12 +36,60 @@
       return fail("This browser has no WebAssembly (or it is switched off), which the network needs to run. A current Firefox, Chrome, Edge or Safari has it.");
     }
     try {
-      const [page] = await Promise.all([import("./playground.js"), parsed]);
+      // The program goes on from the recorded run, so that comes first, unless
+      // it is late.
+      const late = new Promise((resolve) => setTimeout(resolve, 1000));
+      const demo = Promise.race([window.hrmDemo?.ready, late]);
+      const [page] = await Promise.all([import("./playground.js"), demo]);
       await page.default();
     } catch (error) {
       console.error(error);
       await fail("The page's program could not be started. Reloading may help; if it doesn't, this browser may be too old.", error);
     }
   };
-  start();
+  // What is drawn without the program is shown first. A page in the background
+  // paints nothing, and does not wait for it.
+  const painted = new Promise((resolve) => {
+    requestAnimationFrame(() => requestAnimationFrame(resolve));
+    setTimeout(resolve, 500);
+  });
+  Promise.all([parsed, painted]).then(start);
+
+  // After the first visit the page works offline. A newer version is kept
+  // beside the old one until the page is asked to use it.
+  const keep = async () => {
+    let asked;
+    const offer = (worker) => {
+      if (asked !== undefined) return;
+      asked = false;
+      const note = document.createElement("p");
+      note.className = "update";
+      note.setAttribute("role", "status");
+      note.textContent = "There is a newer version of this page. ";
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = "Use it";
+      button.addEventListener("click", () => {
+        asked = true;
+        worker.postMessage("take-over");
+      });
+      note.append(button);
+      document.body.prepend(note);
+    };
+    const registration = await navigator.serviceWorker.register("sw.js");
+    if (registration.waiting) offer(registration.waiting);
+    registration.addEventListener("updatefound", () => {
+      const worker = registration.installing;
+      worker?.addEventListener("statechange", () => {
+        if (worker.state === "installed" && navigator.serviceWorker.controller) offer(worker);
+      });
+    });
+    navigator.serviceWorker.addEventListener("controllerchange", () => {
+      if (asked) location.reload();
+    });
+  };
+  // Not before the page is there: it comes first.
+  if ("serviceWorker" in navigator) {
+    window.addEventListener("load", () => keep().catch((error) => console.info("offline use is not possible:", error)));
+  }
 })();

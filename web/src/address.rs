@@ -1,6 +1,18 @@
-//! The page's state in its address: `#model=ID&puzzle=LINE`.
+//! The page's state in its address: `#v=1&model=ID&puzzle=LINE&…`.
+//!
+//! The fragment is a list of `key=value` pairs. Model and puzzle are typed,
+//! every other pair belongs to the part of the page that knows its key, so a
+//! new one needs no change here.
+
+use std::collections::BTreeMap;
+use std::fmt::{Display, Write as _};
+use std::str::FromStr;
 
 use hrm_core::puzzle::Board;
+
+/// Version of the meaning of the pairs. An address without one is of the
+/// first; of a later one, what is understood is used.
+pub const VERSION: u32 = 1;
 
 /// What an address names. Absent parts are left to the page.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -9,6 +21,8 @@ pub struct Address {
     pub model: Option<String>,
     /// The puzzle.
     pub puzzle: Option<Board>,
+    /// Every other pair, in the order of the keys.
+    rest: BTreeMap<String, String>,
 }
 
 impl Address {
@@ -18,28 +32,77 @@ impl Address {
     pub fn parse(fragment: &str) -> Self {
         let mut address = Self::default();
         for pair in fragment.trim_start_matches('#').split('&') {
-            match pair.split_once('=') {
-                Some(("model", id)) if is_id(id) => address.model = Some(id.to_owned()),
-                Some(("puzzle", line)) => address.puzzle = Board::parse(line, None).ok(),
-                _ => {}
+            let Some((key, value)) = pair.split_once('=') else {
+                continue;
+            };
+            let Some(value) = decode(value) else { continue };
+            match key {
+                "v" => {}
+                "model" if is_id(&value) => address.model = Some(value),
+                "model" => {}
+                "puzzle" => address.puzzle = Board::parse(&value, None).ok(),
+                _ => address.set(key, &value),
             }
         }
         address
     }
 
+    /// The value of a pair other than model and puzzle.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.rest.get(key).map(String::as_str)
+    }
+
+    /// The value of a pair, where it reads as one of that type.
+    #[must_use]
+    pub fn read<T: FromStr>(&self, key: &str) -> Option<T> {
+        self.get(key)?.parse().ok()
+    }
+
+    /// Sets a pair other than model and puzzle; an empty value removes it. A
+    /// key that is not made of lower-case letters, digits and `-` is ignored.
+    pub fn set(&mut self, key: &str, value: &impl Display) {
+        let value = value.to_string();
+        if value.is_empty() {
+            self.rest.remove(key);
+        } else if is_key(key) {
+            self.rest.insert(key.to_owned(), value);
+        }
+    }
+
+    /// Takes over the pairs of another address, and its model and puzzle
+    /// where it names them.
+    pub fn extend(&mut self, other: &Self) {
+        if other.model.is_some() {
+            self.model.clone_from(&other.model);
+        }
+        if other.puzzle.is_some() {
+            self.puzzle.clone_from(&other.puzzle);
+        }
+        self.rest
+            .extend(other.rest.iter().map(|(k, v)| (k.clone(), v.clone())));
+    }
+
     /// The fragment, with its `#`; empty if nothing is named.
     #[must_use]
     pub fn fragment(&self) -> String {
-        let parts = [
-            self.model.as_ref().map(|id| format!("model={id}")),
-            self.puzzle.as_ref().map(|board| format!("puzzle={board}")),
-        ];
-        let parts: Vec<String> = parts.into_iter().flatten().collect();
-        if parts.is_empty() {
-            String::new()
-        } else {
-            format!("#{}", parts.join("&"))
+        if *self == Self::default() {
+            return String::new();
         }
+        let mut text = format!("#v={VERSION}");
+        let typed = [
+            ("model", self.model.clone()),
+            ("puzzle", self.puzzle.as_ref().map(ToString::to_string)),
+        ];
+        let typed = typed
+            .iter()
+            .filter_map(|(key, value)| Some((*key, value.as_deref()?)));
+        let rest = self.rest.iter().map(|(k, v)| (k.as_str(), v.as_str()));
+        for (key, value) in typed.chain(rest) {
+            // Writing to a string does not fail.
+            let _ = write!(text, "&{key}={}", encode(value));
+        }
+        text
     }
 }
 
@@ -52,21 +115,76 @@ fn is_id(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
 }
 
+fn is_key(text: &str) -> bool {
+    !text.is_empty()
+        && !matches!(text, "v" | "model" | "puzzle")
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// Escapes what would end a value or what a mail program would take for the
+/// end of the address.
+fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.,:;~*".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+/// Takes the escapes back; none if they are no text.
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let high = char::from(rest.next()?).to_digit(16)?;
+            let low = char::from(rest.next()?).to_digit(16)?;
+            bytes.push((high * 16 + low) as u8);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn addresses_round_trip() {
-        let address = Address {
+        let mut address = Address {
             model: Some("hrm-4x4".into()),
             puzzle: Some("1.........4...2.".parse().unwrap()),
+            ..Address::default()
         };
+        address.set("step", &7);
+        address.set("note", &"a&b=ç #1");
         let fragment = address.fragment();
-        assert_eq!(fragment, "#model=hrm-4x4&puzzle=1.........4...2.");
+        assert_eq!(
+            fragment,
+            "#v=1&model=hrm-4x4&puzzle=1.........4...2.&note=a%26b%3D%C3%A7%20%231&step=7"
+        );
         assert_eq!(Address::parse(&fragment), address);
+        assert_eq!(address.read::<usize>("step"), Some(7));
+        assert_eq!(address.read::<usize>("note"), None);
+        address.set("step", &"");
+        assert_eq!(address.get("step"), None);
         assert_eq!(Address::default().fragment(), "");
         assert_eq!(Address::parse(""), Address::default());
+    }
+
+    #[test]
+    fn addresses_of_the_first_page_are_still_read() {
+        let address = Address::parse("#model=hrm-4x4&puzzle=1.........4...2.");
+        assert_eq!(address.model.as_deref(), Some("hrm-4x4"));
+        assert!(address.puzzle.is_some());
     }
 
     #[test]
@@ -78,10 +196,21 @@ mod tests {
             "#model=",
             "#model=../secret",
             "#puzzle=12",
-            "#x=1",
+            "#x=%zz",
+            "#x=%f",
+            "#x=%ff",
+            "#X=1",
+            "#v=9",
         ] {
             assert_eq!(Address::parse(text), Address::default(), "{text}");
         }
         assert!(Address::parse("#x=1&model=a&").model.is_some());
+    }
+
+    #[test]
+    fn what_is_named_replaces_what_was() {
+        let mut address = Address::parse("#model=a&step=1&view=x");
+        address.extend(&Address::parse("#model=b&step=2"));
+        assert_eq!(address.fragment(), "#v=1&model=b&step=2&view=x");
     }
 }

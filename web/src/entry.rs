@@ -5,12 +5,55 @@ use hrm_core::puzzle::{Board, Shape};
 /// Edits kept for undo; beyond, the oldest are forgotten.
 const HISTORY: usize = 500;
 
-/// A puzzle with its history.
+/// What a typed digit means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// It is written into the cell.
+    #[default]
+    Digit,
+    /// It is pencilled into a corner: where in the box it can stand.
+    Corner,
+    /// It is pencilled into the middle: what the cell can hold.
+    Centre,
+}
+
+/// A puzzle with its pencil marks and its history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
+    now: Moment,
+    past: Vec<Moment>,
+    future: Vec<Moment>,
+}
+
+/// What an edit changes.
+#[derive(Debug, Clone, PartialEq)]
+struct Moment {
     board: Board,
-    past: Vec<Board>,
-    future: Vec<Board>,
+    /// The puzzle as it was put there as a whole.
+    base: Board,
+    /// Pencilled digits of each cell, bit `d` for the digit `d`.
+    corner: Vec<u16>,
+    centre: Vec<u16>,
+}
+
+impl Moment {
+    fn new(board: Board) -> Self {
+        let cells = board.shape().cells();
+        Self {
+            base: board.clone(),
+            board,
+            corner: vec![0; cells],
+            centre: vec![0; cells],
+        }
+    }
+
+    fn marks(&mut self, mode: Mode) -> &mut [u16] {
+        if mode == Mode::Corner {
+            &mut self.corner
+        } else {
+            &mut self.centre
+        }
+    }
 }
 
 impl Entry {
@@ -18,7 +61,7 @@ impl Entry {
     #[must_use]
     pub fn new(board: Board) -> Self {
         Self {
-            board,
+            now: Moment::new(board),
             past: Vec::new(),
             future: Vec::new(),
         }
@@ -27,54 +70,129 @@ impl Entry {
     /// The puzzle.
     #[must_use]
     pub fn board(&self) -> &Board {
-        &self.board
+        &self.now.board
+    }
+
+    /// The puzzle as it was put there as a whole, before digits were written
+    /// into it one by one.
+    #[must_use]
+    pub fn base(&self) -> &Board {
+        &self.now.base
     }
 
     /// Its size.
     #[must_use]
     pub fn shape(&self) -> Shape {
-        self.board.shape()
+        self.now.board.shape()
+    }
+
+    /// The digits pencilled into a cell, in order.
+    #[must_use]
+    pub fn marks(&self, cell: usize, mode: Mode) -> Vec<u8> {
+        let marks = match mode {
+            Mode::Digit => return Vec::new(),
+            Mode::Corner => &self.now.corner,
+            Mode::Centre => &self.now.centre,
+        };
+        let bits = marks.get(cell).copied().unwrap_or(0);
+        (1..=9).filter(|digit| bits >> digit & 1 == 1).collect()
     }
 
     /// Writes a digit, or clears the cell with 0. Returns whether that
     /// changed anything; a cell or digit beyond the board does not.
     pub fn set(&mut self, cell: usize, digit: u8) -> bool {
-        if usize::from(digit) > self.shape().side() || cell >= self.shape().cells() {
+        self.fill(&[cell], digit)
+    }
+
+    /// Writes a digit into several cells, or clears them with 0.
+    pub fn fill(&mut self, cells: &[usize], digit: u8) -> bool {
+        let shape = self.shape();
+        if usize::from(digit) > shape.side() || cells.iter().any(|&cell| cell >= shape.cells()) {
             return false;
         }
-        let mut board = self.board.clone();
-        board.set(cell, digit);
-        self.replace(board)
+        let mut next = self.now.clone();
+        for &cell in cells {
+            next.board.set(cell, digit);
+        }
+        self.go(next)
+    }
+
+    /// Pencils a digit into the blank ones of some cells, or rubs it out if
+    /// all of them have it. [`Mode::Digit`] is no pencil and does nothing.
+    pub fn mark(&mut self, cells: &[usize], mode: Mode, digit: u8) -> bool {
+        let side = self.shape().side();
+        if mode == Mode::Digit || digit == 0 || usize::from(digit) > side {
+            return false;
+        }
+        let blank: Vec<usize> = cells
+            .iter()
+            .copied()
+            .filter(|&cell| self.now.board.get(cell) == Some(0))
+            .collect();
+        let bit = 1 << digit;
+        let mut next = self.now.clone();
+        let marks = next.marks(mode);
+        let all = blank.iter().all(|&cell| marks[cell] & bit != 0);
+        for &cell in &blank {
+            if all {
+                marks[cell] &= !bit;
+            } else {
+                marks[cell] |= bit;
+            }
+        }
+        self.go(next)
+    }
+
+    /// Empties some cells: of their digits, or where there are none, of
+    /// their marks.
+    pub fn erase(&mut self, cells: &[usize]) -> bool {
+        let mut next = self.now.clone();
+        let count = self.shape().cells();
+        let cells = cells.iter().filter(|&&cell| cell < count);
+        let digits = cells.clone().any(|&cell| self.now.board.cells()[cell] != 0);
+        for &cell in cells {
+            if digits {
+                next.board.set(cell, 0);
+            } else {
+                next.corner[cell] = 0;
+                next.centre[cell] = 0;
+            }
+        }
+        self.go(next)
     }
 
     /// Puts another puzzle in its place. Returns whether it is another.
     pub fn replace(&mut self, board: Board) -> bool {
-        if board == self.board {
+        board != self.now.board && self.go(Moment::new(board))
+    }
+
+    fn go(&mut self, next: Moment) -> bool {
+        if next == self.now {
             return false;
         }
         if self.past.len() == HISTORY {
             self.past.remove(0);
         }
-        self.past.push(std::mem::replace(&mut self.board, board));
+        self.past.push(std::mem::replace(&mut self.now, next));
         self.future.clear();
         true
     }
 
     /// Takes the last edit back. Returns whether there was one.
     pub fn undo(&mut self) -> bool {
-        let Some(board) = self.past.pop() else {
+        let Some(moment) = self.past.pop() else {
             return false;
         };
-        self.future.push(std::mem::replace(&mut self.board, board));
+        self.future.push(std::mem::replace(&mut self.now, moment));
         true
     }
 
     /// Repeats the last edit taken back. Returns whether there was one.
     pub fn redo(&mut self) -> bool {
-        let Some(board) = self.future.pop() else {
+        let Some(moment) = self.future.pop() else {
             return false;
         };
-        self.past.push(std::mem::replace(&mut self.board, board));
+        self.past.push(std::mem::replace(&mut self.now, moment));
         true
     }
 
@@ -88,6 +206,28 @@ impl Entry {
     #[must_use]
     pub fn can_redo(&self) -> bool {
         !self.future.is_empty()
+    }
+
+    /// Cells whose digits, written into the puzzle one by one, are not those
+    /// of its solution.
+    #[must_use]
+    pub fn mistakes(&self, answer: &Board) -> Vec<usize> {
+        let (now, base) = (self.now.board.cells(), self.now.base.cells());
+        (0..now.len().min(answer.cells().len()))
+            .filter(|&cell| now[cell] != base[cell] && now[cell] != 0)
+            .filter(|&cell| now[cell] != answer.cells()[cell])
+            .collect()
+    }
+
+    /// Where a hint belongs and what it says: `cursor` if it is blank or
+    /// wrong, else the first such cell. None if all is right.
+    #[must_use]
+    pub fn hint(&self, answer: &Board, cursor: usize) -> Option<(usize, u8)> {
+        let open = |cell: usize| self.now.board.get(cell) != answer.get(cell);
+        std::iter::once(cursor)
+            .chain(0..self.shape().cells())
+            .find(|&cell| open(cell))
+            .and_then(|cell| Some((cell, answer.get(cell)?)))
     }
 }
 
@@ -155,6 +295,60 @@ mod tests {
             .take_while(|&done| done)
             .count();
         assert_eq!(undone, HISTORY);
+    }
+
+    #[test]
+    fn marks_toggle_and_undo() {
+        let mut entry = Entry::new("1...............".parse().unwrap());
+        assert!(entry.mark(&[0, 1, 2], Mode::Corner, 3));
+        assert_eq!(entry.marks(1, Mode::Corner), [3]);
+        assert!(entry.marks(0, Mode::Corner).is_empty(), "a digit is there");
+        assert!(entry.mark(&[1], Mode::Centre, 4) && entry.mark(&[1], Mode::Centre, 2));
+        assert_eq!(entry.marks(1, Mode::Centre), [2, 4]);
+        assert!(
+            entry.mark(&[1, 3], Mode::Corner, 3),
+            "one has it, one not: both get it"
+        );
+        assert_eq!(entry.marks(3, Mode::Corner), [3]);
+        assert!(
+            entry.mark(&[1, 3], Mode::Corner, 3),
+            "both have it: neither keeps it"
+        );
+        assert!(entry.marks(1, Mode::Corner).is_empty());
+        assert!(entry.undo());
+        assert_eq!(entry.marks(3, Mode::Corner), [3]);
+        assert!(!entry.mark(&[1], Mode::Corner, 5) && !entry.mark(&[1], Mode::Digit, 1));
+        assert_eq!(entry.board().clues(), 1, "marks are no digits");
+    }
+
+    #[test]
+    fn erasing_takes_digits_first_and_then_marks() {
+        let mut entry = Entry::new(Board::blank(Shape::S4));
+        assert!(entry.mark(&[2], Mode::Centre, 1) && entry.fill(&[2, 3], 4));
+        assert!(entry.erase(&[2, 3]));
+        assert_eq!(entry.board().blanks(), 16);
+        assert_eq!(entry.marks(2, Mode::Centre), [1]);
+        assert!(entry.erase(&[2]));
+        assert!(entry.marks(2, Mode::Centre).is_empty() && !entry.erase(&[2]));
+    }
+
+    #[test]
+    fn hints_and_mistakes_look_at_the_solution() {
+        let answer: Board = "1234341221434321".parse().unwrap();
+        let mut entry = Entry::new("1.........4...2.".parse().unwrap());
+        assert_eq!(entry.hint(&answer, 3), Some((3, 4)), "where the cursor is");
+        assert_eq!(entry.hint(&answer, 0), Some((1, 2)), "that cell is given");
+        assert!(entry.set(1, 3) && entry.set(2, 3));
+        assert_eq!(entry.mistakes(&answer), [1]);
+        assert_eq!(
+            entry.hint(&answer, 1),
+            Some((1, 2)),
+            "a wrong cell is put right"
+        );
+        assert_eq!(entry.base().to_string(), "1.........4...2.");
+        entry.replace(answer.clone());
+        assert_eq!(entry.hint(&answer, 5), None);
+        assert!(entry.mistakes(&answer).is_empty());
     }
 
     #[test]

@@ -96,11 +96,114 @@ pub fn cells(puzzle: &Board, reports: &[SegmentReport], segments: usize) -> Vec<
     states
 }
 
+/// Turns `cells` into those of another grid of the same run: one from the
+/// inside of a segment, with what was there before it.
+pub fn show_inside(puzzle: &Board, cells: &mut [CellState], grid: &[u8], before: &[u8]) {
+    let conflicts = Board::new(puzzle.shape(), grid.to_vec()).map_or_else(
+        |_| vec![false; grid.len()],
+        |board| board.conflicting_cells(),
+    );
+    for (i, cell) in cells.iter_mut().enumerate().take(grid.len()) {
+        cell.digit = grid[i];
+        cell.conflict = conflicts.get(i).copied().unwrap_or_default();
+        cell.changed = before.get(i).is_some_and(|&digit| digit != grid[i]);
+    }
+}
+
+/// Marks as changed the cells whose digit differs from another moment's grid.
+/// Returns how many there are.
+pub fn compare(cells: &mut [CellState], other: &[u8]) -> usize {
+    let mut count = 0;
+    for (cell, &digit) in cells.iter_mut().zip(other) {
+        cell.changed = cell.digit != digit;
+        count += usize::from(cell.changed);
+    }
+    count
+}
+
+/// What a run did to one cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CellHistory {
+    /// Segments that changed it.
+    pub changes: usize,
+    /// Segment after which it has kept its digit; none if the last one
+    /// changed it, or there was none.
+    pub settled_at: Option<usize>,
+}
+
+/// What the first `segments` reports of a run did to a cell.
+#[must_use]
+pub fn history(reports: &[SegmentReport], segments: usize, cell: usize) -> CellHistory {
+    let reports = &reports[..segments.min(reports.len())];
+    let mut changed = reports
+        .iter()
+        .filter(|report| report.changed.contains(&cell))
+        .map(|report| report.segment);
+    let changes = changed.clone().count();
+    let last = changed.next_back().unwrap_or(0);
+    CellHistory {
+        changes,
+        settled_at: (last < reports.len()).then_some(last),
+    }
+}
+
+/// A moment of a run: after an H update of a segment. Moment 0 is the puzzle,
+/// the last of a segment its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Segment, from 1; 0 for the puzzle.
+    pub segment: usize,
+    /// H update inside it, from 0; none for its end.
+    pub update: Option<usize>,
+}
+
+impl Moment {
+    /// Its place among all moments, `updates` to a segment.
+    #[must_use]
+    pub fn index(self, updates: usize) -> usize {
+        let updates = updates.max(1);
+        match (self.segment, self.update) {
+            (0, _) => 0,
+            (segment, None) => segment * updates,
+            (segment, Some(update)) => (segment - 1) * updates + update.min(updates - 1) + 1,
+        }
+    }
+
+    /// The moment at a place.
+    #[must_use]
+    pub fn at(index: usize, updates: usize) -> Self {
+        let updates = updates.max(1);
+        let segment = index.div_ceil(updates);
+        let update = (index + updates - 1) % updates;
+        Self {
+            segment,
+            update: (segment > 0 && update + 1 < updates).then_some(update),
+        }
+    }
+}
+
 /// The model's confidence that its answer is right: the logistic function of
 /// `q_halt`.
 #[must_use]
 pub fn probability(q_halt: f32) -> f32 {
     1.0 / (1.0 + (-q_halt).exp())
+}
+
+/// The model's probability of every digit, in 255ths, `[cells, side]`, from
+/// its logits, `[cells, vocab]`: softmax over the whole vocabulary, of which
+/// padding and blank are left out.
+#[must_use]
+pub fn digit_shares(logits: &[f32], vocab: usize) -> Vec<u8> {
+    logits
+        .chunks_exact(vocab.max(3))
+        .flat_map(|row| {
+            let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let sum: f32 = row.iter().map(|logit| (logit - largest).exp()).sum();
+            row[2..]
+                .iter()
+                .map(move |logit| (255.0 * (logit - largest).exp() / sum).round() as u8)
+        })
+        .collect()
 }
 
 /// What the verdict means, for people: a word and a sentence.
@@ -213,6 +316,54 @@ mod tests {
     }
 
     #[test]
+    fn moments_are_counted_through_the_segments() {
+        for updates in 1..4 {
+            for index in 0..20 {
+                assert_eq!(Moment::at(index, updates).index(updates), index);
+            }
+        }
+        let first = Moment {
+            segment: 1,
+            update: Some(0),
+        };
+        assert_eq!(Moment::at(1, 2), first);
+        assert_eq!(Moment::at(4, 2).segment, 2);
+        assert_eq!(Moment::at(4, 2).update, None);
+        assert_eq!(Moment::at(0, 2).segment, 0);
+    }
+
+    #[test]
+    fn other_moments_and_comparisons() {
+        let puzzle: Board = "1...............".parse().unwrap();
+        let reports = [report(1, SOLVED, &[1])];
+        let mut states = cells(&puzzle, &reports, 1);
+        show_inside(
+            &puzzle,
+            &mut states,
+            &digits("1134341221434321"),
+            puzzle.cells(),
+        );
+        assert!(states[0].conflict && states[1].conflict && states[1].changed);
+        assert!(!states[0].changed);
+        assert_eq!(compare(&mut states, &digits(SOLVED)), 1);
+        assert!(states[1].changed && !states[2].changed);
+    }
+
+    #[test]
+    fn cells_have_a_history() {
+        let reports = [
+            report(1, SOLVED, &[1, 2]),
+            report(2, SOLVED, &[2]),
+            report(3, SOLVED, &[2]),
+        ];
+        let of = |segments, cell| history(&reports, segments, cell);
+        assert_eq!((of(3, 1).changes, of(3, 1).settled_at), (1, Some(1)));
+        assert_eq!((of(3, 2).changes, of(3, 2).settled_at), (3, None));
+        assert_eq!(of(3, 9).settled_at, Some(0));
+        assert_eq!(of(0, 9), CellHistory::default());
+    }
+
+    #[test]
     fn overwritten_givens_are_named() {
         let puzzle: Board = "2...............".parse().unwrap();
         let cells = cells(&puzzle, &[report(1, SOLVED, &[0])], 1);
@@ -239,6 +390,16 @@ mod tests {
         let (word, text) = verdict_text(&report);
         assert_eq!(word, "Still wandering");
         assert!(text.contains("1 cell is empty"), "{text}");
+    }
+
+    #[test]
+    fn shares_of_digits_leave_padding_and_blank_out() {
+        let even = [0.0; 6];
+        assert_eq!(digit_shares(&even, 6), [43; 4]);
+        let sure = [0.0, 0.0, 900.0, 0.0, 0.0, 0.0];
+        assert_eq!(digit_shares(&sure, 6), [255, 0, 0, 0]);
+        assert_eq!(digit_shares(&[sure, even].concat(), 6).len(), 8);
+        assert!(digit_shares(&[], 6).is_empty());
     }
 
     #[test]

@@ -3,15 +3,17 @@
 use std::rc::Rc;
 
 use hrm_core::puzzle::{Board, Difficulty, Shape};
+use hrm_core::reason::Verdict;
+use hrm_core::reason::lab::LabEvent;
 use hrm_core::reason::message::{DeviceChoice, ErrorKind, Event, Request};
 use hrm_core::weights::Manifest;
-use hrm_web::address::Address;
-use hrm_web::entry::Entry;
+use hrm_web::entry::{Entry, Mode};
 use hrm_web::examples;
 use leptos::prelude::*;
 
 use crate::dom;
 use crate::link::Link;
+use crate::replay::Tape;
 use crate::state::{Phase, SPEEDS, State};
 
 /// The state with the worker behind it.
@@ -20,6 +22,8 @@ pub(crate) struct Page {
     /// What the page knows.
     pub(crate) state: State,
     link: StoredValue<Option<Rc<Link>>, LocalStorage>,
+    /// The messages of the run that is shown, or is being replayed.
+    pub(crate) tape: StoredValue<Tape>,
 }
 
 impl Page {
@@ -28,29 +32,31 @@ impl Page {
         let page = Self {
             state: State::new(),
             link: StoredValue::new_local(None),
+            tape: StoredValue::new(Tape::default()),
         };
+        page.open_with_demo();
         let link = Link::open(move |event| page.hear(event));
         page.link.set_value(Some(Rc::new(link)));
         page.count_solutions();
         // The address follows what is shown.
         Effect::new(move || {
-            let puzzle = page.state.entry.with(|entry| entry.board().clone());
-            let model = page.state.model.get();
+            let address = page.permalink();
             if page.state.models.with(Vec::is_empty) {
                 return;
             }
-            dom::set_fragment(
-                &Address {
-                    model,
-                    puzzle: Some(puzzle),
-                }
-                .fragment(),
-            );
+            dom::set_fragment(&address);
         });
         page
     }
 
-    fn send(&self, request: &Request) {
+    /// Address of what the page shows now, as a fragment. Tracked.
+    pub(crate) fn permalink(&self) -> String {
+        let s = self.state;
+        let puzzle = s.entry.with(|entry| entry.board().clone());
+        s.place.address(s.model.get(), puzzle).fragment()
+    }
+
+    pub(crate) fn send(&self, request: &Request) {
         if let Some(link) = self.link.get_value() {
             link.send(request);
         }
@@ -58,7 +64,7 @@ impl Page {
 
     // What the worker says.
 
-    fn hear(&self, event: Event) {
+    pub(crate) fn hear(&self, event: Event) {
         let s = self.state;
         let current = |run: u32| run == s.run.get_untracked() && s.started.get_untracked();
         match event {
@@ -81,22 +87,41 @@ impl Page {
                 if s.model.get_untracked().as_deref() != Some(&model) {
                     return;
                 }
-                s.limit.set(segments);
+                s.limit.set(s.lab.depth.get_untracked().unwrap_or(segments));
                 s.phase.set(Phase::Loaded { segments, engine });
-                if s.playing.get_untracked() {
+                self.keep_storage();
+                self.go_live();
+                if let Some(goal) = s.goal.get_untracked() {
+                    self.go_to(goal);
+                } else if s.playing.get_untracked() {
                     self.play();
                 }
             }
+            Event::Recovered { segment, engine } => {
+                let message = format!(
+                    "The GPU was lost. The network was loaded again, and the run goes on after segment {segment}."
+                );
+                s.news.set(Some(message));
+                if let Phase::Loaded { segments, .. } = s.phase.get_untracked() {
+                    s.phase.set(Phase::Loaded { segments, engine });
+                }
+            }
+            Event::NotKept { reason } => s.news.set(Some(reason)),
             Event::Segment {
                 run,
                 report,
                 milliseconds,
-            } if current(run) => {
+            } if current(run) && report.segment == s.reports.with_untracked(Vec::len) + 1 => {
                 let following = s.looking_at.with_untracked(Option::is_none);
                 s.times.update(|times| times.push(milliseconds));
                 let solved = report.solved;
                 let segment = report.segment;
                 let verdict = report.verdict();
+                self.record(Event::Segment {
+                    run,
+                    report: report.clone(),
+                    milliseconds,
+                });
                 s.reports.update(|reports| reports.push(report));
                 if !following && s.playing.get_untracked() {
                     s.looking_at.set(None);
@@ -109,14 +134,36 @@ impl Page {
             }
             Event::Finished { run, verdict } if current(run) => {
                 s.playing.set(false);
-                s.verdict.set(Some(verdict));
+                // A link may have asked for a moment before the end.
+                let reached = s.reports.with_untracked(Vec::len) >= s.limit.get_untracked();
+                s.verdict
+                    .set((reached || verdict == Verdict::Solved).then_some(verdict));
+                if let Some(goal) = s.goal.get_untracked() {
+                    self.go_to(goal);
+                }
             }
             // Of a run that was given up.
             Event::Segment { .. } | Event::Finished { .. } => {}
-            Event::Checked { puzzle, solutions } => {
+            Event::Checked {
+                puzzle,
+                solutions,
+                answer,
+            } => {
                 if puzzle == s.puzzle() {
                     s.solutions.set(Some(solutions));
+                    s.lab.answer.set(answer.clone());
                 }
+                if s.entry.with_untracked(|entry| *entry.base() == puzzle) {
+                    s.lab.base_answer.set(answer);
+                }
+            }
+            Event::Lab { event } => {
+                if matches!(&event, LabEvent::Inside { run, .. } if current(*run)) {
+                    self.record(Event::Lab {
+                        event: event.clone(),
+                    });
+                }
+                self.hear_lab(event);
             }
             Event::Generated { puzzle, .. } => {
                 s.generating.set(false);
@@ -128,8 +175,12 @@ impl Page {
 
     fn fail(&self, kind: ErrorKind, message: String) {
         let s = self.state;
-        s.playing.set(false);
-        s.started.set(false);
+        // A recorded run needs no engine.
+        if s.recorded.with_untracked(Option::is_none) {
+            s.playing.set(false);
+            s.started.set(false);
+        }
+        s.lab.give_up();
         if s.generating.get_untracked() && kind == ErrorKind::Input {
             s.generating.set(false);
             s.notice.set(Some(message));
@@ -151,7 +202,7 @@ impl Page {
         let s = self.state;
         let shape = s.entry.with_untracked(Entry::shape);
         let wanted = s.model.get_untracked();
-        let from_address = Address::parse(&dom::fragment()).puzzle.is_some();
+        let from_address = s.place.asked.with_untracked(|asked| asked.puzzle.is_some());
         let id = s.models.with_untracked(|models| {
             let named = models.iter().find(|m| Some(&m.id) == wanted.as_ref());
             let plays = models.iter().find(|m| m.puzzle == shape);
@@ -172,7 +223,16 @@ impl Page {
             .models
             .with_untracked(|models| models.iter().find(|m| m.id == id).map(|m| m.puzzle));
         let Some(shape) = shape else { return };
-        s.model.set(Some(id.to_owned()));
+        if s.model.get_untracked().as_deref() != Some(id) {
+            // What waits to be played or shown is meant for this model.
+            let (waiting, goal) = (self.waiting(), s.goal.get_untracked());
+            if !self.is_of(id) {
+                self.reset();
+                s.playing.set(waiting);
+            }
+            s.goal.set(goal);
+            s.model.set(Some(id.to_owned()));
+        }
         if s.entry.with_untracked(Entry::shape) != shape {
             self.put(examples::first(shape));
         }
@@ -182,10 +242,14 @@ impl Page {
     /// Loads the chosen model, again if need be.
     pub(crate) fn load(&self) {
         let s = self.state;
-        // Whoever pressed play before the model was there still wants it.
-        let waiting = s.playing.get_untracked() && !s.started.get_untracked();
-        self.reset();
-        s.playing.set(waiting);
+        s.news.set(None);
+        // What was shown stays; the new engine catches up with it.
+        if s.recorded.with_untracked(Option::is_none) {
+            let waiting = self.waiting();
+            self.pause();
+            s.playing.set(waiting);
+            s.started.set(false);
+        }
         let Some(model) = s.model.get_untracked() else {
             s.phase.set(Phase::Catalog);
             self.send(&Request::Catalog {
@@ -263,7 +327,7 @@ impl Page {
         })
     }
 
-    fn put(&self, board: Board) {
+    pub(crate) fn put(&self, board: Board) {
         self.edit(move |entry| entry.replace(board));
         self.state.notice.set(None);
     }
@@ -281,7 +345,13 @@ impl Page {
             return;
         }
         self.state.notice.set(None);
-        self.edit(move |entry| entry.set(cell, digit));
+        let cells = self.state.lab.selection(cell);
+        let mode = self.state.lab.mode.get_untracked();
+        self.edit(move |entry| match (digit, mode) {
+            (0, _) => entry.erase(&cells),
+            (_, Mode::Digit) => entry.fill(&cells, digit),
+            _ => entry.mark(&cells, mode, digit),
+        });
     }
 
     /// Empties the board.
@@ -319,18 +389,29 @@ impl Page {
         }
     }
 
-    fn edit(&self, change: impl FnOnce(&mut Entry) -> bool) {
+    pub(crate) fn edit(&self, change: impl FnOnce(&mut Entry) -> bool) {
         let s = self.state;
         // Only a change may end the run.
         let Some(mut entry) = s.entry.try_get_untracked() else {
             return;
         };
+        let board = entry.board().clone();
+        let base = entry.base().clone();
         if !change(&mut entry) {
             return;
+        }
+        if *entry.board() == board && *entry.base() == base {
+            // Pencil marks are nothing to the network.
+            s.entry.set(entry);
+            return;
+        }
+        if *entry.base() != base {
+            s.lab.base_answer.set(None);
         }
         let cells = entry.shape().cells();
         if s.cursor.get_untracked() >= cells {
             s.cursor.set(0);
+            s.lab.selected.set(Vec::new());
         }
         self.reset();
         s.entry.set(entry);
@@ -339,9 +420,16 @@ impl Page {
 
     fn count_solutions(&self) {
         self.state.solutions.set(None);
-        self.send(&Request::Check {
-            puzzle: self.state.puzzle(),
-        });
+        self.state.lab.answer.set(None);
+        let base = self
+            .state
+            .entry
+            .with_untracked(|entry| entry.base().clone());
+        let puzzle = self.state.puzzle();
+        if base != puzzle && self.state.lab.base_answer.with_untracked(Option::is_none) {
+            self.send(&Request::Check { puzzle: base });
+        }
+        self.send(&Request::Check { puzzle });
     }
 
     /// Asks the worker for a new puzzle.
@@ -363,6 +451,7 @@ impl Page {
     /// Plays: from the start, on from where it is, or past the end.
     pub(crate) fn play(&self) {
         let s = self.state;
+        s.goal.set(None);
         if s.verdict.get_untracked().is_some() {
             let solved = s
                 .reports
@@ -377,18 +466,57 @@ impl Page {
         s.playing.set(true);
         s.verdict.set(None);
         s.looking_at.set(None);
-        if self.start() {
+        s.lab.update.set(None);
+        if !self.replay() && self.start() {
             self.send(&self.play_request());
         }
     }
 
-    fn play_request(&self) -> Request {
+    /// Shows the board after a segment, running what is missing.
+    pub(crate) fn go_to(&self, segment: usize) {
         let s = self.state;
-        let (_, delay) = SPEEDS[s.speed.get_untracked().min(SPEEDS.len() - 1)];
-        Request::Play {
-            limit: s.limit.get_untracked(),
-            delay,
+        self.pause();
+        let known = s.reports.with_untracked(Vec::len);
+        let solved = s
+            .reports
+            .with_untracked(|r| r.last().is_some_and(|r| r.solved));
+        if segment <= known || solved {
+            s.goal.set(None);
+            s.looking_at.set((segment < known).then_some(segment));
+            return;
         }
+        s.goal.set(Some(segment));
+        s.looking_at.set(None);
+        s.verdict.set(None);
+        if segment > s.limit.get_untracked() {
+            s.limit.set(segment);
+        }
+        if self.start() {
+            s.playing.set(true);
+            self.send(&Request::Play {
+                limit: segment,
+                delay: 0,
+            });
+        }
+    }
+
+    fn play_request(&self) -> Request {
+        Request::Play {
+            limit: self.state.limit.get_untracked(),
+            delay: self.delay(),
+        }
+    }
+
+    /// Pause after each segment, milliseconds.
+    pub(crate) fn delay(&self) -> u32 {
+        let speed = self.state.speed.get_untracked();
+        SPEEDS[speed.min(SPEEDS.len() - 1)].1
+    }
+
+    /// Whether play was pressed before there was a model: it is still wanted.
+    fn waiting(&self) -> bool {
+        let s = self.state;
+        s.playing.get_untracked() && !s.started.get_untracked()
     }
 
     /// Stops after the present segment.
@@ -403,9 +531,13 @@ impl Page {
     pub(crate) fn step(&self) {
         let s = self.state;
         self.pause();
+        s.lab.update.set(None);
         let known = s.reports.with_untracked(Vec::len);
         if let Some(at) = s.looking_at.get_untracked().filter(|&at| at < known) {
             s.looking_at.set((at + 1 < known).then_some(at + 1));
+            return;
+        }
+        if self.replay_one() {
             return;
         }
         if self.start() {
@@ -423,10 +555,14 @@ impl Page {
         self.pause();
         s.run.update(|run| *run += 1);
         s.started.set(false);
+        s.goal.set(None);
+        s.news.set(None);
+        self.forget();
         s.looking_at.set(None);
         s.verdict.set(None);
         s.reports.set(Vec::new());
         s.times.set(Vec::new());
+        s.lab.reset();
         s.limit.set(s.trained_for());
     }
 
@@ -454,11 +590,15 @@ impl Page {
                 run: s.run.get_untracked(),
                 puzzle: s.puzzle(),
             });
+            let shown = s.reports.with_untracked(Vec::len);
+            if shown > 0 {
+                self.send(&Request::CatchUp { segments: shown });
+            }
         }
         true
     }
 }
 
-fn models_base() -> String {
+pub(crate) fn models_base() -> String {
     dom::absolute("models/")
 }

@@ -1,9 +1,9 @@
 //! The board: what the cells show, and entering digits.
 
 use hrm_core::puzzle::Shape;
-use hrm_web::entry::{Entry, moved};
+use hrm_web::entry::{Entry, Mode, moved};
 use hrm_web::timeline::CellState;
-use leptos::ev::{ClipboardEvent, KeyboardEvent};
+use leptos::ev::{ClipboardEvent, KeyboardEvent, MouseEvent};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
@@ -66,7 +66,9 @@ fn Grid(page: Page, shape: Shape) -> impl IntoView {
             role="grid"
             aria-label=label
             aria-describedby="board-keys"
+            aria-multiselectable="true"
             on:keydown=move |event| on_key(page, &event)
+            on:mouseleave=move |_| page.state.lab.hovered.set(None)
         >
             {(0..side)
                 .map(|row| view! {
@@ -79,7 +81,8 @@ fn Grid(page: Page, shape: Shape) -> impl IntoView {
                 .collect_view()}
         </div>
         <p id="board-keys" class="hidden">
-            "Arrow keys move, digits write, Backspace clears, Control Z takes back. \
+            "Arrow keys move, with Shift they select. Digits write, with Shift into the corner, \
+             with Control into the centre; Z, X and C choose which. Backspace clears, Control Z takes back. \
              Space plays or pauses, Enter runs one segment, Escape goes back to the puzzle."
         </p>
     }
@@ -94,6 +97,41 @@ fn Cell(page: Page, shape: Shape, cell: usize) -> impl IntoView {
             .with(|cells| cells.get(cell).copied().unwrap_or_default())
     });
     let here = Memo::new(move |_| s.cursor.get() == cell);
+    let selected = Memo::new(move |_| s.lab.selected.with(|cells| cells.contains(&cell)));
+    let mistaken = Memo::new(move |_| s.lab.mistakes.with(|cells| cells.contains(&cell)));
+    let marks = Memo::new(move |_| {
+        s.entry.with(|entry| {
+            (
+                entry.marks(cell, Mode::Corner),
+                entry.marks(cell, Mode::Centre),
+            )
+        })
+    });
+    let pencilled = move || {
+        if state.get().digit != 0 {
+            return None;
+        }
+        let (corner, centre) = marks.get();
+        (!corner.is_empty() || !centre.is_empty()).then(|| {
+            view! {
+                <span class="corner">{digits_text(&corner)}</span>
+                <span class="centre">{digits_text(&centre)}</span>
+            }
+        })
+    };
+    let spoken = move || {
+        let (corner, centre) = marks.get();
+        let mut text = state.get().label();
+        for (name, marks) in [("corner", corner), ("centre", centre)] {
+            if state.get().digit == 0 && !marks.is_empty() {
+                text.push_str(&format!(", {name} {}", digits_text(&marks)));
+            }
+        }
+        if mistaken.get() {
+            text.push_str(", wrong");
+        }
+        text
+    };
     let ends_box_row = (row + 1) % shape.box_rows() == 0 && row + 1 < shape.side();
     let ends_box_column = (column + 1) % shape.box_cols() == 0 && column + 1 < shape.side();
     view! {
@@ -109,17 +147,69 @@ fn Cell(page: Page, shape: Shape, cell: usize) -> impl IntoView {
             class=("settled", move || state.get().settled)
             class=("conflict", move || state.get().conflict)
             class=("cursor", move || here.get())
+            class=("selected", move || selected.get())
+            class=("mistaken", move || mistaken.get())
+            aria-selected=move || if selected.get() { "true" } else { "false" }
             tabindex=move || if here.get() { "0" } else { "-1" }
-            aria-label=move || format!("Row {}, column {}: {}", row + 1, column + 1, state.get().label())
+            aria-label=move || format!("Row {}, column {}: {}", row + 1, column + 1, spoken())
             on:focus=move |_| s.cursor.set(cell)
             on:click=move |_| dom::focus(&cell_id(cell))
+            on:mousedown=move |event| begin_selection(page, cell, &event)
+            on:mouseenter=move |event| {
+                s.lab.hovered.set(Some(cell));
+                if event.buttons() & 1 == 1 {
+                    drag_to(page, cell);
+                }
+            }
         >
+            {pencilled}
             {move || match state.get().digit {
                 0 => String::new(),
                 digit => digit.to_string(),
             }}
         </div>
     }
+}
+
+fn digits_text(digits: &[u8]) -> String {
+    digits.iter().map(ToString::to_string).collect()
+}
+
+/// A press of the mouse: selects this cell alone, or with a modifier adds it
+/// or takes it away.
+fn begin_selection(page: Page, cell: usize, event: &MouseEvent) {
+    let lab = page.state.lab;
+    let cursor = page.state.cursor.get_untracked();
+    if event.ctrl_key() || event.meta_key() || event.shift_key() {
+        lab.selected.update(|cells| {
+            if cells.is_empty() {
+                cells.push(cursor);
+            }
+            match cells.iter().position(|&known| known == cell) {
+                Some(at) if cells.len() > 1 => {
+                    cells.remove(at);
+                }
+                Some(_) => {}
+                None => cells.push(cell),
+            }
+        });
+    } else {
+        lab.selected.set(Vec::new());
+    }
+}
+
+/// The mouse has been dragged into this cell.
+fn drag_to(page: Page, cell: usize) {
+    let cursor = page.state.cursor.get_untracked();
+    page.state.lab.selected.update(|cells| {
+        if cells.is_empty() {
+            cells.push(cursor);
+        }
+        if !cells.contains(&cell) {
+            cells.push(cell);
+        }
+    });
+    dom::focus(&cell_id(cell));
 }
 
 fn is_given(state: CellState) -> bool {
@@ -139,10 +229,22 @@ fn on_key(page: Page, event: &KeyboardEvent) {
     let s = page.state;
     let cursor = s.cursor.get_untracked();
     if let Some(cell) = moved(s.shape.get_untracked(), cursor, &key, control) {
+        if event.shift_key() {
+            drag_to(page, cell);
+        } else {
+            s.lab.selected.set(Vec::new());
+        }
         s.cursor.set(cell);
         dom::focus(&cell_id(cell));
+    } else if let Some(digit) = typed_digit(event).filter(|_| control || event.shift_key()) {
+        let mode = if control { Mode::Centre } else { Mode::Corner };
+        page.mark(mode, digit);
     } else if control {
         match (key.to_ascii_lowercase().as_str(), event.shift_key()) {
+            ("a", false) => s
+                .lab
+                .selected
+                .set((0..s.shape.get_untracked().cells()).collect()),
             ("z", false) => page.undo(),
             ("z", true) | ("y", _) => page.redo(),
             _ => return,
@@ -150,6 +252,9 @@ fn on_key(page: Page, event: &KeyboardEvent) {
     } else {
         match key.as_str() {
             "Backspace" | "Delete" | "." | "0" => page.write(0),
+            "z" | "Z" => s.lab.mode.set(Mode::Digit),
+            "x" | "X" => s.lab.mode.set(Mode::Corner),
+            "c" | "C" => s.lab.mode.set(Mode::Centre),
             " " if s.playing.get_untracked() => page.pause(),
             " " => page.play(),
             "Enter" => page.step(),
@@ -161,6 +266,15 @@ fn on_key(page: Page, event: &KeyboardEvent) {
         }
     }
     event.prevent_default();
+}
+
+/// The digit of the pressed key, whatever a modifier makes of it.
+fn typed_digit(event: &KeyboardEvent) -> Option<u8> {
+    let code = event.code();
+    let digit = code
+        .strip_prefix("Digit")
+        .or_else(|| code.strip_prefix("Numpad"))?;
+    digit.parse().ok().filter(|digit| (1..=9).contains(digit))
 }
 
 /// Buttons for what the keyboard does: digits, clear, undo and redo.
@@ -176,8 +290,28 @@ pub(crate) fn Pad(page: Page) -> impl IntoView {
             })
             .collect_view()
     };
+    let modes = [
+        ("mode-digit", "Digit", Mode::Digit),
+        ("mode-corner", "Corner", Mode::Corner),
+        ("mode-centre", "Centre", Mode::Centre),
+    ]
+    .map(|(id, name, mode)| {
+        view! {
+            <button
+                id=id
+                type="button"
+                aria-pressed=move || if s.lab.mode.get() == mode { "true" } else { "false" }
+                on:click=move |_| s.lab.mode.set(mode)
+            >
+                {name}
+            </button>
+        }
+    })
+    .into_iter()
+    .collect_view();
     view! {
         <div class="pad" role="group" aria-label="Edit the puzzle">
+            <div class="modes" role="group" aria-label="What digits mean">{modes}</div>
             <div class="digits">{digits}</div>
             <div class="edits">
                 <button type="button" on:click=move |_| page.write(0)>"Erase"</button>
@@ -187,6 +321,8 @@ pub(crate) fn Pad(page: Page) -> impl IntoView {
                 <button type="button" disabled=move || !s.entry.with(Entry::can_redo) on:click=move |_| page.redo()>
                     "Redo"
                 </button>
+                <button id="hint" type="button" on:click=move |_| page.hint()>"Hint"</button>
+                <button id="check" type="button" on:click=move |_| page.check()>"Check"</button>
                 <button type="button" on:click=move |_| page.clear()>"Clear board"</button>
             </div>
         </div>

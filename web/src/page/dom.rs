@@ -1,5 +1,6 @@
 //! What the page asks of the browser, beyond what Leptos does.
 
+use js_sys::Reflect;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{HtmlElement, Url, UrlSearchParams, Window};
 
@@ -52,6 +53,21 @@ pub(crate) fn reload() {
     if let Some(window) = window() {
         let _ = window.location().reload();
     }
+}
+
+/// The recorded run that the small script plays: its text, the segment it has
+/// come to and whether it goes on. Ends the script.
+pub(crate) fn demo() -> Option<(String, usize, bool)> {
+    let demo = Reflect::get(&window()?.into(), &"hrmDemo".into()).ok()?;
+    if Reflect::get(&demo, &"done".into()).ok()?.is_truthy() {
+        return None;
+    }
+    let value = |key: &str| Reflect::get(&demo, &key.into()).ok();
+    let text = value("text")?.as_string()?;
+    let frame = value("frame")?.as_f64()? as usize;
+    let playing = value("playing")?.is_truthy();
+    Reflect::set(&demo, &"done".into(), &true.into()).ok()?;
+    Some((text, frame, playing))
 }
 
 /// A seed for a new puzzle.

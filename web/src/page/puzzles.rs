@@ -74,6 +74,20 @@ fn AsText(page: Page) -> impl IntoView {
             problem.set(!page.paste(&field.value()));
         }
     };
+    // Written into the field and selected, ready to be copied.
+    let show = move |grid: bool| {
+        if let Some(field) = field.get_untracked() {
+            let text = s.entry.with_untracked(|entry| {
+                if grid {
+                    entry.board().to_grid_string()
+                } else {
+                    entry.board().to_string()
+                }
+            });
+            field.set_value(&text);
+            field.select();
+        }
+    };
     view! {
         <details class="as-text">
             <summary>"Paste or copy as text"</summary>
@@ -90,7 +104,11 @@ fn AsText(page: Page) -> impl IntoView {
                 aria-invalid=move || if problem.get() { "true" } else { "false" }
                 prop:value=move || s.entry.with(|entry| entry.board().to_string())
             ></textarea>
-            <button id="use-text" type="button" on:click=apply>"Use this puzzle"</button>
+            <div class="edits">
+                <button id="use-text" type="button" on:click=apply>"Use this puzzle"</button>
+                <button id="as-line" type="button" on:click=move |_| show(false)>"As one line"</button>
+                <button id="as-grid" type="button" on:click=move |_| show(true)>"As a grid"</button>
+            </div>
         </details>
     }
 }

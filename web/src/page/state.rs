@@ -4,13 +4,15 @@ use hrm_core::puzzle::{Board, Shape};
 use hrm_core::reason::message::{DeviceChoice, EngineFacts, ErrorKind, Solutions};
 use hrm_core::reason::{SegmentReport, Verdict};
 use hrm_core::weights::Manifest;
-use hrm_web::address::Address;
 use hrm_web::entry::Entry;
 use hrm_web::examples;
 use hrm_web::timeline::{self, CellState};
 use leptos::prelude::*;
 
 use crate::dom;
+use crate::lab::Lab;
+use crate::place::Place;
+use crate::replay::Recorded;
 
 /// Where the model is.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +39,8 @@ pub(crate) const SPEEDS: [(&str, u32); 4] =
 /// Everything the page shows.
 #[derive(Clone, Copy)]
 pub(crate) struct State {
+    /// What the address asks for and keeps.
+    pub(crate) place: Place,
     /// The puzzle and its edits.
     pub(crate) entry: RwSignal<Entry>,
     /// The cell that has, or would have, the keyboard focus.
@@ -73,9 +77,17 @@ pub(crate) struct State {
     pub(crate) limit: RwSignal<usize>,
     /// Index into [`SPEEDS`].
     pub(crate) speed: RwSignal<usize>,
+    /// The segment that a link or the tour asks for, until it is there.
+    pub(crate) goal: RwSignal<Option<usize>>,
+    /// Whether what is shown was recorded, and where it comes from.
+    pub(crate) recorded: RwSignal<Option<Recorded>>,
+    /// Something that happened and was dealt with.
+    pub(crate) news: RwSignal<Option<String>>,
     /// How the run has ended, if it has.
     pub(crate) verdict: RwSignal<Option<Verdict>>,
 
+    /// What goes beyond the single run.
+    pub(crate) lab: Lab,
     /// Size of the board.
     pub(crate) shape: Memo<Shape>,
     /// The cells as they are looked at.
@@ -85,17 +97,21 @@ pub(crate) struct State {
 impl State {
     /// The first state: the puzzle of the page's address or an example.
     pub(crate) fn new() -> Self {
-        let address = Address::parse(&dom::fragment());
+        let place = Place::new();
+        let address = place.asked.get_untracked();
         let puzzle = address.puzzle.unwrap_or_else(|| examples::first(Shape::S9));
         let entry = RwSignal::new(Entry::new(puzzle));
         let reports = RwSignal::new(Vec::new());
         let looking_at = RwSignal::new(None);
+        let lab = Lab::new();
         let shape = Memo::new(move |_| entry.with(Entry::shape));
         let cells = Memo::new(move |_| {
             entry.with(|entry| {
                 reports.with(|reports: &Vec<SegmentReport>| {
                     let segments = looking_at.get().unwrap_or(reports.len());
-                    timeline::cells(entry.board(), reports, segments)
+                    let mut cells = timeline::cells(entry.board(), reports, segments);
+                    lab.show(&mut cells, entry.board(), segments);
+                    cells
                 })
             })
         });
@@ -103,6 +119,7 @@ impl State {
             .and_then(|name| DeviceChoice::from_name(&name))
             .unwrap_or_default();
         Self {
+            place,
             entry,
             cursor: RwSignal::new(0),
             notice: RwSignal::new(None),
@@ -120,7 +137,11 @@ impl State {
             playing: RwSignal::new(false),
             limit: RwSignal::new(16),
             speed: RwSignal::new(1),
+            goal: RwSignal::new(None),
+            recorded: RwSignal::new(None),
+            news: RwSignal::new(None),
             verdict: RwSignal::new(None),
+            lab,
             shape,
             cells,
         }
@@ -138,8 +159,12 @@ impl State {
             .unwrap_or_else(|| self.reports.with(Vec::len))
     }
 
-    /// Segments the loaded model was trained for, 16 while there is none.
+    /// Segments that a run takes: those chosen, or those that the loaded model
+    /// was trained for, 16 while there is none.
     pub(crate) fn trained_for(&self) -> usize {
+        if let Some(chosen) = self.lab.depth.get_untracked() {
+            return chosen;
+        }
         self.phase.with_untracked(|phase| match phase {
             Phase::Loaded { segments, .. } => *segments,
             _ => 16,

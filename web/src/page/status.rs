@@ -8,6 +8,7 @@ use leptos::prelude::*;
 
 use crate::actions::Page;
 use crate::dom;
+use crate::source::Source;
 use crate::state::Phase;
 
 /// The card beside the board that says how it stands.
@@ -18,11 +19,10 @@ pub(crate) fn Status(page: Page) -> impl IntoView {
         <section class="status" aria-label="State of the run">
             {move || match s.phase.get() {
                 Phase::Failed(kind, message) => view! { <Failure page kind message/> }.into_any(),
-                Phase::Loading(received, total) => view! { <Progress received total/> }.into_any(),
-                Phase::Catalog => view! { <Progress received=0 total=0/> }.into_any(),
-                Phase::Loaded { .. } => ().into_any(),
+                _ => ().into_any(),
             }}
             <Standing page/>
+            <Source page/>
             <Warning page/>
         </section>
     }
@@ -54,7 +54,10 @@ fn Standing(page: Page) -> impl IntoView {
         let text = s.reports.with(|reports| {
             let at = s.segment();
             match at.checked_sub(1).and_then(|i| reports.get(i)) {
-                None => "Press play. In each segment the network looks at its last guess and writes a new one into every cell.".to_owned(),
+                None => {
+                    let what = "In each segment the network looks at its last guess and writes a new one into every cell.";
+                    if s.playing.get() { what.to_owned() } else { format!("Press play. {what}") }
+                }
                 Some(report) => {
                     let changed = match report.changed.len() {
                         0 => "nothing changed".to_owned(),
@@ -98,28 +101,6 @@ fn Warning(page: Page) -> impl IntoView {
         }
     };
     view! { <p class="warning" role="status">{text}</p> }
-}
-
-#[component]
-fn Progress(received: u64, total: u64) -> impl IntoView {
-    let megabytes = |bytes: u64| format!("{:.1}", bytes as f64 / 1e6);
-    let text = if total == 0 {
-        "Looking for the models…".to_owned()
-    } else if received < total {
-        format!(
-            "Loading the weights: {} of {} MB",
-            megabytes(received),
-            megabytes(total)
-        )
-    } else {
-        "Preparing the network…".to_owned()
-    };
-    view! {
-        <div class="progress">
-            <label for="weights">{text}</label>
-            <progress id="weights" max=total.max(1) value=received></progress>
-        </div>
-    }
 }
 
 #[component]

@@ -1,15 +1,18 @@
-//! Play, pause, step, reset, speed, and the slider over what has been.
+//! Play, pause, step, reset and speed.
 
 use leptos::prelude::*;
 
 use crate::actions::Page;
 use crate::state::{Phase, SPEEDS};
+use crate::time::Scrubber;
 
 /// The controls of a run.
 #[component]
 pub(crate) fn Transport(page: Page) -> impl IntoView {
     let s = page.state;
-    let failed = move || s.phase.with(|phase| matches!(phase, Phase::Failed(..)));
+    let failed = move || {
+        s.recorded.with(Option::is_none) && s.phase.with(|phase| matches!(phase, Phase::Failed(..)))
+    };
     let toggle = move |_| {
         if s.playing.get_untracked() {
             page.pause();
@@ -22,7 +25,11 @@ pub(crate) fn Transport(page: Page) -> impl IntoView {
         let solved = s.reports.with(|r| r.last().is_some_and(|r| r.solved));
         if s.playing.get() {
             let ready = s.phase.with(|phase| matches!(phase, Phase::Loaded { .. }));
-            if ready { "Pause" } else { "Loading…" }
+            if ready || s.recorded.with(Option::is_some) {
+                "Pause"
+            } else {
+                "Loading…"
+            }
         } else if s.verdict.get().is_some() && solved {
             "Replay"
         } else if begun {
@@ -57,37 +64,5 @@ pub(crate) fn Transport(page: Page) -> impl IntoView {
             </label>
             <Scrubber page/>
         </section>
-    }
-}
-
-/// Looks at earlier segments.
-#[component]
-fn Scrubber(page: Page) -> impl IntoView {
-    let s = page.state;
-    let known = move || s.reports.with(Vec::len);
-    let text = move || match s.segment() {
-        0 => "The puzzle".to_owned(),
-        at if at > s.limit.get() => format!("Segment {at}"),
-        at => format!("Segment {at} of {}", s.limit.get()),
-    };
-    view! {
-        <div class="scrubber">
-            <output id="segment-text" for="segment">{text}</output>
-            <input
-                id="segment"
-                type="range"
-                aria-label="Segment to look at"
-                min="0"
-                max=move || known().max(1)
-                prop:value=move || { known(); s.segment().to_string() }
-                disabled=move || known() == 0
-                aria-valuetext=text
-                on:input=move |event| {
-                    let at: usize = event_target_value(&event).parse().unwrap_or_default();
-                    page.pause();
-                    s.looking_at.set((at < known()).then_some(at));
-                }
-            />
-        </div>
     }
 }

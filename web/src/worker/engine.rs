@@ -2,24 +2,34 @@
 
 use std::sync::Arc;
 
-use hrm_core::cpu::{CpuModel, CpuRun};
+use hrm_core::cpu::{Arithmetic, CpuModel, CpuRun, ReadOut, int8_kernel};
 use hrm_core::engine::{EngineError, SegmentOutput, Taps};
-use hrm_core::plan::Plan;
+use hrm_core::plan::{Level, Plan};
 use hrm_core::reason::message::{DeviceChoice, EngineFacts, EngineKind};
 use hrm_core::weights::Weights;
 use hrm_shaders::{GpuContext, GpuModel, GpuOptions, GpuRun};
 
 use crate::adapter;
 
-/// A model on a processor.
-pub(crate) enum Engine {
-    /// On a GPU, or what plays one.
+/// A model on a processor, with its output head at hand.
+pub(crate) struct Engine {
+    processor: Processor,
+    /// The architecture.
+    pub(crate) plan: Arc<Plan>,
+    /// Reads answers off states.
+    pub(crate) read_out: ReadOut,
+    /// Initial `z_H` and `z_L` of a position, `[hidden]` each.
+    initial: [Vec<f32>; 2],
+}
+
+enum Processor {
+    /// A GPU, or what plays one.
     Gpu(Arc<GpuModel>),
-    /// On the CPU.
+    /// The CPU.
     Cpu(Arc<CpuModel>),
 }
 
-/// One puzzle on an engine.
+/// A batch of puzzles on an engine.
 pub(crate) enum Run {
     /// On a GPU.
     Gpu(Box<GpuRun>),
@@ -35,46 +45,118 @@ impl Engine {
         choice: DeviceChoice,
     ) -> Result<(Self, EngineFacts), EngineError> {
         let plan = Arc::new(plan);
-        let reason = match choice {
-            DeviceChoice::Cpu => None,
-            DeviceChoice::Gpu => return gpu(plan, weights, true).await,
-            DeviceChoice::Auto => match gpu(Arc::clone(&plan), weights, false).await {
-                Ok(engine) => return Ok(engine),
-                // Whatever the GPU lacks, the CPU can.
-                Err(error) => Some(error.to_string()),
-            },
+        let read_out = ReadOut::new(&plan, weights);
+        let initial = [plan.init_h, plan.init_l].map(|id| weights.dense(id).into_owned());
+        let (processor, facts) = processor(Arc::clone(&plan), weights, choice).await?;
+        let engine = Self {
+            processor,
+            plan,
+            read_out,
+            initial,
         };
-        let facts = EngineFacts {
-            kind: EngineKind::Cpu,
-            name: "WebAssembly SIMD, one thread".to_owned(),
-            note: reason,
-        };
-        Ok((Self::Cpu(Arc::new(CpuModel::new(plan, weights))), facts))
+        Ok((engine, facts))
     }
 
-    /// A run on a puzzle's tokens.
-    pub(crate) async fn start(&self, tokens: Vec<u8>) -> Result<Run, EngineError> {
-        Ok(match self {
-            Self::Gpu(model) => {
-                Run::Gpu(Box::new(GpuRun::new(Arc::clone(model), &[tokens]).await?))
+    /// Initial `z_H` and `z_L` of one sequence, `[positions, hidden]` each.
+    pub(crate) fn initial(&self) -> [Vec<f32>; 2] {
+        self.initial
+            .each_ref()
+            .map(|row| row.repeat(self.plan.positions))
+    }
+
+    /// A run on the tokens of some puzzles, from the model's initial state.
+    pub(crate) async fn start(&self, tokens: &[Vec<u8>]) -> Result<Run, EngineError> {
+        Ok(match &self.processor {
+            Processor::Gpu(model) => {
+                Run::Gpu(Box::new(GpuRun::new(Arc::clone(model), tokens).await?))
             }
-            Self::Cpu(model) => Run::Cpu(Box::new(CpuRun::new(Arc::clone(model), &[tokens])?)),
+            Processor::Cpu(model) => Run::Cpu(Box::new(CpuRun::new(Arc::clone(model), tokens)?)),
         })
+    }
+
+    /// How many sequences to run at once, so that nobody waits long for the
+    /// end of a segment: as many as a modest processor of the kind does in
+    /// about 50 ms.
+    pub(crate) fn batch(&self) -> usize {
+        let (per_second, most) = match self.processor {
+            Processor::Gpu(_) => (1e12, 32.0),
+            Processor::Cpu(_) => (2e10, 16.0),
+        };
+        let fit = 0.05 * per_second / self.plan.segment_flops();
+        fit.clamp(1.0, most) as usize
     }
 }
 
 impl Run {
-    /// Runs one segment.
-    pub(crate) async fn segment(&mut self) -> Result<SegmentOutput, EngineError> {
-        let outputs = match self {
-            Self::Gpu(run) => run.segment(Taps::default()).await?,
-            Self::Cpu(run) => run.segment(Taps::default()),
+    /// Runs one segment of every sequence.
+    pub(crate) async fn segment(&mut self, taps: Taps) -> Result<Vec<SegmentOutput>, EngineError> {
+        match self {
+            Self::Gpu(run) => run.segment(taps).await,
+            Self::Cpu(run) => Ok(run.segment(taps)),
+        }
+    }
+
+    /// Runs one segment of a single sequence; also returns `z_H` after each
+    /// H update, as far as the processor shows them, the last in any case.
+    pub(crate) async fn observed(&mut self) -> Result<(SegmentOutput, Vec<Vec<f32>>), EngineError> {
+        let taps = Taps {
+            logits: true,
+            states: true,
         };
-        outputs
+        let mut trace = Vec::new();
+        let outputs = match self {
+            Self::Gpu(run) => run.segment(taps).await?,
+            Self::Cpu(run) => run.segment_observed(taps, |level, state| {
+                if level == Level::High {
+                    trace.push(state.to_vec());
+                }
+            }),
+        };
+        let output = outputs
             .into_iter()
             .next()
-            .ok_or_else(|| EngineError::Device("the engine returned nothing".to_owned()))
+            .ok_or_else(|| EngineError::Device("the engine returned nothing".to_owned()))?;
+        if trace.is_empty() {
+            trace.extend(output.z_h.clone());
+        }
+        Ok((output, trace))
     }
+
+    /// Replaces the states, each `[batch, positions, hidden]`.
+    pub(crate) fn set_states(&mut self, z_h: &[f32], z_l: &[f32]) -> Result<(), EngineError> {
+        match self {
+            Self::Gpu(run) => run.set_states(z_h, z_l),
+            Self::Cpu(run) => run.set_states(z_h, z_l),
+        }
+    }
+}
+
+async fn processor(
+    plan: Arc<Plan>,
+    weights: &Weights,
+    choice: DeviceChoice,
+) -> Result<(Processor, EngineFacts), EngineError> {
+    let reason = match choice {
+        DeviceChoice::Cpu => None,
+        DeviceChoice::Gpu => return gpu(plan, weights, true).await,
+        DeviceChoice::Auto => match gpu(Arc::clone(&plan), weights, false).await {
+            Ok(processor) => return Ok(processor),
+            // Whatever the GPU lacks, the CPU can.
+            Err(error) => Some(error.to_string()),
+        },
+    };
+    let arithmetic = Arithmetic::suiting(weights);
+    let means = match arithmetic {
+        Arithmetic::F32 => "WebAssembly SIMD",
+        Arithmetic::Int8 => int8_kernel(),
+    };
+    let facts = EngineFacts {
+        kind: EngineKind::Cpu,
+        name: format!("{means}, one thread"),
+        note: reason,
+    };
+    let model = CpuModel::with_arithmetic(plan, weights, arithmetic);
+    Ok((Processor::Cpu(Arc::new(model)), facts))
 }
 
 /// The WGSL engine. Unless `software` is allowed, an adapter that a CPU plays
@@ -83,7 +165,7 @@ async fn gpu(
     plan: Arc<Plan>,
     weights: &Weights,
     software: bool,
-) -> Result<(Engine, EngineFacts), EngineError> {
+) -> Result<(Processor, EngineFacts), EngineError> {
     if adapter::webgpu().is_none() {
         return Err(EngineError::Unavailable(
             "This browser offers no WebGPU".to_owned(),
@@ -117,5 +199,5 @@ async fn gpu(
             .unwrap_or_else(|| context.adapter_name().to_owned()),
         note: None,
     };
-    Ok((Engine::Gpu(model), facts))
+    Ok((Processor::Gpu(model), facts))
 }

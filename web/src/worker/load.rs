@@ -6,7 +6,7 @@ use hrm_core::reason::message::{ErrorKind, Event};
 use hrm_core::weights::{Manifest, ModelIndex, Weights};
 
 use crate::failure::Failure;
-use crate::{fetch, post};
+use crate::{fetch, keep, post};
 
 /// The manifests of all models under `base`, in the order of its index.
 pub(crate) async fn catalog(base: &str) -> Result<Vec<Manifest>, Failure> {
@@ -38,8 +38,13 @@ async fn manifest(base: &str, id: &str) -> Result<Manifest, Failure> {
     }
 }
 
-/// Plan and weights of a model. Posts the progress of the download.
-pub(crate) async fn model(base: &str, id: &str) -> Result<(Plan, Weights), Failure> {
+/// Plan and weights of a model. `progress` gets the bytes received so far and
+/// in all.
+pub(crate) async fn model(
+    base: &str,
+    id: &str,
+    progress: impl Fn(u64, u64),
+) -> Result<(Plan, Weights), Failure> {
     let manifest = manifest(base, id).await?;
     let config = fetch::text(&format!("{base}{id}/config.json")).await?;
     let plan = Plan::new(&ModelConfig::from_json(&config)?)?;
@@ -51,21 +56,35 @@ pub(crate) async fn model(base: &str, id: &str) -> Result<(Plan, Weights), Failu
     let total = manifest.bytes();
     let mut file = Vec::new();
     let mut posted = 0;
-    post(&Event::Progress { received: 0, total });
+    let mut not_kept = None;
+    progress(0, total);
     for part in &manifest.parts {
         let before = file.len() as u64;
         let url = format!("{base}{id}/{}", part.path);
+        if let Some(content) = keep::get(&url, &part.sha256).await
+            && part.verify(&content).is_ok()
+        {
+            file.extend_from_slice(&content);
+            progress((before + part.bytes).min(total), total);
+            continue;
+        }
         let content = fetch::bytes(&url, Some(part.bytes), |arrived| {
             let received = (before + arrived).min(total);
             // A hundred steps are enough for any progress bar.
             if received == total || received - posted >= total.div_ceil(100) {
                 posted = received;
-                post(&Event::Progress { received, total });
+                progress(received, total);
             }
         })
         .await?;
         part.verify(&content)?;
+        if let Err(reason) = keep::put(&url, &part.sha256, &content).await {
+            not_kept = Some(reason);
+        }
         file.extend_from_slice(&content);
+    }
+    if let Some(reason) = not_kept {
+        post(&Event::NotKept { reason });
     }
     let weights = Weights::from_safetensors(&plan, &file)?;
     Ok((plan, weights))

@@ -1,47 +1,53 @@
 //! The one task of the worker: a model, a run on it, and whether it plays.
 
 use std::pin::pin;
+use std::rc::Rc;
 
 use futures::channel::mpsc::UnboundedReceiver;
 use futures::future::{Either, select};
 use futures::stream::StreamExt;
 use hrm_core::puzzle::{Board, Uniqueness, generate, solve_within};
-use hrm_core::reason::message::{ErrorKind, Event, Request, Solutions};
+use hrm_core::reason::message::{DeviceChoice, ErrorKind, Event, Request, Solutions};
 use hrm_core::reason::{Observer, SegmentReport};
 
 use crate::engine::{Engine, Run};
 use crate::failure::Failure;
+use crate::lab::{self, Lab};
 use crate::{clock, load, post};
 
 /// Answers requests until the page is gone.
 pub(crate) async fn serve(mut requests: UnboundedReceiver<Request>) {
     let mut session = Session::default();
     loop {
-        let request = match session.playing {
-            // Between two segments the page may have something to say.
-            Some(playing) => match select(requests.next(), pin!(clock::sleep(playing.pause))).await
-            {
+        let request = match session.patience() {
+            // Between two pieces of work the page may have something to say.
+            Some(pause) => match select(requests.next(), pin!(clock::sleep(pause))).await {
                 Either::Left((request, _)) => request,
                 Either::Right(_) => {
-                    session.play_on().await;
+                    let worked = session.work().await;
+                    session.hear(worked);
                     continue;
                 }
             },
             None => requests.next().await,
         };
         let Some(request) = request else { return };
-        if let Err(failure) = session.answer(request).await {
-            session.playing = None;
-            post(&failure.into());
-        }
+        let answered = session.answer(request).await;
+        session.hear(answered);
     }
 }
 
 #[derive(Default)]
 struct Session {
-    engine: Option<Engine>,
+    engine: Option<Rc<Engine>>,
+    device: DeviceChoice,
+    /// Folder and name of the model, to load it again.
+    source: Option<(String, String)>,
+    /// Devices lost since the last segment that went well.
+    lost: u32,
     active: Option<Active>,
     playing: Option<Playing>,
+    lab: Lab,
 }
 
 /// A run with what is said about it.
@@ -50,17 +56,52 @@ struct Active {
     run: Run,
     observer: Observer,
     last: Option<SegmentReport>,
+    /// The question, and `z_H` and `z_L` after the last segment: what it takes
+    /// to go on elsewhere.
+    tokens: Vec<u8>,
+    states: Option<(Vec<f32>, Vec<f32>)>,
 }
+
+/// Devices that may be lost one after the other before it is given up.
+const MOST_LOST: u32 = 2;
 
 #[derive(Clone, Copy)]
 struct Playing {
     limit: usize,
     delay: u32,
-    /// Milliseconds to wait before the next segment: none before the first.
-    pause: u32,
+    /// When the next segment is due, by the worker's clock: the first at once.
+    due: f64,
 }
 
 impl Session {
+    /// Milliseconds to the next piece of work, if there is any.
+    fn patience(&self) -> Option<u32> {
+        if self.lab.is_busy() {
+            return Some(0);
+        }
+        self.playing
+            .map(|playing| (playing.due - clock::now()).max(0.0) as u32)
+    }
+
+    /// A segment of the playing run if one is due, else a piece of a job.
+    async fn work(&mut self) -> Result<(), Failure> {
+        match self.playing {
+            Some(playing) if playing.due <= clock::now() || !self.lab.is_busy() => {
+                self.play_on().await
+            }
+            _ => self.lab.work().await,
+        }
+    }
+
+    /// Stops everything and says why, if something has failed.
+    fn hear(&mut self, outcome: Result<(), Failure>) {
+        if let Err(failure) = outcome {
+            self.playing = None;
+            self.lab = Lab::default();
+            post(&failure.into());
+        }
+    }
+
     async fn answer(&mut self, request: Request) -> Result<(), Failure> {
         match request {
             Request::Catalog { base } => {
@@ -75,10 +116,13 @@ impl Session {
             } => {
                 // Give the memory back before asking for more.
                 *self = Self::default();
-                let (plan, weights) = load::model(&base, &model).await?;
+                let report = |received, total| post(&Event::Progress { received, total });
+                let (plan, weights) = load::model(&base, &model, report).await?;
                 let segments = plan.config.halt_max_steps;
                 let (engine, facts) = Engine::new(plan, &weights, device).await?;
-                self.engine = Some(engine);
+                self.engine = Some(Rc::new(engine));
+                self.device = device;
+                self.source = Some((base, model.clone()));
                 post(&Event::Loaded {
                     model,
                     segments,
@@ -89,29 +133,38 @@ impl Session {
                 self.playing = None;
                 self.active = None;
                 let engine = self.engine.as_ref().ok_or_else(no_model)?;
+                self.lab.begin(run, &puzzle);
                 self.active = Some(Active {
                     number: run,
-                    run: engine.start(puzzle.tokens()).await?,
+                    run: engine.start(&[puzzle.tokens()]).await?,
                     observer: Observer::new(&puzzle),
                     last: None,
+                    tokens: puzzle.tokens(),
+                    states: None,
                 });
+            }
+            Request::CatchUp { segments } => {
+                for _ in 0..segments {
+                    self.segment(false).await?;
+                }
             }
             Request::Step => {
                 self.playing = None;
-                self.segment().await?;
+                self.segment(true).await?;
             }
             Request::Play { limit, delay } => {
                 let pause = if self.playing.is_some() { delay } else { 0 };
-                self.playing = Some(Playing {
-                    limit,
-                    delay,
-                    pause,
-                });
+                let due = clock::now() + f64::from(pause);
+                self.playing = Some(Playing { limit, delay, due });
             }
             Request::Pause => self.playing = None,
             Request::Check { puzzle } => {
-                let solutions = count_solutions(&puzzle);
-                post(&Event::Checked { puzzle, solutions });
+                let (solutions, answer) = count_solutions(&puzzle);
+                post(&Event::Checked {
+                    puzzle,
+                    solutions,
+                    answer,
+                });
             }
             Request::Generate {
                 shape,
@@ -123,55 +176,105 @@ impl Session {
                 let puzzle = generated.question;
                 post(&Event::Generated { puzzle, difficulty });
             }
+            Request::Lab { request } => {
+                // Asked for before there is a model: what is asked for is
+                // about one that is gone.
+                if let Some(engine) = self.engine.clone() {
+                    self.lab.take(request, &engine, self.device).await?;
+                }
+            }
         }
         Ok(())
     }
 
     /// One segment of a playing run, and its end if that was it.
-    async fn play_on(&mut self) {
-        let Some(playing) = &mut self.playing else {
-            return;
+    async fn play_on(&mut self) -> Result<(), Failure> {
+        let Some(Playing { limit, .. }) = self.playing else {
+            return Ok(());
         };
-        playing.pause = playing.delay;
-        let limit = playing.limit;
-        match self.segment().await {
-            Ok(report) if report.solved || report.segment >= limit => {
-                self.playing = None;
-                if let Some(active) = &self.active {
-                    post(&Event::Finished {
-                        run: active.number,
-                        verdict: report.verdict(),
-                    });
-                }
+        let report = self.segment(true).await?;
+        if report.solved || report.segment >= limit {
+            self.playing = None;
+            if let Some(active) = &self.active {
+                post(&Event::Finished {
+                    run: active.number,
+                    verdict: report.verdict(),
+                });
             }
-            Ok(_) => {}
-            Err(failure) => {
-                self.playing = None;
-                post(&failure.into());
+        } else if let Some(playing) = &mut self.playing {
+            playing.due = clock::now() + f64::from(playing.delay);
+        }
+        Ok(())
+    }
+
+    /// One segment, told to the page unless it knows of it. A lost device is
+    /// replaced, and the segment repeated on the new one.
+    async fn segment(&mut self, tell: bool) -> Result<SegmentReport, Failure> {
+        loop {
+            match self.try_segment(tell).await {
+                Err(failure) if failure.kind == ErrorKind::DeviceLost && self.lost < MOST_LOST => {
+                    self.lost += 1;
+                    self.recover(failure).await?;
+                }
+                Ok(report) => {
+                    self.lost = 0;
+                    return Ok(report);
+                }
+                Err(failure) => {
+                    // Its state is not to be trusted any more.
+                    self.active = None;
+                    return Err(failure);
+                }
             }
         }
     }
 
-    async fn segment(&mut self) -> Result<SegmentReport, Failure> {
+    async fn try_segment(&mut self, tell: bool) -> Result<SegmentReport, Failure> {
+        let engine = self.engine.as_ref().ok_or_else(no_model)?;
         let active = self.active.as_mut().ok_or_else(no_model)?;
         let begin = clock::now();
-        let output = match active.run.segment().await {
-            Ok(output) => output,
-            Err(error) => {
-                // Its state is not to be trusted any more.
-                self.active = None;
-                return Err(error.into());
-            }
-        };
+        let (mut output, trace) = active.run.observed().await?;
         let milliseconds = clock::now() - begin;
         let report = active.observer.observe(&output);
         active.last = Some(report.clone());
-        post(&Event::Segment {
-            run: active.number,
-            report: report.clone(),
-            milliseconds,
-        });
+        let event = lab::inside(engine, active.number, report.segment, &output, &trace);
+        post(&Event::Lab { event });
+        self.lab.follow(&report, &output, &trace);
+        if tell {
+            post(&Event::Segment {
+                run: active.number,
+                report: report.clone(),
+                milliseconds,
+            });
+        }
+        active.states = output.z_h.take().zip(output.z_l.take());
         Ok(report)
+    }
+
+    /// A new device, the model on it once more, and the run where it was.
+    /// Gives the failure back where nothing can be loaded again.
+    async fn recover(&mut self, failure: Failure) -> Result<(), Failure> {
+        let Some((base, model)) = self.source.clone() else {
+            return Err(failure);
+        };
+        self.engine = None;
+        self.lab.give_up(&failure.message);
+        let (plan, weights) = load::model(&base, &model, |_, _| ()).await?;
+        let (engine, facts) = Engine::new(plan, &weights, self.device).await?;
+        let mut segment = 0;
+        if let Some(active) = &mut self.active {
+            active.run = engine.start(std::slice::from_ref(&active.tokens)).await?;
+            if let Some((z_h, z_l)) = &active.states {
+                active.run.set_states(z_h, z_l)?;
+            }
+            segment = active.last.as_ref().map_or(0, |last| last.segment);
+        }
+        self.engine = Some(Rc::new(engine));
+        post(&Event::Recovered {
+            segment,
+            engine: facts,
+        });
+        Ok(())
     }
 }
 
@@ -185,11 +288,13 @@ fn no_model() -> Failure {
 /// Anybody may have typed anything: bounds the search to about a second.
 const MAX_GUESSES: u64 = 1_000_000;
 
-fn count_solutions(puzzle: &Board) -> Solutions {
-    match solve_within(puzzle, 2, MAX_GUESSES).uniqueness(2) {
+fn count_solutions(puzzle: &Board) -> (Solutions, Option<Board>) {
+    let report = solve_within(puzzle, 2, MAX_GUESSES);
+    let solutions = match report.uniqueness(2) {
         Uniqueness::Unique => Solutions::One,
         Uniqueness::Impossible => Solutions::None,
         Uniqueness::Ambiguous => Solutions::Several,
         Uniqueness::Unknown => Solutions::Unknown,
-    }
+    };
+    (solutions, report.unique(2))
 }

@@ -1,0 +1,250 @@
+//! The chart of a run: conflicts, changed and wrong cells, confidence and
+//! movement over its segments.
+
+use hrm_core::lens::modes::{AT_REST, Grok};
+use hrm_core::puzzle::Board;
+use hrm_core::reason::SegmentReport;
+
+use crate::draw::{Anchor, Drawing};
+use crate::dynamics::{Story, residual_decades};
+use crate::experiments::wrong_cells;
+use crate::plot::line;
+use crate::timeline::probability;
+
+/// Size of the drawing in its own units.
+pub const WIDTH: f64 = 560.0;
+/// See [`WIDTH`].
+pub const HEIGHT: f64 = 352.0;
+/// Left and right edge of all panels.
+pub const LEFT: f64 = 58.0;
+const RIGHT: f64 = WIDTH - 12.0;
+/// Top and bottom of the panels: counts, confidence, movement.
+const COUNTS: (f64, f64) = (24.0, 156.0);
+const CONFIDENCE: (f64, f64) = (190.0, 238.0);
+const MOVEMENT: (f64, f64) = (272.0, 330.0);
+
+/// Places segments and values on the drawing.
+#[derive(Debug, Clone, Copy)]
+pub struct Scale {
+    segments: usize,
+    counts: f64,
+    /// Powers of ten at the ends of the axis of movement.
+    decades: (i32, i32),
+}
+
+impl Scale {
+    /// For a run of `limit` segments.
+    #[must_use]
+    pub fn of(reports: &[SegmentReport], limit: usize) -> Self {
+        let largest = reports
+            .iter()
+            .map(|r| (r.conflicts as usize).max(r.changed.len()))
+            .max()
+            .unwrap_or(0);
+        Self {
+            segments: limit.max(reports.len()).max(1),
+            // A multiple of 20, and at least that.
+            counts: largest.max(1).next_multiple_of(20) as f64,
+            decades: residual_decades(reports),
+        }
+    }
+
+    /// Middle of a segment's column.
+    fn x(self, segment: usize) -> f64 {
+        LEFT + (segment as f64 - 0.5) * self.column()
+    }
+
+    /// Width of a segment's column.
+    #[must_use]
+    pub fn column(self) -> f64 {
+        (RIGHT - LEFT) / self.segments as f64
+    }
+
+    fn count(self, value: f64) -> f64 {
+        COUNTS.1 - (COUNTS.1 - COUNTS.0) * value / self.counts
+    }
+
+    /// Height of a movement, on a logarithmic axis.
+    fn movement(self, value: f64) -> f64 {
+        let (low, high) = (f64::from(self.decades.0), f64::from(self.decades.1));
+        let share = (value.max(1e-9).log10().clamp(low, high) - low) / (high - low);
+        MOVEMENT.1 - (MOVEMENT.1 - MOVEMENT.0) * share
+    }
+
+    fn confidence(value: f64) -> f64 {
+        CONFIDENCE.1 - (CONFIDENCE.1 - CONFIDENCE.0) * value
+    }
+}
+
+/// The drawing: `looking_at` is the segment that is marked, `answer` the
+/// solution, if it is known.
+#[must_use]
+pub fn draw(
+    reports: &[SegmentReport],
+    scale: Scale,
+    looking_at: usize,
+    answer: Option<&Board>,
+) -> String {
+    let mut d = Drawing::new();
+    if (1..=reports.len()).contains(&looking_at) {
+        let x = LEFT + (looking_at as f64 - 1.0) * scale.column();
+        let size = [scale.column(), MOVEMENT.1 - COUNTS.0];
+        d.rect("now", [x, COUNTS.0], size);
+    }
+    let grok = Story::of(reports).and_then(|story| story.grok);
+    if let Some(grok) = grok.filter(|grok| grok.plateau > 1) {
+        mark_grok(&mut d, grok, scale);
+    }
+    frame(&mut d, scale);
+    d.circle("conflicts", [LEFT + 6.0, 10.0], 3.5)
+        .text("name", Anchor::Start, [LEFT + 15.0, 14.0], "conflicts")
+        .rect("changed", [LEFT + 90.0, 4.0], [10.0, 11.0])
+        .text("name", Anchor::Start, [LEFT + 106.0, 14.0], "cells changed");
+
+    let width = (0.56 * scale.column()).clamp(2.0, 22.0);
+    for r in reports {
+        let y = scale.count(r.changed.len() as f64);
+        let x = scale.x(r.segment) - width / 2.0;
+        d.rect("changed", [x, y], [width, COUNTS.1 - y]);
+    }
+    if let Some(answer) = answer {
+        let points = reports.iter().map(|r| {
+            let wrong = wrong_cells(&r.grid, answer) as f64;
+            (scale.x(r.segment), scale.count(wrong.min(scale.counts)))
+        });
+        d.path("wrong-line", &line(points))
+            .line("wrong-line", [LEFT + 210.0, 10.0], [LEFT + 226.0, 10.0])
+            .text("name", Anchor::Start, [LEFT + 232.0, 14.0], "cells wrong");
+    }
+    let curve = |value: &dyn Fn(&SegmentReport) -> f64| -> Vec<(f64, f64)> {
+        reports
+            .iter()
+            .map(|r| (scale.x(r.segment), value(r)))
+            .collect()
+    };
+    let conflicts = curve(&|r| scale.count(f64::from(r.conflicts)));
+    let confidence = curve(&|r| Scale::confidence(f64::from(probability(r.q_halt))));
+    let movement = curve(&|r| scale.movement(f64::from(r.residual)));
+    d.path("conflicts-line", &line(conflicts.iter().copied()));
+    for &(x, y) in &conflicts {
+        d.circle("conflicts", [x, y], 3.5);
+    }
+    d.path("confidence-line", &line(confidence.iter().copied()));
+    for &(x, y) in &confidence {
+        d.path("confidence-mark", &diamond(x, y));
+    }
+    d.path("movement-line", &line(movement.iter().copied()));
+    for &(x, y) in &movement {
+        d.rect("movement", [x - 2.5, y - 2.5], [5.0, 5.0]);
+    }
+    d.svg()
+}
+
+fn diamond(x: f64, y: f64) -> String {
+    format!("M{x:.1} {:.1}l4 4l-4 4l-4-4z", y - 4.0)
+}
+
+/// The plateau as a band and the grok as a line.
+fn mark_grok(d: &mut Drawing, grok: Grok, scale: Scale) {
+    let x = scale.x(grok.segment) - scale.column() / 2.0;
+    let width = grok.plateau as f64 * scale.column();
+    let y = COUNTS.0 + 12.0;
+    d.rect(
+        "plateau",
+        [x - width, COUNTS.0],
+        [width, COUNTS.1 - COUNTS.0],
+    )
+    .text("tick", Anchor::Start, [x - width + 4.0, y], "plateau")
+    .line("grok", [x, COUNTS.0], [x, MOVEMENT.1])
+    .text("tick", Anchor::Start, [x + 4.0, y], "grok");
+}
+
+/// Axes and their names.
+fn frame(d: &mut Drawing, scale: Scale) {
+    let mut tick = |y: f64, label: &str| {
+        d.line("grid", [LEFT, y], [RIGHT, y]).text(
+            "tick",
+            Anchor::End,
+            [LEFT - 6.0, y + 4.0],
+            label,
+        );
+    };
+    for share in [0.0, 0.5, 1.0] {
+        let value = scale.counts * share;
+        tick(scale.count(value), &format!("{value:.0}"));
+    }
+    tick(Scale::confidence(0.0), "0 %");
+    tick(Scale::confidence(1.0), "100 %");
+    for decade in [scale.decades.0, scale.decades.1] {
+        let value = 10_f64.powi(decade);
+        tick(scale.movement(value), &format!("{value}"));
+    }
+    let rest = scale.movement(AT_REST);
+    d.line("at-rest", [LEFT, rest], [RIGHT, rest])
+        .text("tick", Anchor::End, [RIGHT, rest - 3.0], "at rest below")
+        .path("confidence-mark", &diamond(LEFT + 6.0, CONFIDENCE.0 - 15.0))
+        .text(
+            "name",
+            Anchor::Start,
+            [LEFT + 15.0, CONFIDENCE.0 - 11.0],
+            "how sure the network is that it is done",
+        )
+        .rect("movement", [LEFT + 3.0, MOVEMENT.0 - 18.0], [5.0, 5.0])
+        .text(
+            "name",
+            Anchor::Start,
+            [LEFT + 15.0, MOVEMENT.0 - 11.0],
+            "how far z_H moved (share of itself)",
+        );
+    let every = scale.segments.div_ceil(16);
+    for n in (1..=scale.segments).filter(|n| n % every == 0 || *n == 1) {
+        let at = [scale.x(n), HEIGHT - 4.0];
+        d.text("tick", Anchor::Middle, at, &n.to_string());
+    }
+    d.text("tick", Anchor::End, [LEFT - 6.0, HEIGHT - 4.0], "segment");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(segment: usize, grid: &str) -> SegmentReport {
+        let board: Board = grid.parse().unwrap();
+        SegmentReport {
+            segment,
+            grid: board.cells().to_vec(),
+            changed: vec![0],
+            conflicts: board.conflicts(),
+            keeps_givens: true,
+            q_halt: 0.0,
+            q_continue: None,
+            residual: 0.1,
+            halted: false,
+            solved: board.conflicts() == 0,
+        }
+    }
+
+    #[test]
+    fn a_plateau_and_its_grok_are_marked() {
+        let answer: Board = "1234341221434321".parse().unwrap();
+        let mut reports: Vec<_> = (1..=5).map(|n| report(n, &"1".repeat(16))).collect();
+        reports.push(report(6, "1234341221434321"));
+        let scale = Scale::of(&reports, 16);
+        let drawn = draw(&reports, scale, 6, Some(&answer));
+        for class in [
+            "plateau",
+            "grok",
+            "now",
+            "wrong-line",
+            "at-rest",
+            "movement-line",
+        ] {
+            assert!(drawn.contains(&format!("class=\"{class}\"")), "{class}");
+        }
+        assert_eq!(drawn.matches("class=\"changed\"").count(), 6 + 1);
+        let early = draw(&reports[..2], scale, 9, None);
+        assert!(!early.contains("grok") && !early.contains("wrong") && !early.contains("now"));
+        // The last segment's column ends at the right edge.
+        assert!((scale.x(16) + scale.column() / 2.0 - RIGHT).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,304 @@
+//! Experiments on one puzzle, each a batch of runs and a question.
+
+use hrm_core::puzzle::{Board, Symmetry};
+use hrm_core::reason::lab::Item;
+use hrm_core::reason::{Proportion, SegmentReport};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+/// The experiments there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Experiment {
+    /// The solution with a single cell blank, for every cell.
+    OneBlank,
+    /// More and more blanks filled in.
+    Hints,
+    /// The same puzzle given to two models.
+    TwoModels,
+    /// The same puzzle with its digits renamed in a circle.
+    Relabellings,
+    /// Noise in the initial state.
+    Noise,
+}
+
+/// Boards between the puzzle and its solution, at most.
+const HINT_STEPS: usize = 24;
+/// Standard deviations of the noise.
+pub const NOISES: [f32; 6] = [0.0, 0.1, 0.2, 0.5, 1.0, 2.0];
+/// Runs at each of them.
+pub const NOISE_RUNS: usize = 8;
+
+impl Experiment {
+    /// Every experiment.
+    pub const ALL: [Self; 5] = [
+        Self::OneBlank,
+        Self::Hints,
+        Self::TwoModels,
+        Self::Relabellings,
+        Self::Noise,
+    ];
+
+    /// The name used in addresses.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OneBlank => "one-blank",
+            Self::Hints => "hints",
+            Self::TwoModels => "two-models",
+            Self::Relabellings => "relabellings",
+            Self::Noise => "noise",
+        }
+    }
+
+    /// The experiment of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|e| e.name() == name)
+    }
+
+    /// What it is called.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::OneBlank => "One blank cell",
+            Self::Hints => "More and more hints",
+            Self::TwoModels => "Two networks side by side",
+            Self::Relabellings => "The same puzzle, renamed",
+            Self::Noise => "Noise against success",
+        }
+    }
+
+    /// What it asks.
+    #[must_use]
+    pub const fn question(self) -> &'static str {
+        match self {
+            Self::OneBlank => {
+                "The solution with one single cell left blank, once for every cell. Nothing is easier for a person. Which of them break the network?"
+            }
+            Self::Hints => {
+                "The blanks are filled in one after the other, from the puzzle to its solution. From where on does the network solve it, and how fast?"
+            }
+            Self::TwoModels => "Two networks get the same puzzle. Where do they part?",
+            Self::Relabellings => {
+                "The digits are renamed in a circle: for a person the same puzzle. For the network?"
+            }
+            Self::Noise => {
+                "Noise is added to the initial state. How much of it does the network bear, and does a little of it help?"
+            }
+        }
+    }
+
+    /// The runs on a puzzle with its only solution, for one model.
+    #[must_use]
+    pub fn items(self, puzzle: &Board, answer: &Board, seed: u64) -> Vec<Item> {
+        let shape = puzzle.shape();
+        match self {
+            Self::OneBlank => (0..shape.cells())
+                .map(|cell| {
+                    let mut board = answer.clone();
+                    board.set(cell, 0);
+                    Item::plain(board)
+                })
+                .collect(),
+            Self::Hints => {
+                let order = shuffled_blanks(puzzle, seed);
+                hint_counts(order.len())
+                    .into_iter()
+                    .map(|count| {
+                        let mut board = puzzle.clone();
+                        for &cell in &order[..count] {
+                            board.set(cell, answer.cells()[cell]);
+                        }
+                        Item::plain(board)
+                    })
+                    .collect()
+            }
+            Self::TwoModels => vec![Item::plain(puzzle.clone())],
+            Self::Relabellings => (0..shape.side())
+                .map(|shift| Item {
+                    symmetry: Some(Symmetry::digit_shift(shape, shift)),
+                    ..Item::plain(puzzle.clone())
+                })
+                .collect(),
+            Self::Noise => NOISES
+                .into_iter()
+                .flat_map(|noise| {
+                    // Without noise all runs are the same.
+                    let runs = if noise == 0.0 { 1 } else { NOISE_RUNS };
+                    (0..runs).map(move |run| (noise, run))
+                })
+                .map(|(noise, run)| Item {
+                    noise,
+                    seed: seed.wrapping_add(run as u64),
+                    ..Item::plain(puzzle.clone())
+                })
+                .collect(),
+        }
+    }
+
+    /// What the parts of the picture stand for, one entry an item.
+    #[must_use]
+    pub fn label(self, puzzle: &Board, item: usize) -> String {
+        let shape = puzzle.shape();
+        match self {
+            Self::OneBlank => format!(
+                "row {}, column {}",
+                shape.row(item) + 1,
+                shape.column(item) + 1
+            ),
+            Self::Hints => {
+                let counts = hint_counts(puzzle.blanks());
+                counts
+                    .get(item)
+                    .map_or_else(String::new, ToString::to_string)
+            }
+            Self::TwoModels => String::new(),
+            Self::Relabellings => format!("+{item}"),
+            Self::Noise => format!("{}", noise_of(item)),
+        }
+    }
+}
+
+/// The noise of an item of [`Experiment::Noise`].
+#[must_use]
+pub fn noise_of(item: usize) -> f32 {
+    NOISES[item.div_ceil(NOISE_RUNS).min(NOISES.len() - 1)]
+}
+
+/// Numbers of hints that are tried, from none to all blanks.
+#[must_use]
+pub fn hint_counts(blanks: usize) -> Vec<usize> {
+    let steps = blanks.min(HINT_STEPS);
+    (0..=steps)
+        .map(|step| step * blanks / steps.max(1))
+        .collect()
+}
+
+fn shuffled_blanks(puzzle: &Board, seed: u64) -> Vec<usize> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut cells: Vec<(u64, usize)> = (0..puzzle.shape().cells())
+        .filter(|&cell| puzzle.cells()[cell] == 0)
+        .map(|cell| (rng.next_u64(), cell))
+        .collect();
+    cells.sort_unstable();
+    cells.into_iter().map(|(_, cell)| cell).collect()
+}
+
+/// How a run stands after its last segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Segments so far.
+    pub segments: usize,
+    /// Whether the rules accept the answer.
+    pub solved: bool,
+    /// E of it.
+    pub conflicts: u32,
+    /// Cells that differ from the solution.
+    pub wrong: usize,
+}
+
+/// How a run stands; none before its first segment.
+#[must_use]
+pub fn standing(run: &[SegmentReport], answer: &Board) -> Option<Standing> {
+    let last = run.last()?;
+    Some(Standing {
+        segments: last.segment,
+        solved: last.solved,
+        conflicts: last.conflicts,
+        wrong: wrong_cells(&last.grid, answer),
+    })
+}
+
+/// Cells of a grid that differ from the solution.
+#[must_use]
+pub fn wrong_cells(grid: &[u8], answer: &Board) -> usize {
+    let pairs = grid.iter().zip(answer.cells());
+    pairs.filter(|(here, right)| here != right).count()
+}
+
+/// Solved runs among those that have begun.
+#[must_use]
+pub fn solved_share<'a>(runs: impl IntoIterator<Item = &'a Vec<SegmentReport>>) -> Proportion {
+    let (mut solved, mut n) = (0, 0);
+    for last in runs.into_iter().filter_map(|run| run.last()) {
+        n += 1;
+        solved += usize::from(last.solved);
+    }
+    Proportion::new(solved, n)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hrm_core::puzzle::Shape;
+
+    fn example() -> (Board, Board) {
+        let question = Board::parse("1.........4...2.", None).unwrap();
+        let answer = Board::parse("1234341221434321", None).unwrap();
+        (question, answer)
+    }
+
+    #[test]
+    fn every_item_leads_to_the_solution() {
+        let (question, answer) = example();
+        for experiment in Experiment::ALL {
+            assert_eq!(Experiment::from_name(experiment.name()), Some(experiment));
+            let items = experiment.items(&question, &answer, 7);
+            assert!(!items.is_empty());
+            for (index, item) in items.iter().enumerate() {
+                assert!(answer.solves(&item.puzzle), "{experiment:?} {index}");
+            }
+            assert_eq!(items, experiment.items(&question, &answer, 7));
+        }
+        assert_eq!(Experiment::from_name("x"), None);
+    }
+
+    #[test]
+    fn one_blank_visits_every_cell() {
+        let (question, answer) = example();
+        let items = Experiment::OneBlank.items(&question, &answer, 0);
+        assert_eq!(items.len(), 16);
+        for (cell, item) in items.iter().enumerate() {
+            assert_eq!(item.puzzle.cells()[cell], 0);
+            assert_eq!(item.puzzle.blanks(), 1);
+        }
+        assert_eq!(Experiment::OneBlank.label(&question, 5), "row 2, column 2");
+    }
+
+    #[test]
+    fn hints_grow_to_the_solution() {
+        let (question, answer) = example();
+        let items = Experiment::Hints.items(&question, &answer, 1);
+        assert_eq!(items[0].puzzle, question);
+        assert_eq!(items.last().unwrap().puzzle, answer);
+        for pair in items.windows(2) {
+            assert!(pair[1].puzzle.keeps_givens(&pair[0].puzzle));
+            assert!(pair[1].puzzle.clues() > pair[0].puzzle.clues());
+        }
+        assert_eq!(hint_counts(58).len(), 25);
+        assert_eq!(*hint_counts(58).last().unwrap(), 58);
+        assert_eq!(hint_counts(0), [0]);
+    }
+
+    #[test]
+    fn noise_items_know_their_noise() {
+        let (question, answer) = example();
+        let items = Experiment::Noise.items(&question, &answer, 1);
+        for (index, item) in items.iter().enumerate() {
+            assert_eq!(item.noise, noise_of(index), "{index}");
+        }
+        assert_eq!(items.len(), 1 + (NOISES.len() - 1) * NOISE_RUNS);
+    }
+
+    #[test]
+    fn standings_count_wrong_cells() {
+        let (_, answer) = example();
+        assert_eq!(standing(&[], &answer), None);
+        let mut grid = answer.cells().to_vec();
+        grid[3] = 1;
+        assert_eq!(wrong_cells(&grid, &answer), 1);
+        assert_eq!(wrong_cells(Board::blank(Shape::S4).cells(), &answer), 16);
+        let share = solved_share(&[vec![], vec![]]);
+        assert_eq!((share.successes, share.n), (0, 0));
+    }
+}

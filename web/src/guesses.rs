@@ -1,0 +1,298 @@
+//! Many guesses at one puzzle: how they differ, how they vote, and what each
+//! selection rule makes of them at which cost.
+
+use hrm_core::puzzle::{Board, Shape, Symmetry, Ways};
+use hrm_core::reason::flow::Outcome as Finished;
+use hrm_core::reason::lab::Item;
+use hrm_core::reason::{Guess, Rule, SegmentReport, score};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+/// What to vary between guesses.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Variety {
+    /// How many guesses; the first is the puzzle as it is.
+    pub count: usize,
+    /// What of the puzzle is rewritten.
+    pub ways: Ways,
+    /// Standard deviation of the noise in the initial state.
+    pub noise: f32,
+    /// The same seed gives the same guesses.
+    pub seed: u64,
+}
+
+impl Variety {
+    /// The runs. Where digits alone are renamed, the first are the cyclic
+    /// shifts of arXiv 2601.10679; the rest are drawn at random.
+    #[must_use]
+    pub fn items(&self, puzzle: &Board) -> Vec<Item> {
+        let shape = puzzle.shape();
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        let only_digits = self.ways
+            == Ways {
+                digits: true,
+                ..Ways::default()
+            };
+        (0..self.count)
+            .map(|i| {
+                let symmetry = match i {
+                    0 => None,
+                    _ if self.ways == Ways::default() => None,
+                    _ if only_digits && i < shape.side() => Some(Symmetry::digit_shift(shape, i)),
+                    _ => Some(Symmetry::random_of(shape, self.ways, &mut rng)),
+                };
+                Item {
+                    symmetry,
+                    noise: if i == 0 { 0.0 } else { self.noise },
+                    seed: self.seed.wrapping_add(i as u64),
+                    ..Item::plain(puzzle.clone())
+                }
+            })
+            .collect()
+    }
+}
+
+/// The votes on one cell.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Vote {
+    /// The digit with most votes, 0 if nobody has voted; the smallest among
+    /// equals.
+    pub digit: u8,
+    /// Its share of all runs that have begun, 0 to 1.
+    pub share: f32,
+    /// The runner-up, 0 if there is none.
+    pub second: u8,
+    /// Its share.
+    pub second_share: f32,
+}
+
+/// How the runs vote on every cell after their last segments.
+#[must_use]
+pub fn votes(shape: Shape, runs: &[Vec<SegmentReport>]) -> Vec<Vote> {
+    let grids: Vec<&[u8]> = runs
+        .iter()
+        .filter_map(|run| run.last().map(|report| report.grid.as_slice()))
+        .collect();
+    let total = grids.len().max(1) as f32;
+    (0..shape.cells())
+        .map(|cell| {
+            let mut counts = [0_u32; 10];
+            for grid in &grids {
+                counts[usize::from(grid[cell]).min(9)] += 1;
+            }
+            let best = |except: usize| {
+                (1..=shape.side())
+                    .filter(|&digit| digit != except && counts[digit] > 0)
+                    .max_by_key(|&digit| (counts[digit], std::cmp::Reverse(digit)))
+                    .unwrap_or(0)
+            };
+            let first = best(0);
+            let second = best(first);
+            let share = |digit: usize| {
+                if digit == 0 {
+                    0.0
+                } else {
+                    counts[digit] as f32 / total
+                }
+            };
+            Vote {
+                digit: first as u8,
+                share: share(first),
+                second: if first == 0 { 0 } else { second as u8 },
+                second_share: if first == 0 { 0.0 } else { share(second) },
+            }
+        })
+        .collect()
+}
+
+/// What a rule says, and what it took to know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The rule's name, as on the command line.
+    pub name: &'static str,
+    /// Index of the run it chooses.
+    pub guess: Option<usize>,
+    /// Whether the rules of the puzzle accept that answer.
+    pub solved: bool,
+    /// Segments run until the rule can decide, over all runs it looks at.
+    pub segments: usize,
+}
+
+/// Each run as it stands after its last segment. Runs without a segment are
+/// left out; the second list has the index of each one's run.
+fn finished(shape: Shape, runs: &[Vec<SegmentReport>]) -> (Vec<Finished>, Vec<usize>) {
+    runs.iter()
+        .enumerate()
+        .filter_map(|(index, run)| {
+            let last = run.last()?;
+            let finished = Finished {
+                grid: Board::new(shape, last.grid.clone()).ok()?,
+                halted_at: run.iter().find(|r| r.halted).map(|r| r.segment),
+                halted: last.halted,
+                q_halt: last.q_halt,
+                residual: last.residual,
+                solved: last.solved,
+                segments: last.segment,
+            };
+            Some((finished, index))
+        })
+        .unzip()
+}
+
+/// What every rule says of the runs so far.
+#[must_use]
+pub fn outcomes(shape: Shape, runs: &[Vec<SegmentReport>]) -> Vec<Outcome> {
+    let (finished, of_run) = finished(shape, runs);
+    let guesses: Vec<Guess> = finished.iter().map(Finished::guess).collect();
+    let all: usize = runs.iter().map(Vec::len).sum();
+    // Runs move together: what stops at segment s has run s of each.
+    let until = |holds: &dyn Fn(&SegmentReport) -> bool| {
+        runs.iter()
+            .filter_map(|run| run.iter().find(|report| holds(report)))
+            .map(|report| report.segment)
+            .min()
+            .map_or(all, |s| runs.iter().map(|run| run.len().min(s)).sum())
+    };
+    Rule::ALL
+        .iter()
+        .map(|&(name, rule)| {
+            let chosen = rule.choose(&guesses);
+            Outcome {
+                name,
+                guess: chosen.map(|i| of_run[i]),
+                solved: chosen.is_some_and(|i| guesses[i].solved),
+                segments: match rule {
+                    Rule::Single => runs.first().map_or(0, Vec::len),
+                    Rule::HaltFirst => until(&|report| report.halted),
+                    Rule::Verifier => until(&|report| report.solved),
+                    Rule::Majority | Rule::LowestResidual | Rule::QHead => all,
+                },
+            }
+        })
+        .collect()
+}
+
+/// The reference's own rule, for comparison: see [`score::reference_rule`].
+/// It looks at the solution, so it is no rule that could be used.
+#[must_use]
+pub fn reference_rule(runs: &[Vec<SegmentReport>], answer: &Board) -> bool {
+    let (finished, _) = finished(answer.shape(), runs);
+    score::reference_rule(&[&finished], answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOLVED: &str = "1234341221434321";
+
+    fn report(segment: usize, grid: &str, halted: bool) -> SegmentReport {
+        let board: Board = grid.parse().unwrap();
+        SegmentReport {
+            segment,
+            grid: board.cells().to_vec(),
+            changed: vec![],
+            conflicts: board.conflicts(),
+            keeps_givens: true,
+            q_halt: if halted { 1.0 } else { -1.0 },
+            q_continue: None,
+            residual: 1.0 / segment as f32,
+            halted,
+            solved: grid == SOLVED,
+        }
+    }
+
+    fn race() -> Vec<Vec<SegmentReport>> {
+        let wrong = "1234341221434322";
+        vec![
+            vec![
+                report(1, wrong, false),
+                report(2, wrong, false),
+                report(3, wrong, true),
+            ],
+            vec![
+                report(1, wrong, false),
+                report(2, SOLVED, false),
+                report(3, SOLVED, false),
+            ],
+            vec![
+                report(1, wrong, false),
+                report(2, wrong, true),
+                report(3, wrong, true),
+            ],
+        ]
+    }
+
+    #[test]
+    fn rules_and_their_costs() {
+        let outcomes = outcomes(Shape::S4, &race());
+        let of = |name: &str| outcomes.iter().find(|o| o.name == name).unwrap();
+        assert_eq!((of("single").guess, of("single").segments), (Some(0), 3));
+        assert_eq!(
+            (of("majority").guess, of("majority").segments),
+            (Some(0), 9)
+        );
+        assert_eq!(
+            (of("halt-first").guess, of("halt-first").segments),
+            (Some(2), 6)
+        );
+        let verifier = of("verifier");
+        assert_eq!(
+            (verifier.guess, verifier.segments, verifier.solved),
+            (Some(1), 6, true)
+        );
+        assert!(!of("majority").solved);
+        let answer: Board = SOLVED.parse().unwrap();
+        assert!(!reference_rule(&race(), &answer), "no halted run is right");
+        assert!(
+            super::outcomes(Shape::S4, &[])
+                .iter()
+                .all(|o| o.guess.is_none() && o.segments == 0)
+        );
+    }
+
+    #[test]
+    fn votes_are_shares_of_the_runs() {
+        let votes = votes(Shape::S4, &race());
+        assert_eq!(
+            (votes[0].digit, votes[0].share, votes[0].second),
+            (1, 1.0, 0)
+        );
+        let last = votes[15];
+        assert_eq!((last.digit, last.second), (2, 1));
+        assert!((last.share - 2.0 / 3.0).abs() < 1e-6);
+        assert!((last.second_share - 1.0 / 3.0).abs() < 1e-6);
+        let none = super::votes(Shape::S4, &[vec![], vec![]]);
+        assert_eq!(none[3], Vote::default());
+    }
+
+    #[test]
+    fn guesses_differ_and_repeat() {
+        let puzzle: Board = "1.........4...2.".parse().unwrap();
+        let variety = Variety {
+            count: 9,
+            ways: Ways {
+                digits: true,
+                ..Ways::default()
+            },
+            noise: 0.5,
+            seed: 3,
+        };
+        let items = variety.items(&puzzle);
+        assert_eq!(items.len(), 9);
+        assert!(items[0].symmetry.is_none() && items[0].noise == 0.0);
+        assert_eq!(items[1].symmetry, Some(Symmetry::digit_shift(Shape::S4, 1)));
+        assert!(items[4].symmetry.is_some() && items[4].noise == 0.5);
+        assert_eq!(items, variety.items(&puzzle));
+        let noise_only = Variety {
+            ways: Ways::default(),
+            ..variety
+        };
+        assert!(
+            noise_only
+                .items(&puzzle)
+                .iter()
+                .all(|item| item.symmetry.is_none())
+        );
+    }
+}

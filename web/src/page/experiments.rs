@@ -1,0 +1,437 @@
+//! Experiments with one click, each with a link.
+
+use hrm_core::puzzle::Board;
+use hrm_core::reason::message::Solutions;
+use hrm_web::experiments::{
+    Experiment, NOISES, Standing, hint_counts, noise_of, solved_share, standing,
+};
+use hrm_web::mini::{mini, one_blank, view_box};
+use hrm_web::trials::{self, HEIGHT, WIDTH};
+use leptos::prelude::*;
+
+use crate::actions::Page;
+use crate::picture::Caption;
+
+/// The room.
+#[component]
+pub(crate) fn Experiments(page: Page) -> impl IntoView {
+    let s = page.state;
+    let lab = s.lab;
+    Effect::new(move || {
+        let asked = s.place.asked("experiment");
+        if let Some(experiment) = asked.as_deref().and_then(Experiment::from_name)
+            && experiment != lab.experiment.get_untracked()
+        {
+            choose(page, experiment);
+        }
+    });
+    Effect::new(move || s.place.keep("experiment", &lab.experiment.get().name()));
+    let presets = Experiment::ALL.map(|experiment| {
+        let chosen = move || lab.experiment.get() == experiment;
+        view! {
+            <button
+                id=format!("experiment-{}", experiment.name())
+                type="button"
+                class="chip"
+                aria-pressed=move || if chosen() { "true" } else { "false" }
+                on:click=move |_| choose(page, experiment)
+            >
+                {experiment.title()}
+            </button>
+        }
+    });
+    view! {
+        <div class="examples" role="group" aria-label="Experiments">{presets.into_iter().collect_view()}</div>
+        {move || view! { <Trial page experiment=lab.experiment.get()/> }}
+    }
+}
+
+fn choose(page: Page, experiment: Experiment) {
+    let lab = page.state.lab;
+    for runs in lab.trials {
+        page.cancel(runs);
+        runs.clear();
+    }
+    lab.experiment.set(experiment);
+}
+
+/// One experiment.
+#[component]
+fn Trial(page: Page, experiment: Experiment) -> impl IntoView {
+    let s = page.state;
+    let lab = s.lab;
+    let runs = lab.trials[0];
+    let rivals = Memo::new(move |_| {
+        let here = s.model.get();
+        let shape = s.shape.get();
+        s.models.with(|models| {
+            models
+                .iter()
+                .filter(|m| m.puzzle == shape && Some(&m.id) != here.as_ref())
+                .map(|m| (m.id.clone(), m.title.clone()))
+                .collect::<Vec<_>>()
+        })
+    });
+    let rival = RwSignal::new(String::new());
+    let two = experiment == Experiment::TwoModels;
+    let missing = move || {
+        if s.solutions
+            .get()
+            .is_some_and(|found| found != Solutions::One)
+        {
+            Some("Experiments need a puzzle with exactly one solution on the board.")
+        } else if two && rivals.with(Vec::is_empty) {
+            Some("There is no second network for boards of this size; 6×6 has two.")
+        } else {
+            None
+        }
+    };
+    let start = move |_| {
+        let Some(answer) = lab.answer.get_untracked() else {
+            return;
+        };
+        let other = two.then(|| {
+            let chosen = rival.get_untracked();
+            rivals.with_untracked(|rivals| {
+                let known = rivals.iter().find(|(id, _)| *id == chosen);
+                known.or(rivals.first()).map(|(id, _)| id.clone())
+            })
+        });
+        page.experiment(experiment, &answer, other.flatten(), s.trained_for());
+    };
+    let picker = move || {
+        two.then(|| {
+            view! {
+                <label class="choice">
+                    <span>"Against"</span>
+                    <select id="rival" on:change=move |event| rival.set(event_target_value(&event))>
+                        {move || rivals.get().into_iter().map(|(id, title)| view! { <option value=id>{title}</option> }).collect_view()}
+                    </select>
+                </label>
+            }
+        })
+    };
+    view! {
+        <p class="lede">{experiment.question()}</p>
+        <div class="controls">
+            {picker}
+            {move || if runs.busy.get() || lab.trials[1].busy.get() {
+                view! {
+                    <button id="stop-experiment" type="button" on:click=move |_| {
+                        for runs in lab.trials {
+                            page.cancel(runs);
+                        }
+                    }>"Stop"</button>
+                }.into_any()
+            } else {
+                view! {
+                    <button
+                        id="run-experiment"
+                        type="button"
+                        class="go"
+                        disabled=move || !page.is_ready() || lab.answer.with(Option::is_none) || missing().is_some()
+                        on:click=start
+                    >
+                        "Run it"
+                    </button>
+                }.into_any()
+            }}
+            <p id="experiment-status" class="room-status" role="status">{move || progress(page)}</p>
+        </div>
+        <p class="problem" role="alert">
+            {move || runs.problem.get().or_else(|| lab.trials[1].problem.get()).or_else(|| missing().map(str::to_owned))}
+        </p>
+        {move || runs.puzzle.get().map(|puzzle| match experiment {
+            Experiment::OneBlank => view! { <Blanks page puzzle/> }.into_any(),
+            Experiment::Hints => view! { <Hints page puzzle/> }.into_any(),
+            Experiment::TwoModels => view! { <Rivals page puzzle/> }.into_any(),
+            Experiment::Relabellings => view! { <Renamed page puzzle/> }.into_any(),
+            Experiment::Noise => view! { <Noise page/> }.into_any(),
+        })}
+    }
+}
+
+/// How far it is, and the share of solved runs.
+fn progress(page: Page) -> Option<String> {
+    let runs = page.state.lab.trials[0];
+    runs.puzzle.get()?;
+    if page.state.lab.experiment.get() == Experiment::TwoModels {
+        // One run of each says nothing about shares.
+        return None;
+    }
+    let share = runs.reports.with(|all| solved_share(all));
+    let count = runs.reports.with(Vec::len);
+    if runs.busy.get() {
+        return Some(format!(
+            "{} of {count} have begun, {} are solved.",
+            share.n, share.successes
+        ));
+    }
+    Some(format!(
+        "{} of {} solved: {:.0} % (95 % interval {:.0} to {:.0} %).",
+        share.successes,
+        share.n,
+        100.0 * share.value,
+        100.0 * share.low,
+        100.0 * share.high
+    ))
+}
+
+/// How the items stand. Tracked.
+fn standings(page: Page) -> Vec<Option<Standing>> {
+    let lab = page.state.lab;
+    let Some(answer) = lab.answer.get() else {
+        return Vec::new();
+    };
+    lab.trials[0]
+        .reports
+        .with(|runs| runs.iter().map(|run| standing(run, &answer)).collect())
+}
+
+/// One blank cell, for every cell.
+#[component]
+fn Blanks(page: Page, puzzle: Board) -> impl IntoView {
+    let shape = puzzle.shape();
+    let drawing = move || one_blank(shape, &standings(page));
+    let label = move || {
+        let broken: Vec<String> = standings(page)
+            .iter()
+            .enumerate()
+            .filter(|(_, found)| found.is_some_and(|f| !f.solved))
+            .map(|(cell, _)| {
+                format!(
+                    "row {} column {}",
+                    shape.row(cell) + 1,
+                    shape.column(cell) + 1
+                )
+            })
+            .collect();
+        if broken.is_empty() {
+            "Every blank tried so far was filled in right.".to_owned()
+        } else {
+            format!("Not solved with a blank at: {}.", broken.join(", "))
+        }
+    };
+    view! {
+        <figure class="votes">
+            <svg id="one-blank" viewBox=view_box(shape) role="img" aria-label=label inner_html=drawing></svg>
+            <Caption page picture="one-blank" name="hrm-one-blank">
+                "Segments until the board with only that cell blank was solved; ✗ where it was not."
+            </Caption>
+        </figure>
+    }
+}
+
+/// Segments needed by the number of hints; a slider puts one on the board.
+#[component]
+fn Hints(page: Page, puzzle: Board) -> impl IntoView {
+    let s = page.state;
+    let counts = hint_counts(puzzle.blanks());
+    let last = counts.len() - 1;
+    let chosen = RwSignal::new(0_usize);
+    let answer = s.lab.answer.get_untracked();
+    let items = answer.map(|answer| Experiment::Hints.items(&puzzle, &answer, 1));
+    let boards: Vec<Board> = items
+        .unwrap_or_default()
+        .into_iter()
+        .map(|item| item.puzzle)
+        .collect();
+    let boards = StoredValue::new(boards);
+    let counts = StoredValue::new(counts);
+    let limit = move || {
+        s.lab.trials[0]
+            .reports
+            .with(|runs| runs.iter().map(Vec::len).max().unwrap_or(1))
+    };
+    let drawing = move || {
+        counts.with_value(|counts| trials::hints(counts, &standings(page), limit(), chosen.get()))
+    };
+    let label = move || {
+        let solved = standings(page)
+            .iter()
+            .filter(|f| f.is_some_and(|f| f.solved))
+            .count();
+        format!(
+            "Segments needed by the number of hints; {solved} of {} boards are solved.",
+            last + 1
+        )
+    };
+    let place = move || counts.with_value(|counts| counts.get(chosen.get()).copied().unwrap_or(0));
+    view! {
+        <figure class="chart wide">
+            <svg id="hints-chart" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label=label inner_html=drawing></svg>
+            <Caption page picture="hints-chart" name="hrm-hints">
+                "Segments until solved by the number of blanks filled in from the solution."
+            </Caption>
+        </figure>
+        <div class="controls">
+            <label class="choice stretch">
+                <span>"Hints"</span>
+                <input
+                    id="hints"
+                    type="range"
+                    min="0"
+                    max=last
+                    prop:value=move || chosen.get().to_string()
+                    aria-valuetext=move || format!("{} hints", place())
+                    on:input=move |event| chosen.set(event_target_value(&event).parse().unwrap_or(0))
+                />
+                <output>{place}</output>
+            </label>
+            <button id="take-hints" type="button" on:click=move |_| {
+                let board = boards.with_value(|boards| boards.get(chosen.get_untracked()).cloned());
+                if let Some(board) = board {
+                    page.set_puzzle(board);
+                }
+            }>"Put it on the board"</button>
+        </div>
+    }
+}
+
+/// Two networks on one puzzle.
+#[component]
+fn Rivals(page: Page, puzzle: Board) -> impl IntoView {
+    let s = page.state;
+    let lab = s.lab;
+    let title = |id: Option<String>| {
+        s.models.with_untracked(|models| {
+            models
+                .iter()
+                .find(|m| Some(&m.id) == id.as_ref())
+                .map(|m| m.title.clone())
+        })
+    };
+    let here = title(s.model.get_untracked()).unwrap_or_else(|| "The network above".to_owned());
+    let shape = puzzle.shape();
+    let board = move |side: usize, name: String| {
+        let puzzle = puzzle.clone();
+        let last = move || {
+            lab.trials[side]
+                .reports
+                .with(|runs| runs.first().and_then(|run| run.last().cloned()))
+        };
+        let drawn = move || {
+            mini(
+                &puzzle,
+                last().as_ref().map(|report| report.grid.as_slice()),
+            )
+        };
+        let said = move || match last() {
+            None => "waits".to_owned(),
+            Some(report) if report.solved => format!("solved, segment {}", report.segment),
+            Some(report) => format!("E {} in segment {}", report.conflicts, report.segment),
+        };
+        let label = {
+            let name = name.clone();
+            move || format!("{name}: {}", said())
+        };
+        view! {
+            <figure class="runner">
+                <svg viewBox=view_box(shape) role="img" aria-label=label inner_html=drawn></svg>
+                <figcaption><b>{name}</b><span>{said}</span></figcaption>
+            </figure>
+        }
+    };
+    let curves = move || {
+        trials::rivals(&[0, 1].map(|side| {
+            lab.trials[side].reports.with(|runs| {
+                runs.first().map_or_else(Vec::new, |run| {
+                    run.iter().map(|report| report.conflicts).collect()
+                })
+            })
+        }))
+    };
+    let second = move || lab.trials[1].puzzle.get().map(|_| ());
+    let first_board = board.clone();
+    view! {
+        <div class="race two">
+            {first_board(0, here)}
+            {second().map(|()| board(1, "The other".to_owned()))}
+        </div>
+        <figure class="chart wide">
+            <svg id="rivals-chart" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label="Conflicts of both networks over the segments" inner_html=curves></svg>
+            <Caption page picture="rivals-chart" name="hrm-two-networks">
+                "Conflicts of two networks on the same puzzle."
+            </Caption>
+        </figure>
+    }
+}
+
+/// The same puzzle with its digits renamed.
+#[component]
+fn Renamed(page: Page, puzzle: Board) -> impl IntoView {
+    let lab = page.state.lab;
+    let shape = puzzle.shape();
+    let boards = (0..shape.side())
+        .map(|index| {
+            let puzzle = puzzle.clone();
+            let last = Memo::new(move |_| {
+                lab.trials[0]
+                    .reports
+                    .with(|runs| runs.get(index).and_then(|run| run.last().cloned()))
+            });
+            let drawn = move || {
+                last.with(|r| mini(&puzzle, r.as_ref().map(|report| report.grid.as_slice())))
+            };
+            let said = move || match last.get() {
+                None => "waits".to_owned(),
+                Some(report) if report.solved => format!("solved ({})", report.segment),
+                Some(report) => format!("E {} ({})", report.conflicts, report.segment),
+            };
+            let class = move || match last.get() {
+                Some(report) if report.solved => "runner solved",
+                _ => "runner",
+            };
+            let name = if index == 0 {
+                "as it is".to_owned()
+            } else {
+                format!("digits +{index}")
+            };
+            let label = {
+                let name = name.clone();
+                move || format!("{name}: {}", said())
+            };
+            view! {
+                <figure class=class>
+                    <svg viewBox=view_box(shape) role="img" aria-label=label inner_html=drawn></svg>
+                    <figcaption><b>{name}</b><span>{said}</span></figcaption>
+                </figure>
+            }
+        })
+        .collect_view();
+    view! { <div class="race">{boards}</div> }
+}
+
+/// Success by the noise in the initial state.
+#[component]
+fn Noise(page: Page) -> impl IntoView {
+    let lab = page.state.lab;
+    let shares = move || {
+        lab.trials[0].reports.with(|runs| {
+            NOISES.map(|noise| {
+                let of_noise = runs
+                    .iter()
+                    .enumerate()
+                    .filter(|(i, _)| noise_of(*i) == noise);
+                solved_share(of_noise.map(|(_, run)| run))
+            })
+        })
+    };
+    let drawing = move || trials::noise(&NOISES, &shares());
+    let label = move || {
+        let parts: Vec<String> = shares()
+            .iter()
+            .zip(NOISES)
+            .map(|(share, noise)| format!("noise {noise}: {} of {}", share.successes, share.n))
+            .collect();
+        format!("Solved runs by noise. {}.", parts.join("; "))
+    };
+    view! {
+        <figure class="chart wide">
+            <svg id="noise-chart" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label=label inner_html=drawing></svg>
+            <Caption page picture="noise-chart" name="hrm-noise">
+                "Share of runs solved by the noise in the initial state, with 95 % Wilson intervals."
+            </Caption>
+        </figure>
+    }
+}

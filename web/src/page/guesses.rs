@@ -1,0 +1,332 @@
+//! Several guesses racing for the same puzzle, and how they vote.
+
+use hrm_core::puzzle::{Board, Shape, Ways};
+use hrm_core::reason::SegmentReport;
+use hrm_core::reason::lab::Stop;
+use hrm_web::guesses::{Variety, outcomes, reference_rule, votes};
+use hrm_web::mini::{ballot, mini, view_box};
+use leptos::prelude::*;
+
+use crate::actions::Page;
+use crate::dom;
+use crate::picture::Caption;
+use crate::rooms::{Check, Choice};
+
+const COUNTS: [(&str, f64); 5] = [
+    ("4", 4.0),
+    ("6", 6.0),
+    ("9", 9.0),
+    ("16", 16.0),
+    ("25", 25.0),
+];
+const NOISES: [(&str, f64); 5] = [
+    ("none", 0.0),
+    ("a little (0.1)", 0.1),
+    ("some (0.3)", 0.3),
+    ("much (1)", 1.0),
+    ("very much (2)", 2.0),
+];
+
+/// What the room remembers while it is open.
+#[derive(Clone, Copy)]
+struct Wishes {
+    count: RwSignal<f64>,
+    digits: RwSignal<bool>,
+    transpose: RwSignal<bool>,
+    lines: RwSignal<bool>,
+    noise: RwSignal<f64>,
+    first: RwSignal<bool>,
+}
+
+impl Wishes {
+    /// As an address says, or as is usual.
+    fn new(page: Page) -> Self {
+        let asked = untrack(|| page.state.place.asked("guesses")).unwrap_or_default();
+        let mut parts = asked.split(',');
+        let count = parts.next().and_then(|n| n.parse().ok()).unwrap_or(9.0);
+        let flags = parts.next().unwrap_or("d").to_owned();
+        let noise = parts.next().and_then(|n| n.parse().ok()).unwrap_or(0.0);
+        Self {
+            count: RwSignal::new(f64::clamp(count, 1.0, 25.0)),
+            digits: RwSignal::new(flags.contains('d')),
+            transpose: RwSignal::new(flags.contains('t')),
+            lines: RwSignal::new(flags.contains('l')),
+            noise: RwSignal::new(f64::clamp(noise, 0.0, 4.0)),
+            first: RwSignal::new(flags.contains('v')),
+        }
+    }
+
+    fn address(&self) -> String {
+        let flags: String = [
+            (self.digits, 'd'),
+            (self.transpose, 't'),
+            (self.lines, 'l'),
+            (self.first, 'v'),
+        ]
+        .into_iter()
+        .filter_map(|(flag, letter)| flag.get().then_some(letter))
+        .collect();
+        format!("{},{flags},{}", self.count.get(), self.noise.get())
+    }
+
+    fn variety(&self) -> Variety {
+        Variety {
+            count: self.count.get_untracked() as usize,
+            ways: Ways {
+                digits: self.digits.get_untracked(),
+                transpose: self.transpose.get_untracked(),
+                lines: self.lines.get_untracked(),
+            },
+            noise: self.noise.get_untracked() as f32,
+            seed: dom::seed() >> 16,
+        }
+    }
+}
+
+/// The room.
+#[component]
+pub(crate) fn Guesses(page: Page) -> impl IntoView {
+    let s = page.state;
+    let race = s.lab.race;
+    let wishes = Wishes::new(page);
+    // What is usual needs no place in the address.
+    Effect::new(move || {
+        let wishes = wishes.address();
+        s.place.keep(
+            "guesses",
+            &if wishes == "9,d,0" {
+                String::new()
+            } else {
+                wishes
+            },
+        );
+    });
+    let start = move |_| {
+        let stop = if wishes.first.get_untracked() {
+            Stop::FirstSolved
+        } else {
+            Stop::Never
+        };
+        page.race(&wishes.variety(), s.trained_for(), stop);
+    };
+    let square = move || s.shape.get().square_boxes();
+    view! {
+        <p class="lede">
+            "One guess may be trapped at a false fixed point. Several guesses that see the puzzle differently are trapped in different places, and the right answer gets the votes."
+        </p>
+        <div class="controls">
+            <Choice id="guess-count" label="Guesses" values=&COUNTS chosen=wishes.count/>
+            <Check id="vary-digits" label="rename digits" chosen=wishes.digits/>
+            {move || square().then(|| view! { <Check id="vary-transpose" label="transpose" chosen=wishes.transpose/> })}
+            <Check id="vary-lines" label="permute bands and lines" chosen=wishes.lines/>
+            <Choice id="guess-noise" label="Noise" values=&NOISES chosen=wishes.noise/>
+            <Check id="stop-first" label="stop at the first that is verified" chosen=wishes.first/>
+            {move || if race.busy.get() {
+                view! { <button id="stop-race" type="button" on:click=move |_| page.cancel(race)>"Stop"</button> }.into_any()
+            } else {
+                view! {
+                    <button id="race" type="button" class="go" disabled=move || !page.is_ready() on:click=start>"Race"</button>
+                }.into_any()
+            }}
+        </div>
+        <p class="problem" role="alert">{move || race.problem.get()}</p>
+        {move || race.puzzle.get().map(|puzzle| view! { <Race page puzzle/> })}
+    }
+}
+
+/// The boards of a race, the votes, and what the rules say.
+#[component]
+fn Race(page: Page, puzzle: Board) -> impl IntoView {
+    let race = page.state.lab.race;
+    let count = race.reports.with_untracked(Vec::len);
+    let boards = (0..count)
+        .map(|index| view! { <Runner page puzzle=puzzle.clone() index/> })
+        .collect_view();
+    let shape = puzzle.shape();
+    let ballot_of = {
+        let puzzle = puzzle.clone();
+        move || {
+            race.reports
+                .with(|runs| ballot(&puzzle, &votes(shape, runs)))
+        }
+    };
+    let label = move || {
+        race.reports.with(|runs| {
+            let agreed = votes(shape, runs)
+                .iter()
+                .filter(|vote| vote.share == 1.0)
+                .count();
+            format!(
+                "Votes: all guesses agree on {agreed} of {} cells.",
+                shape.cells()
+            )
+        })
+    };
+    let status = move || {
+        let (begun, solved) = race.reports.with(|runs| {
+            let begun = runs.iter().map(Vec::len).max().unwrap_or(0);
+            let solved = runs
+                .iter()
+                .filter(|run| run.last().is_some_and(|r| r.solved))
+                .count();
+            (begun, solved)
+        });
+        let took = race
+            .took
+            .get()
+            .map(|ms| format!(" It took {:.1} s.", ms / 1000.0))
+            .unwrap_or_default();
+        if race.busy.get() {
+            format!("Segment {begun}: {solved} of {count} solved.")
+        } else {
+            format!("{solved} of {count} guesses are solved after {begun} segments.{took}")
+        }
+    };
+    view! {
+        <p id="race-status" class="room-status" role="status">{status}</p>
+        <div class="race">{boards}</div>
+        <div class="tally">
+            <figure class="votes">
+                <svg id="votes" viewBox=view_box(shape) role="img" aria-label=label inner_html=ballot_of></svg>
+                <Caption page picture="votes" name="hrm-votes">
+                    "Votes of all guesses: the paler a digit, the fewer voted for it; the small one is the runner-up."
+                </Caption>
+            </figure>
+            <Rules page shape/>
+        </div>
+    }
+}
+
+/// One guess.
+#[component]
+fn Runner(page: Page, puzzle: Board, index: usize) -> impl IntoView {
+    let race = page.state.lab.race;
+    let last = Memo::new(move |_| {
+        race.reports
+            .with(|runs| runs.get(index).and_then(|run| run.last().cloned()))
+    });
+    let solved_at = Memo::new(move |_| {
+        race.reports.with(|runs| {
+            let first = runs.get(index)?.iter().find(|report| report.solved)?;
+            Some(first.segment)
+        })
+    });
+    let class = move || match last.get() {
+        Some(report) if report.solved => "runner solved",
+        Some(report) if report.halted => "runner halted",
+        _ => "runner",
+    };
+    let shape = puzzle.shape();
+    let name = if index == 0 {
+        "as it is".to_owned()
+    } else {
+        format!("guess {}", index + 1)
+    };
+    let said = move || {
+        last.with(|report| {
+            report.as_ref().map_or_else(
+                || "waits".to_owned(),
+                |report| state(report, solved_at.get()),
+            )
+        })
+    };
+    let label = {
+        let name = name.clone();
+        move || format!("{name}: {}", said())
+    };
+    let board = move || {
+        last.with(|report| {
+            mini(
+                &puzzle,
+                report.as_ref().map(|report| report.grid.as_slice()),
+            )
+        })
+    };
+    view! {
+        <figure class=class>
+            <svg viewBox=view_box(shape) role="img" aria-label=label inner_html=board></svg>
+            <figcaption><b>{name}</b><span>{said}</span></figcaption>
+        </figure>
+    }
+}
+
+/// How a guess stands, in a few words.
+fn state(report: &SegmentReport, solved_at: Option<usize>) -> String {
+    let n = report.segment;
+    match (report.solved, report.halted, report.conflicts) {
+        (true, ..) => format!("solved in {}", solved_at.unwrap_or(n)),
+        (_, true, 0) => format!("sure, wrong ({n})"),
+        (_, true, e) => format!("sure, E {e} ({n})"),
+        (_, _, e) => format!("E {e} ({n})"),
+    }
+}
+
+/// What each selection rule says at which cost.
+#[component]
+fn Rules(page: Page, shape: Shape) -> impl IntoView {
+    let race = page.state.lab.race;
+    let rows = move || {
+        race.reports.with(|runs| {
+            outcomes(shape, runs)
+                .into_iter()
+                .map(|outcome| {
+                    let says = match (outcome.guess, outcome.solved) {
+                        (None, _) => "nothing yet".to_owned(),
+                        (Some(guess), true) => format!("guess {}: solved", guess + 1),
+                        (Some(guess), false) => format!("guess {}: not solved", guess + 1),
+                    };
+                    let mark = match (outcome.guess, outcome.solved) {
+                        (None, _) => "",
+                        (_, true) => "✓",
+                        (_, false) => "✗",
+                    };
+                    view! {
+                        <tr>
+                            <th scope="row">{title(outcome.name)}</th>
+                            <td class="says"><span aria-hidden="true">{mark}</span>" "{says}</td>
+                            <td>{outcome.segments}</td>
+                        </tr>
+                    }
+                })
+                .collect_view()
+        })
+    };
+    let reference =
+        move || {
+            let answer = page.state.lab.answer.get()?;
+            (race.puzzle.get()? == page.state.entry.with(|entry| entry.board().clone())).then(|| {
+            let right = race.reports.with(|runs| reference_rule(runs, &answer));
+            let says = if right { "✓ counted right" } else { "✗ counted wrong" };
+            let all: usize = race.reports.with(|runs| runs.iter().map(Vec::len).sum());
+            view! {
+                <tr class="labelled">
+                    <th scope="row">"Reference rule"<small>" (looks at the solution)"</small></th>
+                    <td class="says">{says}</td>
+                    <td>{all}</td>
+                </tr>
+            }
+        })
+        };
+    view! {
+        <table id="rules" class="rules">
+            <caption>"What each rule makes of the guesses so far"</caption>
+            <thead>
+                <tr><th scope="col">"Rule"</th><th scope="col">"says"</th><th scope="col">"segments"</th></tr>
+            </thead>
+            <tbody>{rows}{reference}</tbody>
+        </table>
+    }
+}
+
+/// A rule's name for people.
+fn title(name: &str) -> &'static str {
+    match name {
+        "single" => "One guess",
+        "majority" => "Majority of those that halted",
+        "halt-first" => "First to halt",
+        "lowest-residual" => "Lowest residual",
+        "q-head" => "Surest (q head)",
+        "verifier" => "First that the rules verify",
+        _ => "",
+    }
+}

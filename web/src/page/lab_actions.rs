@@ -1,0 +1,341 @@
+//! What the rooms below the board have the worker do, and what it answers.
+
+use hrm_core::puzzle::Board;
+use hrm_core::reason::lab::{Item, LabEvent, LabRequest, Origin, Stop};
+use hrm_core::reason::message::Request;
+use hrm_web::entry::Mode;
+use hrm_web::experiments::Experiment;
+use hrm_web::guesses::Variety;
+use hrm_web::timeline::Moment;
+use leptos::prelude::*;
+
+use crate::actions::{Page, models_base};
+use crate::lab::{Inside, Picture, Pin, PlaneFrame, Runs};
+use crate::state::Phase;
+
+impl Page {
+    fn ask(&self, request: LabRequest) {
+        self.send(&Request::Lab { request });
+    }
+
+    /// Whether a model is there to run on. Tracked.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.state
+            .phase
+            .with(|phase| matches!(phase, Phase::Loaded { .. }))
+    }
+
+    /// News of what goes beyond the single run.
+    pub(crate) fn hear_lab(&self, event: LabEvent) {
+        let s = self.state;
+        let lab = s.lab;
+        let current = |run: u32| run == s.run.get_untracked() && s.started.get_untracked();
+        match event {
+            LabEvent::Inside {
+                run,
+                segment,
+                updates,
+                probabilities,
+            } if current(run) => lab.insides.update(|insides| {
+                // One entry a segment, whatever has gone missing before.
+                insides.truncate(segment.saturating_sub(1));
+                insides.push(Inside {
+                    updates,
+                    probabilities,
+                });
+            }),
+            LabEvent::Inside { .. } => {}
+            LabEvent::Batch { job, reports } => {
+                for runs in self.batches() {
+                    runs.add(job, reports.clone());
+                }
+            }
+            LabEvent::Plane {
+                run,
+                explained,
+                fixed,
+                tracks,
+            } => {
+                if current(run) {
+                    lab.latent.frame.set(Some(PlaneFrame {
+                        explained,
+                        fixed,
+                        tracks,
+                    }));
+                }
+            }
+            LabEvent::Landscape { job, map, arrows } => lab
+                .latent
+                .landscape
+                .update(|picture| picture.take(job, (map, arrows))),
+            LabEvent::Basins { job, map, ends } => lab
+                .latent
+                .basins
+                .update(|picture| picture.take(job, (map, ends))),
+            LabEvent::Line { job, points } => {
+                lab.latent.line.update(|picture| picture.take(job, points));
+            }
+            LabEvent::Done { job, milliseconds } => {
+                for runs in self.batches() {
+                    runs.end(job, Some(milliseconds), None);
+                }
+                lab.latent
+                    .busy
+                    .update(|jobs| jobs.retain(|&known| known != job));
+            }
+            LabEvent::Failed { job, message } => {
+                for runs in self.batches() {
+                    runs.end(job, None, Some(&message));
+                }
+                if lab.latent.busy.with_untracked(|jobs| jobs.contains(&job)) {
+                    lab.latent
+                        .busy
+                        .update(|jobs| jobs.retain(|&known| known != job));
+                    lab.latent.problem.set(Some(message));
+                }
+            }
+        }
+    }
+
+    fn batches(&self) -> [Runs; 3] {
+        let lab = self.state.lab;
+        [lab.race, lab.trials[0], lab.trials[1]]
+    }
+
+    // Time.
+
+    /// The moment looked at. Tracked.
+    pub(crate) fn moment(&self) -> Moment {
+        self.state.lab.moment(self.state.segment())
+    }
+
+    /// Looks at a moment, `updates` to a segment.
+    pub(crate) fn look_at(&self, moment: Moment) {
+        let s = self.state;
+        self.pause();
+        let known = s.reports.with_untracked(Vec::len);
+        let last = moment.segment >= known && moment.update.is_none();
+        s.looking_at
+            .set((!last).then_some(moment.segment.min(known)));
+        s.lab.update.set(moment.update);
+    }
+
+    /// Compares other moments with the one looked at, or stops doing so.
+    pub(crate) fn toggle_pin(&self) {
+        let s = self.state;
+        let pin = match s.lab.pin.get_untracked() {
+            Some(_) => None,
+            None => {
+                let moment = untrack(|| self.moment());
+                let name = match (moment.segment, moment.update) {
+                    (0, _) => "the puzzle".to_owned(),
+                    (segment, None) => format!("segment {segment}"),
+                    (segment, Some(update)) => format!("segment {segment}, update {}", update + 1),
+                };
+                let grid = s
+                    .cells
+                    .with_untracked(|cells| cells.iter().map(|cell| cell.digit).collect());
+                Some(Pin { name, grid })
+            }
+        };
+        s.lab.pin.set(pin);
+    }
+
+    /// Chooses how many segments a run takes.
+    pub(crate) fn set_depth(&self, segments: usize) {
+        let s = self.state;
+        s.lab.depth.set(Some(segments));
+        let known = s.reports.with_untracked(Vec::len);
+        s.limit.set(segments.max(known));
+    }
+
+    // The board.
+
+    /// Pencils a digit into the selected cells, or rubs it out.
+    pub(crate) fn mark(&self, mode: Mode, digit: u8) {
+        let cells = self.state.lab.selection(self.state.cursor.get_untracked());
+        self.edit(move |entry| entry.mark(&cells, mode, digit));
+    }
+
+    /// Writes one right cell: at the cursor if it is open, else the first.
+    pub(crate) fn hint(&self) {
+        let s = self.state;
+        let answer = s.lab.answer.get_untracked();
+        let answer = answer.or_else(|| s.lab.base_answer.get_untracked());
+        let Some(answer) = answer else {
+            s.notice.set(Some(
+                "A hint needs a puzzle with exactly one solution.".to_owned(),
+            ));
+            return;
+        };
+        let cursor = s.cursor.get_untracked();
+        let Some((cell, digit)) = s.entry.with_untracked(|entry| entry.hint(&answer, cursor))
+        else {
+            s.notice.set(Some("Every cell is right.".to_owned()));
+            return;
+        };
+        s.notice.set(None);
+        self.edit(move |entry| entry.set(cell, digit));
+        s.cursor.set(cell);
+    }
+
+    /// Marks the digits that were written wrong, and says how it stands.
+    pub(crate) fn check(&self) {
+        let s = self.state;
+        let Some(answer) = s
+            .lab
+            .base_answer
+            .get_untracked()
+            .or(s.lab.answer.get_untracked())
+        else {
+            s.notice.set(Some(
+                "There is nothing to check against: the puzzle has no single solution.".to_owned(),
+            ));
+            return;
+        };
+        let mistakes = s.entry.with_untracked(|entry| entry.mistakes(&answer));
+        let blanks = s.entry.with_untracked(|entry| entry.board().blanks());
+        let said = match (mistakes.len(), blanks) {
+            (0, 0) => "All cells are right.".to_owned(),
+            (0, 1) => "No mistake so far; 1 cell is blank.".to_owned(),
+            (0, n) => format!("No mistake so far; {n} cells are blank."),
+            (1, _) => "1 digit is wrong.".to_owned(),
+            (n, _) => format!("{n} digits are wrong."),
+        };
+        s.notice.set(Some(said));
+        s.lab.mistakes.set(mistakes);
+    }
+
+    // Batches.
+
+    /// Has several guesses race for the puzzle.
+    pub(crate) fn race(&self, variety: &Variety, segments: usize, stop: Stop) {
+        let s = self.state;
+        self.cancel(s.lab.race);
+        let puzzle = s.puzzle();
+        let items = variety.items(&puzzle);
+        self.begin(s.lab.race, &puzzle, items, None, segments, stop);
+    }
+
+    /// Runs an experiment on the puzzle; `other` is the second model of those
+    /// that compare two.
+    pub(crate) fn experiment(
+        &self,
+        experiment: Experiment,
+        answer: &Board,
+        other: Option<String>,
+        segments: usize,
+    ) {
+        let s = self.state;
+        let [first, second] = s.lab.trials;
+        self.cancel(first);
+        self.cancel(second);
+        second.clear();
+        let puzzle = s.puzzle();
+        let items = experiment.items(&puzzle, answer, 1);
+        let stop = if experiment == Experiment::TwoModels {
+            Stop::Never
+        } else {
+            Stop::EachSolved
+        };
+        if let Some(id) = other {
+            let model = Some((models_base(), id));
+            self.begin(second, &puzzle, items.clone(), model, segments, stop);
+        }
+        self.begin(first, &puzzle, items, None, segments, stop);
+    }
+
+    fn begin(
+        &self,
+        runs: Runs,
+        puzzle: &Board,
+        items: Vec<Item>,
+        model: Option<(String, String)>,
+        limit: usize,
+        stop: Stop,
+    ) {
+        let job = self.state.lab.job();
+        runs.begin(job, puzzle, items.len());
+        self.ask(LabRequest::Batch {
+            job,
+            model,
+            items,
+            limit,
+            stop,
+        });
+    }
+
+    /// Gives a batch up; what has come in stays.
+    pub(crate) fn cancel(&self, runs: Runs) {
+        if let Some(job) = runs.job.get_untracked()
+            && runs.busy.get_untracked()
+        {
+            self.ask(LabRequest::Cancel { job: Some(job) });
+            runs.busy.set(false);
+        }
+    }
+
+    // The latent plane.
+
+    fn latent_job(&self) -> u32 {
+        let latent = self.state.lab.latent;
+        let job = self.state.lab.job();
+        latent.busy.update(|jobs| jobs.push(job));
+        latent.problem.set(None);
+        job
+    }
+
+    /// Has the worker tell of the plane, or not; and has it keep the plane as
+    /// it is, or fit it again after every segment.
+    pub(crate) fn watch_plane(&self, watched: bool, fixed: bool) {
+        self.ask(LabRequest::Plane { watched, fixed });
+    }
+
+    /// Follows another run on the plane.
+    pub(crate) fn visit(&self, from: Origin, segments: usize) {
+        let job = self.latent_job();
+        self.ask(LabRequest::Visit {
+            job,
+            from,
+            segments,
+        });
+    }
+
+    /// Draws the landscape around the present end of the run.
+    pub(crate) fn landscape(&self, half: usize) {
+        let job = self.latent_job();
+        self.state.lab.latent.landscape.set(Picture::of(job));
+        self.ask(LabRequest::Landscape { job, half });
+    }
+
+    /// Finds out which attractor takes the points of the plane.
+    pub(crate) fn basins(&self, half: usize, segments: usize) {
+        let job = self.latent_job();
+        self.state.lab.latent.basins.set(Picture::of(job));
+        self.ask(LabRequest::Basins {
+            job,
+            half,
+            segments,
+        });
+    }
+
+    /// Walks the straight line between the ends of two tracks.
+    pub(crate) fn walk_line(&self, from: u32, to: u32) {
+        let job = self.latent_job();
+        self.state.lab.latent.line.set(Picture::of(job));
+        self.ask(LabRequest::Line {
+            job,
+            from,
+            to,
+            steps: 40,
+        });
+    }
+
+    /// Gives up what is being drawn on the plane.
+    pub(crate) fn stop_latent(&self) {
+        for job in self.state.lab.latent.busy.get_untracked() {
+            self.ask(LabRequest::Cancel { job: Some(job) });
+        }
+        self.state.lab.latent.busy.set(Vec::new());
+    }
+}

@@ -1,0 +1,395 @@
+//! The latent plane: the run's trace, the error landscape, basins, other
+//! runs, and the line between two ends.
+
+use hrm_core::reason::lab::{Origin, Track};
+use hrm_web::plane::{self, SIZE, Window, basin_colour};
+use leptos::ev::{KeyboardEvent, MouseEvent};
+use leptos::prelude::*;
+
+use crate::actions::Page;
+use crate::dom;
+use crate::picture::Caption;
+use crate::rooms::Check;
+use crate::state::Phase;
+use crate::surface::Surface;
+
+/// Segments that a visitor is followed for.
+const VISIT: usize = 12;
+
+/// What lies under the tracks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ground {
+    None,
+    Landscape,
+    Basins,
+}
+
+/// The room.
+#[component]
+pub(crate) fn LatentSpace(page: Page) -> impl IntoView {
+    let s = page.state;
+    let latent = s.lab.latent;
+    let fixed = RwSignal::new(false);
+    let ground = RwSignal::new(Ground::None);
+    let solid = RwSignal::new(false);
+    // The worker tells of the plane while somebody looks, and is asked again
+    // whenever a model has been loaded.
+    Effect::new(move || {
+        let ready = s.phase.with(|phase| matches!(phase, Phase::Loaded { .. }));
+        if ready {
+            page.watch_plane(true, fixed.get());
+        }
+    });
+    on_cleanup(move || page.watch_plane(false, false));
+    let frame = latent.frame;
+    let has_plane = move || frame.with(Option::is_some);
+    let busy = move || !latent.busy.with(Vec::is_empty);
+    let window = Memo::new(move |_| {
+        frame.with(|frame| {
+            let landscape = latent
+                .landscape
+                .with(|p| p.content.as_ref().map(|c| c.0.clone()));
+            let basins = latent
+                .basins
+                .with(|p| p.content.as_ref().map(|c| c.0.clone()));
+            let map = match ground.get() {
+                Ground::None => None,
+                Ground::Landscape => landscape,
+                Ground::Basins => basins,
+            };
+            let tracks = frame
+                .as_ref()
+                .map_or(&[] as &[Track], |frame| frame.tracks.as_slice());
+            Window::of(tracks, map.as_ref())
+        })
+    });
+    let runs = move || {
+        frame.with(|frame| {
+            let tracks = frame
+                .as_ref()
+                .map_or(&[] as &[Track], |frame| frame.tracks.as_slice());
+            plane::tracks(tracks, window.get())
+        })
+    };
+    // Where the keyboard's cross is, in the drawing's units.
+    let cross = RwSignal::new((SIZE / 2.0, SIZE / 2.0));
+    let visit_at = move |x: f64, y: f64| {
+        if untrack(has_plane) {
+            let point = window.with_untracked(|window| window.point(x, y));
+            fixed.set(true);
+            page.visit(Origin::Point(point), VISIT);
+        }
+    };
+    let click = move |event: MouseEvent| {
+        let Some(target) = event.current_target() else {
+            return;
+        };
+        let element: web_sys::Element = wasm_bindgen::JsCast::unchecked_into(target);
+        let bounds = element.get_bounding_client_rect();
+        let x = (f64::from(event.client_x()) - bounds.left()) / bounds.width() * SIZE;
+        let y = (f64::from(event.client_y()) - bounds.top()) / bounds.height() * SIZE;
+        cross.set((x, y));
+        visit_at(x, y);
+    };
+    let keys = move |event: KeyboardEvent| {
+        let (x, y) = cross.get_untracked();
+        let by = if event.shift_key() { 60.0 } else { 15.0 };
+        let to = match event.key().as_str() {
+            "ArrowLeft" => (x - by, y),
+            "ArrowRight" => (x + by, y),
+            "ArrowUp" => (x, y - by),
+            "ArrowDown" => (x, y + by),
+            "Enter" | " " => {
+                event.prevent_default();
+                visit_at(x, y);
+                return;
+            }
+            _ => return,
+        };
+        event.prevent_default();
+        cross.set((to.0.clamp(0.0, SIZE), to.1.clamp(0.0, SIZE)));
+    };
+    let label = move || {
+        frame.with(|frame| match frame {
+            None => "The latent plane, empty as yet.".to_owned(),
+            Some(frame) => {
+                let [first, second] = frame.explained.map(|share| 100.0 * share);
+                let ends: Vec<String> = frame.tracks.iter().map(describe).collect();
+                format!(
+                    "Latent plane; its axes explain {first:.0} and {second:.0} percent of the run's variance. {} \
+                     Arrow keys move the cross, Enter starts a run there.",
+                    ends.join(" ")
+                )
+            }
+        })
+    };
+    view! {
+        <p class="lede">
+            "Every state of the run is a point in thousands of dimensions; this is the plane in which it moves most. Colours show how many rules an answer read off there would break."
+        </p>
+        <div class="controls">
+            <button id="draw-landscape" type="button" class="go" disabled=move || !has_plane() || busy() on:click=move |_| {
+                ground.set(Ground::Landscape);
+                fixed.set(true);
+                page.landscape(20);
+            }>"Draw the landscape"</button>
+            <button id="draw-basins" type="button" disabled=move || !has_plane() || busy() on:click=move |_| {
+                ground.set(Ground::Basins);
+                fixed.set(true);
+                page.basins(8, 8);
+            }>"Colour the basins"</button>
+            <button id="noisy-visit" type="button" disabled=move || !has_plane() on:click=move |_| {
+                fixed.set(true);
+                page.visit(Origin::Noise(1.0, dom::seed() >> 16), VISIT);
+            }>"Add a run with noise"</button>
+            {move || busy().then(|| view! {
+                <button id="stop-latent" type="button" on:click=move |_| page.stop_latent()>"Stop"</button>
+            })}
+            {move || (ground.get() == Ground::Landscape).then(|| view! { <Check id="solid" label="also as a surface" chosen=solid/> })}
+            <label class="check">
+                <input
+                    id="hold"
+                    type="checkbox"
+                    prop:checked=move || fixed.get()
+                    disabled=move || frame.with(|frame| frame.as_ref().is_some_and(|frame| frame.fixed && frame.tracks.len() > 1))
+                    on:change=move |event| fixed.set(event_target_checked(&event))
+                />
+                <span>"Hold the plane still while the run goes on"</span>
+            </label>
+        </div>
+        <p class="problem" role="alert">{move || latent.problem.get()}</p>
+        <p class="room-status" role="status">{move || if has_plane() {
+            None
+        } else {
+            Some("Play or step the run on the board: its trace appears here.")
+        }}</p>
+        <div class="plane-desk">
+            <figure class="plane">
+                <svg
+                    id="plane"
+                    viewBox=format!("0 0 {SIZE} {SIZE}")
+                    role="application"
+                    aria-label=label
+                    tabindex="0"
+                    on:click=click
+                    on:keydown=keys
+                >
+                    <rect class="plane-ground" x="0" y="0" width=SIZE height=SIZE/>
+                    <g inner_html=move || under(page, ground.get(), window.get())></g>
+                    <g inner_html=runs></g>
+                    {move || {
+                        let (x, y) = cross.get();
+                        view! { <path class="cross" d=format!("M{} {y}h16M{x} {}v16", x - 8.0, y - 8.0)/> }
+                    }}
+                </svg>
+                <Caption page picture="plane" name="hrm-latent-plane">
+                    {move || frame.with(|frame| frame.as_ref().map(|frame| {
+                        let [first, second] = frame.explained.map(|share| 100.0 * share);
+                        format!("Principal plane of the run: {first:.0} % and {second:.0} % of the variance. Click to start a run there. ")
+                    }))}
+                    {move || scale_text(ground.get())}
+                </Caption>
+            </figure>
+            <div class="plane-side">
+                <Legend page ground/>
+                {move || (solid.get() && ground.get() == Ground::Landscape).then(|| view! { <Surface page/> })}
+                <Ends page/>
+            </div>
+        </div>
+    }
+}
+
+fn scale_text(ground: Ground) -> &'static str {
+    match ground {
+        Ground::None => "",
+        Ground::Landscape => {
+            "Colour: conflicts E, dark few, light many, 40 and more alike. Arrows: one segment. Lines: E of 5, 13 and 25."
+        }
+        Ground::Basins => {
+            "Colour: the answer that takes the point after 8 segments; green is right."
+        }
+    }
+}
+
+/// A track in a sentence.
+fn describe(track: &Track) -> String {
+    let name = name(track.id);
+    let end = if track.solved {
+        "ends at the solution".to_owned()
+    } else {
+        format!("ends with {} conflicts", track.conflicts)
+    };
+    format!("{name} {end}.")
+}
+
+fn name(id: u32) -> String {
+    if id == 0 {
+        "The run on the board".to_owned()
+    } else {
+        format!("Run {id}")
+    }
+}
+
+/// Landscape or basins, drawn.
+fn under(page: Page, ground: Ground, window: Window) -> String {
+    let latent = page.state.lab.latent;
+    match ground {
+        Ground::None => String::new(),
+        Ground::Landscape => latent.landscape.with(|picture| {
+            picture
+                .content
+                .as_ref()
+                .map_or_else(String::new, |(map, arrows)| {
+                    plane::landscape(map, arrows, window)
+                })
+        }),
+        Ground::Basins => latent.basins.with(|picture| {
+            picture
+                .content
+                .as_ref()
+                .map_or_else(String::new, |(map, ends)| plane::basins(map, ends, window))
+        }),
+    }
+}
+
+/// The colours of E, or the ends of the basins.
+#[component]
+fn Legend(page: Page, ground: RwSignal<Ground>) -> impl IntoView {
+    let latent = page.state.lab.latent;
+    move || match ground.get() {
+        Ground::None => ().into_any(),
+        Ground::Landscape => {
+            let known = move || {
+                latent.landscape.with(|p| {
+                    p.content
+                        .as_ref()
+                        .map(|(map, _)| format!("{} of {} points", map.known, map.values.len()))
+                })
+            };
+            view! {
+                <div class="scale">
+                    <svg viewBox="0 0 42 4" role="img" aria-label="Colours of E from 0, dark, to 40, light" inner_html=plane::scale()></svg>
+                    <p><span>"E = 0"</span><span id="landscape-known">{known}</span><span>"40+"</span></p>
+                </div>
+            }
+            .into_any()
+        }
+        Ground::Basins => {
+            let rows = latent.basins.with(|picture| {
+                let Some((map, ends)) = &picture.content else {
+                    return Vec::new();
+                };
+                let mut rows: Vec<(usize, usize)> = (0..ends.len())
+                    .map(|end| {
+                        let count = map.values.iter().filter(|v| **v == Some(end as u32)).count();
+                        (count, end)
+                    })
+                    .collect();
+                rows.sort_unstable_by(|a, b| b.cmp(a));
+                rows.into_iter()
+                    .take(6)
+                    .map(|(count, index)| {
+                        let end = &ends[index];
+                        let fill = basin_colour(ends, index);
+                        let what = if end.solved {
+                            "the solution".to_owned()
+                        } else {
+                            format!("an answer with E {}", end.conflicts)
+                        };
+                        let share = 100.0 * count as f64 / map.values.len() as f64;
+                        view! {
+                            <li>
+                                <svg viewBox="0 0 4 4" aria-hidden="true"><rect width="4" height="4" fill=fill/></svg>
+                                {format!("{what}: {share:.0} %")}
+                            </li>
+                        }
+                    })
+                    .collect::<Vec<_>>()
+            });
+            view! { <ul id="basin-ends" class="ends">{rows}</ul> }.into_any()
+        }
+    }
+}
+
+/// The runs' ends, and the line between two of them.
+#[component]
+fn Ends(page: Page) -> impl IntoView {
+    let latent = page.state.lab.latent;
+    let tracks = move || {
+        latent.frame.with(|frame| {
+            frame
+                .as_ref()
+                .map_or_else(Vec::new, |frame| frame.tracks.clone())
+        })
+    };
+    let count = Memo::new(move |_| tracks().len());
+    let (from, to) = (RwSignal::new(0_u32), RwSignal::new(0_u32));
+    // The newest visitor is what one is curious about.
+    Effect::new(move || {
+        count.get();
+        to.set(untrack(tracks).last().map_or(0, |track| track.id));
+    });
+    let options = move |chosen: RwSignal<u32>| {
+        (0..count.get())
+            .filter_map(|i| untrack(tracks).get(i).map(|track| track.id))
+            .map(|id| view! { <option value=id prop:selected=move || chosen.get() == id>{name(id)}</option> })
+            .collect_view()
+    };
+    let rows = move || {
+        tracks()
+            .into_iter()
+            .map(|track| {
+                let end = if track.solved {
+                    "✓ the solution".to_owned()
+                } else {
+                    format!("E {}", track.conflicts)
+                };
+                view! {
+                    <tr>
+                        <th scope="row">{name(track.id)}</th>
+                        <td>{end}</td>
+                        <td>{format!("{:.3}", track.residual)}</td>
+                    </tr>
+                }
+            })
+            .collect_view()
+    };
+    let curve = move || {
+        latent.line.with(|picture| {
+            let points = picture.content.as_deref().unwrap_or_default();
+            plane::between(points)
+        })
+    };
+    view! {
+        <table class="ends-table">
+            <caption>"Where the runs end"</caption>
+            <thead><tr><th scope="col">"Run"</th><th scope="col">"end"</th><th scope="col">"movement"</th></tr></thead>
+            <tbody>{rows}</tbody>
+        </table>
+        {move || (count.get() > 1).then(|| view! {
+            <div class="controls">
+                <label class="choice">
+                    <span>"From"</span>
+                    <select id="line-from" on:change=move |event| from.set(event_target_value(&event).parse().unwrap_or(0))>
+                        {move || options(from)}
+                    </select>
+                </label>
+                <label class="choice">
+                    <span>"to"</span>
+                    <select id="line-to" on:change=move |event| to.set(event_target_value(&event).parse().unwrap_or(0))>
+                        {move || options(to)}
+                    </select>
+                </label>
+                <button id="walk-line" type="button" on:click=move |_| page.walk_line(from.get_untracked(), to.get_untracked())>
+                    "Walk the line"
+                </button>
+            </div>
+        })}
+        {move || latent.line.with(|picture| picture.content.is_some()).then(|| view! {
+            <figure class="chart">
+                <svg id="line-chart" viewBox="0 0 300 204" role="img" aria-label="E and flow on the straight line between two ends" inner_html=curve></svg>
+                <Caption page picture="line-chart" name="hrm-line">"E and flow on the straight line between two ends."</Caption>
+            </figure>
+        })}
+    }
+}

@@ -1,0 +1,306 @@
+//! Recorded runs: played as live ones are, and every live run as a file.
+
+use std::time::Duration;
+
+use hrm_core::puzzle::Board;
+use hrm_core::reason::lab::LabEvent;
+use hrm_core::reason::message::Event;
+use hrm_core::reason::{Recording, SegmentReport};
+use leptos::ev::DragEvent;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wasm_bindgen_futures::JsFuture;
+
+use crate::actions::Page;
+use crate::dom;
+use crate::picture;
+use crate::state::Phase;
+
+/// A recorded run that is being shown.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Recorded {
+    /// Folder name of the model that made it.
+    pub(crate) model: String,
+    /// What ran it.
+    pub(crate) engine: String,
+    /// Whether it is the one that the page opens with, from which a live
+    /// engine takes over as soon as there is one.
+    pub(crate) demo: bool,
+}
+
+/// The messages of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Tape {
+    /// Those that were shown, to be saved.
+    shown: Vec<Event>,
+    /// Those of a recording that are still to come, last first.
+    ahead: Vec<Event>,
+    /// Number of the timer that plays them; an older one does nothing.
+    timer: u32,
+}
+
+impl Page {
+    /// Opens with the recorded run where the small script has begun it.
+    pub(crate) fn open_with_demo(&self) {
+        let Some((text, frame, playing)) = dom::demo() else {
+            return;
+        };
+        // A damaged recording is no reason to show none of the page.
+        if let Ok(recording) = Recording::from_json(&text) {
+            self.show(recording, true);
+            for _ in 0..frame {
+                self.replay_one();
+            }
+            self.state.playing.set(playing);
+            self.replay();
+        }
+    }
+
+    /// Shows a recorded run, at rest before its first segment.
+    fn show(&self, recording: Recording, demo: bool) {
+        let s = self.state;
+        let segments = recording.reports().count();
+        self.put(recording.puzzle);
+        self.reset();
+        s.started.set(true);
+        s.model.set(Some(recording.model.clone()));
+        s.recorded.set(Some(Recorded {
+            model: recording.model,
+            engine: recording.engine.name,
+            demo,
+        }));
+        let run = s.run.get_untracked();
+        let mut ahead: Vec<Event> = recording
+            .events
+            .into_iter()
+            .filter_map(|event| renumbered(event, run))
+            .collect();
+        ahead.reverse();
+        self.tape.update_value(|tape| tape.ahead = ahead);
+        if !demo {
+            s.limit.set(segments);
+        }
+    }
+
+    /// Shows the run of a file.
+    pub(crate) fn open_recording(&self, text: &str) {
+        match Recording::from_json(text) {
+            Ok(recording) => {
+                let known = self
+                    .state
+                    .models
+                    .with_untracked(|models| models.iter().any(|m| m.id == recording.model));
+                let model = recording.model.clone();
+                self.show(recording, false);
+                if known {
+                    self.load();
+                } else {
+                    let message = format!(
+                        "This run is of the network {model:?}, which is not among those here: it can be watched, but not continued."
+                    );
+                    self.state.notice.set(Some(message));
+                }
+                self.play();
+            }
+            Err(error) => self.state.notice.set(Some(format!("{error}."))),
+        }
+    }
+
+    /// Plays what is ahead on the tape. Returns whether a recording is shown
+    /// and has not come to its end.
+    pub(crate) fn replay(&self) -> bool {
+        let s = self.state;
+        if s.recorded.with_untracked(Option::is_none) {
+            return false;
+        }
+        if self.tape.with_value(|tape| tape.ahead.is_empty()) {
+            self.leave_recording();
+            return false;
+        }
+        if s.playing.get_untracked() {
+            let page = *self;
+            self.tape.update_value(|tape| tape.timer += 1);
+            let timer = self.tape.with_value(|tape| tape.timer);
+            let delay = Duration::from_millis(u64::from(self.delay().max(16)));
+            set_timeout(move || page.tick(timer), delay);
+        }
+        true
+    }
+
+    fn tick(&self, timer: u32) {
+        let s = self.state;
+        let stale = self.tape.try_with_value(|tape| tape.timer != timer);
+        if stale != Some(false) || !s.playing.get_untracked() {
+            return;
+        }
+        self.replay_one();
+        if self.tape.with_value(|tape| tape.ahead.is_empty()) {
+            s.playing.set(false);
+            s.verdict.set(
+                s.reports
+                    .with_untracked(|r| r.last().map(SegmentReport::verdict)),
+            );
+        } else {
+            self.replay();
+        }
+    }
+
+    /// The next recorded segment, with what belongs to it. Returns whether
+    /// there was one.
+    pub(crate) fn replay_one(&self) -> bool {
+        if self.state.recorded.with_untracked(Option::is_none) {
+            return false;
+        }
+        loop {
+            let next = self
+                .tape
+                .try_update_value(|tape| tape.ahead.pop())
+                .flatten();
+            let Some(event) = next else {
+                self.leave_recording();
+                return false;
+            };
+            let segment = matches!(event, Event::Segment { .. });
+            self.hear(event);
+            if segment {
+                return true;
+            }
+        }
+    }
+
+    /// From now on the board is a live engine's: it will catch up with what
+    /// is shown.
+    fn leave_recording(&self) {
+        let s = self.state;
+        s.recorded.set(None);
+        s.started.set(false);
+        self.tape.update_value(|tape| {
+            tape.ahead.clear();
+            // The timer that is running has nothing to play any more.
+            tape.timer += 1;
+        });
+    }
+
+    /// The live engine takes over from the run that the page opened with.
+    pub(crate) fn go_live(&self) {
+        let demo = self
+            .state
+            .recorded
+            .with_untracked(|recorded| recorded.as_ref().is_some_and(|r| r.demo));
+        if demo {
+            self.leave_recording();
+        }
+    }
+
+    /// Whether what is shown was made by that model.
+    pub(crate) fn is_of(&self, model: &str) -> bool {
+        self.state
+            .recorded
+            .with_untracked(|recorded| recorded.as_ref().is_some_and(|r| r.model == model))
+    }
+
+    /// Keeps a message of the run, to be saved with it.
+    pub(crate) fn record(&self, event: Event) {
+        self.tape.update_value(|tape| tape.shown.push(event));
+    }
+
+    /// Forgets the run.
+    pub(crate) fn forget(&self) {
+        self.state.recorded.set(None);
+        self.tape.update_value(|tape| {
+            tape.shown.clear();
+            tape.ahead.clear();
+            tape.timer += 1;
+        });
+    }
+
+    /// Saves the run as a file that can be dropped on the page.
+    pub(crate) fn save_run(&self) {
+        let s = self.state;
+        let puzzle: Board = s.puzzle();
+        let Some(model) = s.model.get_untracked() else {
+            return;
+        };
+        let Phase::Loaded { engine, .. } = s.phase.get_untracked() else {
+            return;
+        };
+        let events = self.tape.with_value(|tape| tape.shown.clone());
+        let name = format!("hrm-run-{model}.json");
+        let saved = Recording::new(model, engine, puzzle, events)
+            .to_json()
+            .ok()
+            .and_then(|text| picture::download(&name, "application/json", text.as_bytes()).ok());
+        if saved.is_none() {
+            s.notice.set(Some("The run could not be saved.".to_owned()));
+        }
+    }
+}
+
+/// A recorded message as one of the present run; none if it is of no run.
+fn renumbered(event: Event, run: u32) -> Option<Event> {
+    match event {
+        Event::Segment {
+            report,
+            milliseconds,
+            ..
+        } => Some(Event::Segment {
+            run,
+            report,
+            milliseconds,
+        }),
+        Event::Lab {
+            event:
+                LabEvent::Inside {
+                    segment,
+                    updates,
+                    probabilities,
+                    ..
+                },
+        } => Some(Event::Lab {
+            event: LabEvent::Inside {
+                run,
+                segment,
+                updates,
+                probabilities,
+            },
+        }),
+        _ => None,
+    }
+}
+
+/// Takes files that are dropped on the page: recorded runs, and puzzles as
+/// text.
+pub(crate) fn take_drops(page: Page) {
+    let over = window_event_listener(leptos::ev::dragover, |event: DragEvent| {
+        event.prevent_default();
+    });
+    let drop = window_event_listener(leptos::ev::drop, move |event: DragEvent| {
+        event.prevent_default();
+        let file = event
+            .data_transfer()
+            .and_then(|data| data.files())
+            .and_then(|files| files.get(0));
+        if let Some(file) = file {
+            spawn_local(read(page, file));
+        }
+    });
+    on_cleanup(move || {
+        over.remove();
+        drop.remove();
+    });
+}
+
+/// Reads a file: a recorded run, or a puzzle as text.
+pub(crate) async fn read(page: Page, file: web_sys::File) {
+    let text = JsFuture::from(file.text()).await;
+    match text.ok().and_then(|text| text.as_string()) {
+        Some(text) if text.trim_start().starts_with('{') => page.open_recording(&text),
+        Some(text) => {
+            page.paste(&text);
+        }
+        None => {
+            let message = format!("The file {:?} could not be read.", file.name());
+            page.state.notice.set(Some(message));
+        }
+    }
+}

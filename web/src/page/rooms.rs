@@ -1,0 +1,125 @@
+//! The rooms below the board: one is open at a time, and none does anything
+//! before it is asked to.
+
+use leptos::ev::KeyboardEvent;
+use leptos::prelude::*;
+
+use crate::actions::Page;
+use crate::dom;
+use crate::experiments::Experiments;
+use crate::guesses::Guesses;
+use crate::lab::Room;
+use crate::latent::LatentSpace;
+
+/// Tabs and the open room.
+#[component]
+pub(crate) fn Rooms(page: Page) -> impl IntoView {
+    let lab = page.state.lab;
+    let place = page.state.place;
+    // A link leads to its room.
+    Effect::new(move || {
+        let asked = place.asked("room");
+        if let Some(room) = Room::ALL
+            .into_iter()
+            .find(|r| Some(r.name()) == asked.as_deref())
+        {
+            lab.room.set(Some(room));
+        }
+    });
+    Effect::new(move || place.keep("room", &lab.room.get().map_or("", Room::name)));
+    let open = move || lab.room.get().unwrap_or(Room::Guesses);
+    let tabs = Room::ALL.map(|room| {
+        let chosen = move || open() == room;
+        view! {
+            <button
+                id=format!("tab-{}", room.name())
+                type="button"
+                role="tab"
+                aria-selected=move || if chosen() { "true" } else { "false" }
+                aria-controls="room"
+                tabindex=move || if chosen() { "0" } else { "-1" }
+                on:click=move |_| lab.room.set(Some(room))
+            >
+                {room.title()}
+            </button>
+        }
+    });
+    let keys = move |event: KeyboardEvent| {
+        let at = Room::ALL
+            .iter()
+            .position(|&room| room == untrack(open))
+            .unwrap_or(0);
+        let to = match event.key().as_str() {
+            "ArrowRight" => (at + 1) % Room::ALL.len(),
+            "ArrowLeft" => (at + Room::ALL.len() - 1) % Room::ALL.len(),
+            "Home" => 0,
+            "End" => Room::ALL.len() - 1,
+            _ => return,
+        };
+        event.prevent_default();
+        lab.room.set(Some(Room::ALL[to]));
+        dom::focus(&format!("tab-{}", Room::ALL[to].name()));
+    };
+    view! {
+        <section class="rooms" aria-label="More to look at">
+            <div class="tabs" role="tablist" aria-label="Rooms" on:keydown=keys>{tabs.into_iter().collect_view()}</div>
+            <div
+                id="room"
+                class="room"
+                role="tabpanel"
+                aria-labelledby=move || format!("tab-{}", open().name())
+            >
+                {move || match open() {
+                    Room::Guesses => view! { <Guesses page/> }.into_any(),
+                    Room::Latent => view! { <LatentSpace page/> }.into_any(),
+                    Room::Experiments => view! { <Experiments page/> }.into_any(),
+                }}
+            </div>
+        </section>
+    }
+}
+
+/// A labelled choice among numbers.
+#[component]
+pub(crate) fn Choice(
+    id: &'static str,
+    label: &'static str,
+    values: &'static [(&'static str, f64)],
+    chosen: RwSignal<f64>,
+) -> impl IntoView {
+    view! {
+        <label class="choice">
+            <span>{label}</span>
+            <select id=id on:change=move |event| {
+                chosen.set(event_target_value(&event).parse().unwrap_or_default());
+            }>
+                {values
+                    .iter()
+                    .map(|&(name, value)| view! {
+                        <option value=value prop:selected=move || chosen.get() == value>{name}</option>
+                    })
+                    .collect_view()}
+            </select>
+        </label>
+    }
+}
+
+/// A labelled yes or no.
+#[component]
+pub(crate) fn Check(
+    id: &'static str,
+    label: &'static str,
+    chosen: RwSignal<bool>,
+) -> impl IntoView {
+    view! {
+        <label class="check">
+            <input
+                id=id
+                type="checkbox"
+                prop:checked=move || chosen.get()
+                on:change=move |event| chosen.set(event_target_checked(&event))
+            />
+            <span>{label}</span>
+        </label>
+    }
+}

@@ -1,0 +1,118 @@
+//! The slider over what has been, by segments or by the updates inside them;
+//! two moments compared; how far a run goes.
+
+use hrm_web::timeline::Moment;
+use leptos::prelude::*;
+
+use crate::actions::Page;
+
+/// Segments that a run may be given.
+const DEPTHS: [usize; 6] = [8, 16, 32, 64, 128, 256];
+
+/// Looks at earlier moments.
+#[component]
+pub(crate) fn Scrubber(page: Page) -> impl IntoView {
+    let s = page.state;
+    let lab = s.lab;
+    let per = move || if lab.fine.get() { lab.updates() } else { 1 };
+    let known = move || s.reports.with(Vec::len) * per();
+    let here = move || page.moment().index(per());
+    let text = move || {
+        let moment = page.moment();
+        let segment = match moment.segment {
+            0 => return "The puzzle".to_owned(),
+            at if at > s.limit.get() => format!("Segment {at}"),
+            at => format!("Segment {at} of {}", s.limit.get()),
+        };
+        match moment.update {
+            Some(update) => format!("{segment}, update {}", update + 1),
+            None if lab.fine.get() => format!("{segment}, end"),
+            None => segment,
+        }
+    };
+    let at_end = move || here() >= known();
+    let go = move |by: isize| {
+        let (index, per, last) = untrack(|| (here(), per(), known()));
+        let to = index.saturating_add_signed(by).min(last);
+        page.look_at(Moment::at(to, per));
+    };
+    view! {
+        <div class="scrubber">
+            <output id="segment-text" for="segment">{text}</output>
+            <input
+                id="segment"
+                type="range"
+                aria-label="Segment to look at"
+                min="0"
+                max=move || known().max(1)
+                prop:value=move || { known(); here().to_string() }
+                disabled=move || known() == 0
+                aria-valuetext=text
+                on:input=move |event| {
+                    let at: usize = event_target_value(&event).parse().unwrap_or_default();
+                    page.look_at(Moment::at(at, untrack(per)));
+                }
+            />
+            <span class="nudge">
+                <button id="back" type="button" aria-label="One moment back" disabled=move || here() == 0 on:click=move |_| go(-1)>
+                    "‹"
+                </button>
+                <button id="forward" type="button" aria-label="One moment on" disabled=at_end on:click=move |_| go(1)>
+                    "›"
+                </button>
+            </span>
+        </div>
+        <div class="moments">
+            <label class="check">
+                <input
+                    id="fine"
+                    type="checkbox"
+                    prop:checked=move || lab.fine.get()
+                    on:change=move |event| {
+                        lab.fine.set(event_target_checked(&event));
+                        lab.update.set(None);
+                    }
+                />
+                <span>"Inside segments"</span>
+            </label>
+            <button
+                id="pin"
+                type="button"
+                class="quiet"
+                aria-pressed=move || if lab.pin.with(Option::is_some) { "true" } else { "false" }
+                on:click=move |_| page.toggle_pin()
+            >
+                {move || if lab.pin.with(Option::is_some) { "Stop comparing" } else { "Compare with this moment" }}
+            </button>
+            <label class="depth">
+                <span>"Up to"</span>
+                <select id="depth" aria-label="Segments of a run" on:change=move |event| {
+                    page.set_depth(event_target_value(&event).parse().unwrap_or(16));
+                }>
+                    {DEPTHS
+                        .into_iter()
+                        .map(|depth| view! {
+                            <option value=depth prop:selected=move || s.limit.get() == depth>{depth}</option>
+                        })
+                        .collect_view()}
+                    {move || {
+                        let limit = s.limit.get();
+                        (!DEPTHS.contains(&limit)).then(|| view! {
+                            <option value=limit prop:selected=true>{limit}</option>
+                        })
+                    }}
+                </select>
+                <span>"segments"</span>
+            </label>
+            <p class="compared" role="status">{move || {
+                let pin = lab.pin.get()?;
+                let differing = s.cells.with(|cells| cells.iter().filter(|cell| cell.changed).count());
+                Some(match differing {
+                    0 => format!("The same as {}.", pin.name),
+                    1 => format!("1 cell differs from {}.", pin.name),
+                    n => format!("{n} cells differ from {}.", pin.name),
+                })
+            }}</p>
+        </div>
+    }
+}

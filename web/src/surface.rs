@@ -1,0 +1,158 @@
+//! A grid of values as a surface that one can turn: projected here, drawn by
+//! whoever can fill polygons.
+
+/// From where one looks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Camera {
+    /// Turn around the vertical, radians.
+    pub turn: f64,
+    /// Height above the horizon, radians: 0 from the side, π/2 from above.
+    pub tilt: f64,
+}
+
+impl Default for Camera {
+    fn default() -> Self {
+        Self {
+            turn: -0.6,
+            tilt: 0.75,
+        }
+    }
+}
+
+impl Camera {
+    /// Turned and tilted further; never below the horizon or over the top.
+    #[must_use]
+    pub fn moved(self, turn: f64, tilt: f64) -> Self {
+        Self {
+            turn: self.turn + turn,
+            tilt: (self.tilt + tilt).clamp(0.1, 1.5),
+        }
+    }
+
+    /// Where a point appears, and how far it is: `x` to the right and `y`
+    /// down, both about -1 to 1 for a cube of side 1 around the origin, and
+    /// the depth, larger being farther. Parallel projection.
+    #[must_use]
+    pub fn project(self, [x, y, z]: [f64; 3]) -> ([f64; 2], f64) {
+        let (sin, cos) = self.turn.sin_cos();
+        let (right, away) = (cos * x - sin * y, sin * x + cos * y);
+        let (up, level) = self.tilt.sin_cos();
+        ([right, -(level * z + up * away)], level * away - up * z)
+    }
+}
+
+/// A quadrilateral of the surface as it appears.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facet {
+    /// Its corners, in [`Camera::project`]'s units.
+    pub corners: [[f64; 2]; 4],
+    /// Mean of the values at its corners.
+    pub value: f32,
+    depth: f64,
+}
+
+/// The facets of a surface over the unit square, farthest first. `values` is
+/// `[side, side]`, the first coordinate being the fast one; `top` is the
+/// value at the full height of a half, larger ones are cut off. Facets with an
+/// unknown corner are left out.
+#[must_use]
+pub fn facets(values: &[Option<u32>], side: usize, top: u32, camera: Camera) -> Vec<Facet> {
+    if side < 2 || values.len() != side * side {
+        return Vec::new();
+    }
+    let height = |value: u32| 0.5 * f64::from(value.min(top)) / f64::from(top.max(1)) - 0.25;
+    let place = |i: usize| i as f64 / (side - 1) as f64 - 0.5;
+    let mut facets = Vec::with_capacity((side - 1) * (side - 1));
+    for row in 0..side - 1 {
+        for column in 0..side - 1 {
+            let around = [
+                (row, column),
+                (row, column + 1),
+                (row + 1, column + 1),
+                (row + 1, column),
+            ];
+            let known = around.map(|(r, c)| values[r * side + c]);
+            let [Some(a), Some(b), Some(c), Some(d)] = known else {
+                continue;
+            };
+            let mut depth = 0.0;
+            let mut corners = [[0.0; 2]; 4];
+            for (corner, ((r, c), value)) in
+                corners.iter_mut().zip(around.into_iter().zip([a, b, c, d]))
+            {
+                let (at, far) = camera.project([place(c), place(r), height(value)]);
+                *corner = at;
+                depth += far / 4.0;
+            }
+            let mean = [a, b, c, d].map(|v| v.min(top) as f32).iter().sum::<f32>() / 4.0;
+            facets.push(Facet {
+                corners,
+                value: mean,
+                depth,
+            });
+        }
+    }
+    facets.sort_by(|a, b| b.depth.total_cmp(&a.depth));
+    facets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::f64::consts::FRAC_PI_2;
+
+    #[test]
+    fn looking_from_above_and_from_the_side() {
+        let above = Camera {
+            turn: 0.0,
+            tilt: FRAC_PI_2,
+        };
+        let ([x, y], _) = above.project([0.25, 0.5, 9.0]);
+        assert!(
+            (x - 0.25).abs() < 1e-12 && (y + 0.5).abs() < 1e-9,
+            "{x} {y}"
+        );
+        let aside = Camera {
+            turn: 0.0,
+            tilt: 0.0,
+        };
+        let ([x, y], depth) = aside.project([0.25, 0.5, 0.3]);
+        assert!((x - 0.25).abs() < 1e-12 && (y + 0.3).abs() < 1e-12);
+        assert!((depth - 0.5).abs() < 1e-12, "what is behind is farther");
+        let turned = Camera {
+            turn: FRAC_PI_2,
+            tilt: 0.0,
+        };
+        let ([x, _], depth) = turned.project([0.0, 0.5, 0.0]);
+        assert!((x + 0.5).abs() < 1e-12 && depth.abs() < 1e-12);
+        assert_eq!(aside.moved(0.0, 9.0).tilt, 1.5);
+    }
+
+    #[test]
+    fn facets_come_from_the_back() {
+        let values: Vec<Option<u32>> = (0..9).map(Some).collect();
+        let found = facets(
+            &values,
+            3,
+            8,
+            Camera {
+                turn: 0.0,
+                tilt: 0.2,
+            },
+        );
+        assert_eq!(found.len(), 4);
+        assert!(found.windows(2).all(|w| w[0].depth >= w[1].depth));
+        assert_eq!(
+            found[3].value.min(found[2].value),
+            2.0,
+            "the first row is in front"
+        );
+        let mut gap = values;
+        gap[0] = None;
+        assert_eq!(facets(&gap, 3, 8, Camera::default()).len(), 3);
+        assert!(facets(&gap, 2, 8, Camera::default()).is_empty());
+        // Beyond the top nothing grows.
+        let flat = facets(&[Some(50); 4], 2, 40, Camera::default());
+        assert_eq!(flat[0].value, 40.0);
+    }
+}

@@ -1,0 +1,167 @@
+//! Several runs at once: guesses and experiments.
+
+use hrm_core::engine::{EngineError, Taps};
+use hrm_core::puzzle::Symmetry;
+use hrm_core::reason::lab::{Item, LabEvent, Stop};
+use hrm_core::reason::{Observer, SegmentReport};
+
+use super::{noisy, tell};
+use crate::engine::{Engine, Run};
+
+/// A batch in progress, cut into groups that the engine runs at once. The
+/// groups take turns, so that all runs are seen to move on together.
+pub(crate) struct Batch {
+    job: u32,
+    limit: usize,
+    stop: Stop,
+    groups: Vec<Group>,
+    turn: usize,
+}
+
+struct Group {
+    /// Index of its first item.
+    first: usize,
+    items: Vec<Item>,
+    run: Option<Run>,
+    watched: Vec<Watched>,
+    segment: usize,
+}
+
+/// One sequence with what is said about it.
+struct Watched {
+    observer: Observer,
+    /// From the model's labelling back to the asker's.
+    back: Option<Symmetry>,
+    solved: bool,
+}
+
+impl Batch {
+    pub(crate) fn new(job: u32, items: &[Item], limit: usize, stop: Stop, size: usize) -> Self {
+        let groups = items
+            .chunks(size.max(1))
+            .enumerate()
+            .map(|(i, items)| Group::new(i * size.max(1), items.to_vec()))
+            .collect();
+        Self {
+            job,
+            limit,
+            stop,
+            groups,
+            turn: 0,
+        }
+    }
+
+    /// Runs one segment of one group. Returns whether the batch is complete.
+    pub(crate) async fn work(&mut self, engine: &Engine) -> Result<bool, EngineError> {
+        let Some(group) = self.groups.get_mut(self.turn) else {
+            return Ok(true);
+        };
+        let each = self.stop == Stop::EachSolved;
+        let reports = match group.segment(engine, each).await {
+            Ok(reports) => reports,
+            // A smaller batch may fit.
+            Err(EngineError::OutOfMemory(_)) if group.items.len() > 1 && group.segment == 0 => {
+                let half = group.items.len() / 2;
+                let rest = Group::new(group.first + half, group.items.split_off(half));
+                *group = Group::new(group.first, std::mem::take(&mut group.items));
+                self.groups.insert(self.turn + 1, rest);
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        let any_solved = reports.iter().any(|(_, report)| report.solved);
+        let finished = group.segment >= self.limit
+            || each && group.watched.iter().all(|watched| watched.solved);
+        if finished {
+            self.groups.remove(self.turn);
+        } else {
+            self.turn += 1;
+        }
+        if self.turn >= self.groups.len() {
+            self.turn = 0;
+        }
+        tell(LabEvent::Batch {
+            job: self.job,
+            reports,
+        });
+        Ok(self.groups.is_empty() || any_solved && self.stop == Stop::FirstSolved)
+    }
+}
+
+impl Group {
+    fn new(first: usize, items: Vec<Item>) -> Self {
+        Self {
+            first,
+            items,
+            run: None,
+            watched: Vec::new(),
+            segment: 0,
+        }
+    }
+
+    async fn start(&mut self, engine: &Engine) -> Result<Run, EngineError> {
+        let mut tokens = Vec::with_capacity(self.items.len());
+        self.watched.clear();
+        for (index, item) in self.items.iter().enumerate() {
+            let kind = engine.plan.config.puzzle;
+            let fits = kind == item.puzzle.shape()
+                && item.symmetry.as_ref().is_none_or(|s| kind == s.shape());
+            if !fits {
+                let reason = format!("is no {kind}, which the model plays");
+                return Err(EngineError::Input {
+                    sequence: self.first + index,
+                    reason,
+                });
+            }
+            tokens.push(match &item.symmetry {
+                Some(symmetry) => symmetry.apply_tokens(&item.puzzle.tokens()),
+                None => item.puzzle.tokens(),
+            });
+            self.watched.push(Watched {
+                observer: Observer::new(&item.puzzle),
+                back: item.symmetry.as_ref().map(Symmetry::inverse),
+                solved: false,
+            });
+        }
+        let mut run = engine.start(&tokens).await?;
+        if self.items.iter().any(|item| item.noise != 0.0) {
+            let (mut z_h, mut z_l) = (Vec::new(), Vec::new());
+            for item in &self.items {
+                let [high, low] = noisy(engine.initial(), item.noise, item.seed);
+                z_h.extend(high);
+                z_l.extend(low);
+            }
+            run.set_states(&z_h, &z_l)?;
+        }
+        Ok(run)
+    }
+
+    /// Runs one segment; returns the reports of those that are not done.
+    async fn segment(
+        &mut self,
+        engine: &Engine,
+        each: bool,
+    ) -> Result<Vec<(usize, SegmentReport)>, EngineError> {
+        let mut run = match self.run.take() {
+            Some(run) => run,
+            None => self.start(engine).await?,
+        };
+        let outputs = run.segment(Taps::default()).await?;
+        self.run = Some(run);
+        self.segment += 1;
+        let mut reports = Vec::new();
+        for (index, (mut output, watched)) in outputs.into_iter().zip(&mut self.watched).enumerate()
+        {
+            if each && watched.solved {
+                continue;
+            }
+            if let Some(back) = &watched.back {
+                output.tokens = back.apply_tokens(&output.tokens);
+            }
+            let report = watched.observer.observe(&output);
+            watched.solved = report.solved;
+            reports.push((self.first + index, report));
+        }
+        Ok(reports)
+    }
+}

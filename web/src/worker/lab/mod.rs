@@ -1,0 +1,307 @@
+//! What goes beyond the run on the board. Jobs are done piece by piece, in
+//! turns, whenever the run on the board has nothing to do.
+
+mod batch;
+mod latent;
+mod pictures;
+
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+
+use hrm_core::engine::SegmentOutput;
+use hrm_core::puzzle::Board;
+use hrm_core::reason::SegmentReport;
+use hrm_core::reason::lab::{Inner, LabEvent, LabRequest, Origin};
+use hrm_core::reason::message::{DeviceChoice, ErrorKind, Event};
+use hrm_core::reason::perturb::add_normal;
+
+use hrm_web::timeline::digit_shares;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use crate::engine::Engine;
+use crate::failure::Failure;
+use crate::{clock, load, post};
+use batch::Batch;
+use latent::{Latent, State};
+use pictures::{Basins, Line, Map, Visit};
+
+/// Sends news to the page.
+fn tell(event: LabEvent) {
+    post(&Event::Lab { event });
+}
+
+/// Bounds on what a page may ask for.
+const MAX_HALF: usize = 40;
+const MAX_STEPS: usize = 400;
+
+/// The jobs in hand.
+#[derive(Default)]
+pub(crate) struct Lab {
+    jobs: VecDeque<Job>,
+    latent: Latent,
+    /// Models besides the one that is loaded, by name.
+    others: HashMap<String, Rc<Engine>>,
+}
+
+struct Job {
+    number: u32,
+    begin: f64,
+    engine: Rc<Engine>,
+    task: Task,
+}
+
+enum Task {
+    Batch(Batch),
+    Map(Box<Map>),
+    Basins(Box<Basins>),
+    Line(Box<Line>),
+    Visit(Box<Visit>),
+}
+
+impl Task {
+    /// Whether it is about the run on the board and ends with it.
+    fn is_latent(&self) -> bool {
+        !matches!(self, Self::Batch(_))
+    }
+}
+
+impl Lab {
+    /// Whether there is anything to do.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.jobs.is_empty()
+    }
+
+    /// Takes a request. What is wrong with a job is told to the page as news
+    /// of the job; only what concerns everything is a failure.
+    pub(crate) async fn take(
+        &mut self,
+        request: LabRequest,
+        engine: &Rc<Engine>,
+        device: DeviceChoice,
+    ) -> Result<(), Failure> {
+        match request {
+            LabRequest::Batch {
+                job,
+                model,
+                items,
+                limit,
+                stop,
+            } => {
+                let engine = match model {
+                    None => Rc::clone(engine),
+                    Some((base, id)) => match self.other(&base, &id, device).await {
+                        Ok(engine) => engine,
+                        Err(failure) => return report(job, failure),
+                    },
+                };
+                let batch = Batch::new(job, &items, limit, stop, engine.batch());
+                self.push(job, engine, Task::Batch(batch));
+            }
+            LabRequest::Cancel { job } => self
+                .jobs
+                .retain(|known| job.is_some_and(|job| job != known.number)),
+            LabRequest::Plane { watched, fixed } => {
+                self.latent.watched = watched;
+                self.latent.fix(fixed);
+                if watched {
+                    self.latent.show();
+                }
+            }
+            LabRequest::Landscape { job, half } => {
+                let task = Map::new(job, half.clamp(1, MAX_HALF), &mut self.latent);
+                self.draw(job, engine, task.map(|map| Task::Map(Box::new(map))));
+            }
+            LabRequest::Basins {
+                job,
+                half,
+                segments,
+            } => {
+                let half = half.clamp(1, MAX_HALF);
+                let task = Basins::new(job, half, segments, &mut self.latent);
+                self.draw(
+                    job,
+                    engine,
+                    task.map(|basins| Task::Basins(Box::new(basins))),
+                );
+            }
+            LabRequest::Line {
+                job,
+                from,
+                to,
+                steps,
+            } => {
+                let task = Line::new(job, from, to, steps.clamp(1, MAX_STEPS), &self.latent);
+                self.draw(job, engine, task.map(|line| Task::Line(Box::new(line))));
+            }
+            LabRequest::Visit {
+                job,
+                from,
+                segments,
+            } => {
+                let state = match from {
+                    Origin::Point(at) => self.latent.at(at),
+                    Origin::Noise(deviation, seed) => {
+                        let [z_h, z_l] = noisy(engine.initial(), deviation, seed);
+                        // Without a trace there is no plane to be on.
+                        self.latent.end(0).map(|_| State { z_h, z_l })
+                    }
+                };
+                let visit = match state {
+                    None => None,
+                    Some(state) => {
+                        match Visit::new(job, state, segments, engine, &mut self.latent).await {
+                            Ok(visit) => visit,
+                            Err(error) => return report(job, error.into()),
+                        }
+                    }
+                };
+                self.draw(job, engine, visit.map(|visit| Task::Visit(Box::new(visit))));
+            }
+        }
+        Ok(())
+    }
+
+    /// A run begins on the board: what was about the one before is over.
+    pub(crate) fn begin(&mut self, run: u32, puzzle: &Board) {
+        self.jobs.retain(|job| !job.task.is_latent());
+        self.latent.begin(run, puzzle);
+    }
+
+    /// The run on the board has done a segment.
+    pub(crate) fn follow(
+        &mut self,
+        report: &SegmentReport,
+        output: &SegmentOutput,
+        trace: &[Vec<f32>],
+    ) {
+        if let (Some(z_h), Some(z_l)) = (output.z_h.clone(), output.z_l.clone()) {
+            self.latent.follow(report, trace, State { z_h, z_l });
+        }
+    }
+
+    /// Takes on a picture of the plane, if there is a plane.
+    fn draw(&mut self, job: u32, engine: &Rc<Engine>, task: Option<Task>) {
+        match task {
+            Some(task) => self.push(job, Rc::clone(engine), task),
+            None => tell(LabEvent::Failed {
+                job,
+                message: "The plane needs a run of at least one segment on the board".to_owned(),
+            }),
+        }
+    }
+
+    fn push(&mut self, number: u32, engine: Rc<Engine>, task: Task) {
+        self.jobs.push_back(Job {
+            number,
+            begin: clock::now(),
+            engine,
+            task,
+        });
+    }
+
+    /// Drops every job, and tells the page why.
+    pub(crate) fn give_up(&mut self, message: &str) {
+        for job in self.jobs.drain(..) {
+            tell(LabEvent::Failed {
+                job: job.number,
+                message: message.to_owned(),
+            });
+        }
+        self.others.clear();
+    }
+
+    /// One piece of the job whose turn it is.
+    pub(crate) async fn work(&mut self) -> Result<(), Failure> {
+        let Some(mut job) = self.jobs.pop_front() else {
+            return Ok(());
+        };
+        let done = match &mut job.task {
+            Task::Batch(batch) => batch.work(&job.engine).await,
+            Task::Map(map) => map.work(&job.engine, &self.latent).await,
+            Task::Basins(basins) => basins.work(&job.engine).await,
+            Task::Line(line) => line.work(&job.engine).await,
+            Task::Visit(visit) => visit.work(&mut self.latent).await,
+        };
+        match done {
+            Ok(false) => self.jobs.push_back(job),
+            Ok(true) => tell(LabEvent::Done {
+                job: job.number,
+                milliseconds: clock::now() - job.begin,
+            }),
+            Err(error) => return report(job.number, error.into()),
+        }
+        Ok(())
+    }
+
+    /// A model besides the one on the board.
+    async fn other(
+        &mut self,
+        base: &str,
+        id: &str,
+        device: DeviceChoice,
+    ) -> Result<Rc<Engine>, Failure> {
+        if let Some(engine) = self.others.get(id) {
+            return Ok(Rc::clone(engine));
+        }
+        let (plan, weights) = load::model(base, id, |_, _| ()).await?;
+        let (engine, _) = Engine::new(plan, &weights, device).await?;
+        let engine = Rc::new(engine);
+        self.others.insert(id.to_owned(), Rc::clone(&engine));
+        Ok(engine)
+    }
+}
+
+/// `z_H` and `z_L` with Gaussian noise of that deviation on them.
+fn noisy([mut z_h, mut z_l]: [Vec<f32>; 2], deviation: f32, seed: u64) -> [Vec<f32>; 2] {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    add_normal(&mut rng, deviation, &mut z_h);
+    add_normal(&mut rng, deviation, &mut z_l);
+    [z_h, z_l]
+}
+
+/// The tokens that the output head reads off a `z_H`.
+fn read(engine: &Engine, z_h: &[f32]) -> Vec<u8> {
+    engine.read_out.tokens(&engine.read_out.logits(z_h))
+}
+
+/// Tells of a job that could not be done; passes on what stops everything.
+fn report(job: u32, failure: Failure) -> Result<(), Failure> {
+    tell(LabEvent::Failed {
+        job,
+        message: failure.message.clone(),
+    });
+    match failure.kind {
+        ErrorKind::DeviceLost | ErrorKind::Internal => Err(failure),
+        _ => Ok(()),
+    }
+}
+
+/// What happened inside a segment of the run on the board.
+pub(crate) fn inside(
+    engine: &Engine,
+    run: u32,
+    segment: usize,
+    output: &SegmentOutput,
+    trace: &[Vec<f32>],
+) -> LabEvent {
+    let config = &engine.plan.config;
+    let inner = |tokens: &[u8]| Inner {
+        grid: tokens.iter().map(|t| t.saturating_sub(1)).collect(),
+        conflicts: config.puzzle.conflicts(tokens).unwrap_or(u32::MAX),
+    };
+    // The last one's answer is the segment's own.
+    let mut updates: Vec<Inner> = trace[..trace.len().saturating_sub(1)]
+        .iter()
+        .map(|z_h| inner(&read(engine, z_h)))
+        .collect();
+    updates.push(inner(&output.tokens));
+    let logits = output.logits.as_deref().unwrap_or_default();
+    let probabilities = digit_shares(logits, config.vocab_size);
+    LabEvent::Inside {
+        run,
+        segment,
+        updates,
+        probabilities,
+    }
+}
