@@ -102,11 +102,30 @@ impl Browser {
     /// If the driver does not know how.
     pub async fn crash_gpu(&self) -> Result<()> {
         // The command's own answer may be that the process is gone.
+        drop(self.devtools("Browser.crashGpuProcess", json!({})).await);
+        Ok(())
+    }
+
+    /// Has the page believe what its visitor prefers: `dark` or `light`, and
+    /// whether motion is to be reduced.
+    ///
+    /// # Errors
+    /// If the driver does not know how.
+    pub async fn prefer(&self, scheme: &str, reduced_motion: bool) -> Result<()> {
+        let motion = if reduced_motion { "reduce" } else { "" };
+        let features = json!({ "features": [
+            { "name": "prefers-color-scheme", "value": scheme },
+            { "name": "prefers-reduced-motion", "value": motion },
+        ] });
+        self.devtools("Emulation.setEmulatedMedia", features).await
+    }
+
+    async fn devtools(&self, command: &str, params: Value) -> Result<()> {
         let command = Extension {
             path: "goog/cdp/execute",
-            body: json!({ "cmd": "Browser.crashGpuProcess", "params": {} }),
+            body: json!({ "cmd": command, "params": params }),
         };
-        drop(self.client.issue_cmd(command).await);
+        self.client.issue_cmd(command).await?;
         Ok(())
     }
 

@@ -3,4 +3,6 @@
 
 pub mod browser;
 pub mod page;
+pub mod rooms;
 pub mod server;
+pub mod visit;

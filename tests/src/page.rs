@@ -17,20 +17,26 @@ pub struct Playground {
 }
 
 impl Playground {
+    /// The page that a browser shows, however far it has come.
+    #[must_use]
+    pub fn at(client: &Client) -> Self {
+        Self {
+            client: client.clone(),
+        }
+    }
+
     /// Opens the page; returns it with the milliseconds from navigation to
     /// a board that takes digits.
     ///
     /// # Errors
     /// If it does not get that far.
     pub async fn open(client: &Client, url: &str) -> Result<(Self, f64)> {
-        let page = Self {
-            client: client.clone(),
-        };
+        let page = Self::at(client);
         // Counts from the navigation's own start, in the page's own clock.
         client.goto(url).await?;
         page.until(
             "a board",
-            "return document.querySelector('#board .cell') !== null",
+            "return document.querySelector('#cell-0') !== null",
         )
         .await?;
         let usable = page
@@ -114,6 +120,79 @@ impl Playground {
             .with_context(|| format!("no {selector}"))?
             .text()
             .await?)
+    }
+
+    /// Waits until an element's text contains something.
+    ///
+    /// # Errors
+    /// If it never does; says what it is instead.
+    pub async fn says(&self, selector: &str, wanted: &str) -> Result<()> {
+        let script = format!(
+            "return (document.querySelector({}) ?? {{}}).textContent?.includes({}) ?? false",
+            json!(selector),
+            json!(wanted)
+        );
+        self.until(&format!("{selector} with {wanted:?}"), &script)
+            .await
+    }
+
+    /// Waits for a promise in the page.
+    ///
+    /// # Errors
+    /// If it is rejected.
+    pub async fn promise(&self, expression: &str) -> Result<Value> {
+        let script = format!(
+            "const done = arguments[arguments.length - 1]; \
+             Promise.resolve().then(() => {expression}).then(v => done({{ v }}), e => done({{ e: String(e) }}))"
+        );
+        let answer = self.client.execute_async(&script, vec![]).await?;
+        if let Some(error) = answer["e"].as_str() {
+            bail!("{expression}: {error}");
+        }
+        Ok(answer["v"].clone())
+    }
+
+    /// From now on files that the page hands over are kept instead: what is
+    /// saved is to be had with [`Playground::saved`].
+    ///
+    /// # Errors
+    /// If the page throws.
+    pub async fn catch_files(&self) -> Result<()> {
+        // The page may not fetch what it made, so the parts are kept.
+        let script = "const made = new Map(); window.saved = []; \
+            const make = URL.createObjectURL; \
+            URL.createObjectURL = blob => { const url = make.call(URL, blob); made.set(url, blob); return url; }; \
+            HTMLAnchorElement.prototype.click = function () { \
+            const name = this.download, blob = made.get(this.href); \
+            window.saved.push(blob ? blob.text().then(text => ({ name, text })) : { name, text: this.href }); };";
+        self.script(script).await.map(drop)
+    }
+
+    /// The last file that was handed over: its name and content.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn saved(&self) -> Result<(String, String)> {
+        self.until("a saved file", "return window.saved.length > 0")
+            .await?;
+        let file = self.promise("window.saved.pop()").await?;
+        let text = |key: &str| file[key].as_str().unwrap_or_default().to_owned();
+        Ok((text("name"), text("text")))
+    }
+
+    /// Drops a file on the page.
+    ///
+    /// # Errors
+    /// If the page throws.
+    pub async fn drop_file(&self, name: &str, content: &str) -> Result<()> {
+        let script = "const data = new DataTransfer(); \
+            data.items.add(new File([arguments[1]], arguments[0])); \
+            document.body.dispatchEvent(new DragEvent('drop', \
+            { dataTransfer: data, bubbles: true, cancelable: true }));";
+        self.client
+            .execute(script, vec![json!(name), json!(content)])
+            .await?;
+        Ok(())
     }
 
     /// Clicks an element.

@@ -91,6 +91,13 @@ impl Server {
         *lock(&self.shared.fault) = fault;
     }
 
+    /// From now on refuses every connection, as a host does that is gone.
+    pub fn go_dark(&self) {
+        self.shared.closing.store(true, Ordering::Relaxed);
+        // Wakes the listener, so that it sees that and closes.
+        drop(TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)));
+    }
+
     /// Paths asked for so far, those that are not there marked with their
     /// status.
     #[must_use]
@@ -102,9 +109,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.shared.closing.store(true, Ordering::Relaxed);
-        // Wakes the listener, so that it sees that.
-        drop(TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)));
+        self.go_dark();
     }
 }
 
@@ -187,6 +192,8 @@ fn mime(file: &Path) -> &'static str {
         "json" => "application/json",
         "wasm" => "application/wasm",
         "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "webmanifest" => "application/manifest+json",
         _ => "application/octet-stream",
     }
 }

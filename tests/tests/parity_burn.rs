@@ -7,7 +7,7 @@ use std::path::Path;
 use hrm_core::config::ModelConfig;
 use hrm_core::model::{
     AdamSettings, Device, Example, LossKind, Network, OptimizerKind, OptimizerSettings, Parameters,
-    State, Trainer, TrainerSettings, token_tensor,
+    Precision, State, Trainer, TrainerSettings, token_tensor,
 };
 use hrm_core::plan::{Plan, TensorKind};
 use hrm_core::weights::{Weights, plain_name};
@@ -80,6 +80,8 @@ impl Fixture {
         let settings = TrainerSettings {
             batch_size,
             threads: 1,
+            precision: Precision::F32,
+            clip: None,
             loss,
             q_weight,
             ema: None,
@@ -118,13 +120,14 @@ impl Fixture {
             .collect()
     }
 
-    fn trainer(&self) -> Trainer {
-        Trainer::new(
-            self.plan.clone(),
-            &self.weights,
-            self.settings,
-            Device::flex(),
-        )
+    /// A trainer that computes through the graph, or by the CPU engine.
+    fn trainer(&self, graph: bool) -> Trainer {
+        let (plan, device) = (self.plan.clone(), Device::flex());
+        let mut trainer = Trainer::new(plan, &self.weights, self.settings, device);
+        if graph {
+            trainer.use_graph();
+        }
+        trainer
     }
 }
 
@@ -220,10 +223,10 @@ fn forward_difference(fixture: &Fixture) -> f32 {
 }
 
 /// Largest relative difference of the first step's gradients.
-fn gradient_difference(fixture: &Fixture) -> f32 {
+fn gradient_difference(fixture: &Fixture, graph: bool) -> f32 {
     let examples = fixture.examples();
     let (gradients, _) = fixture
-        .trainer()
+        .trainer(graph)
         .gradients(|row| examples[row].clone())
         .unwrap();
     let mut worst: f32 = 0.0;
@@ -260,10 +263,12 @@ fn hrm_agrees_with_the_reference() {
         "HRM forward: largest relative difference {:.2e}",
         forward_difference(&fixture)
     );
-    println!(
-        "HRM gradients: largest relative difference {:.2e}",
-        gradient_difference(&fixture)
-    );
+    for graph in [true, false] {
+        println!(
+            "HRM gradients: largest relative difference {:.2e}",
+            gradient_difference(&fixture, graph)
+        );
+    }
 }
 
 #[test]
@@ -273,13 +278,15 @@ fn compact_agrees_with_its_twin() {
         "compact forward: largest relative difference {:.2e}",
         forward_difference(&fixture)
     );
-    println!(
-        "compact gradients: largest relative difference {:.2e}",
-        gradient_difference(&fixture)
-    );
+    for graph in [true, false] {
+        println!(
+            "compact gradients: largest relative difference {:.2e}",
+            gradient_difference(&fixture, graph)
+        );
+    }
     let examples = fixture.examples();
     let report = fixture
-        .trainer()
+        .trainer(false)
         .step(1.0, |row| examples[row].clone())
         .unwrap();
     for (name, found) in [
@@ -297,8 +304,13 @@ fn compact_agrees_with_its_twin() {
 #[test]
 fn three_training_steps_agree_with_the_reference() {
     let fixture = Fixture::hrm();
+    for graph in [true, false] {
+        three_steps(&fixture, fixture.trainer(graph));
+    }
+}
+
+fn three_steps(fixture: &Fixture, mut trainer: Trainer) {
     let examples = fixture.examples();
-    let mut trainer = fixture.trainer();
     let batch = examples.len() as f64;
     let mut worst_loss: f64 = 0.0;
     for step in 1..=3 {

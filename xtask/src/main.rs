@@ -3,7 +3,9 @@
 //! Every command does the set-up it needs by itself, so that one command is
 //! all it takes on a new machine.
 
+mod bench_web;
 mod command;
+mod finish;
 mod page;
 mod screenshot;
 mod serve;
@@ -32,6 +34,9 @@ enum Task {
         /// Also what the tests need: Chromium, chromedriver, a Vulkan driver
         #[arg(long)]
         browser: bool,
+        /// Also what building with `--features cuda` needs where GitHub is out of reach: LLVM
+        #[arg(long)]
+        cuda: bool,
     },
     /// Build the page into dist/ and print the size of what it ships
     Build(page::BuildArgs),
@@ -44,6 +49,8 @@ enum Task {
     },
     /// Run every check: format, lints, tests, the page in a browser
     Test(test::TestArgs),
+    /// Measure the engines against onnxruntime-web in headless Chromium
+    BenchWeb(bench_web::BenchArgs),
     /// Photograph a page in headless Chromium, wide and narrow, light and dark
     Screenshot {
         /// Address of the page; by default dist/ is served for the occasion
@@ -73,10 +80,16 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<()> {
     let workspace = Workspace::locate()?;
     match task {
-        Task::Setup { browser } => {
+        Task::Setup { browser, cuda } => {
             setup::for_page(&workspace)?;
             if browser {
                 setup::for_tests()?;
+            }
+            if cuda {
+                let variables = setup::for_cuda(&workspace)?.shown();
+                println!(
+                    "For CUDA: {variables} cargo build --release -p hrm-trainer --features cuda"
+                );
             }
             println!(
                 "Set-up complete; tools are in {}",
@@ -92,6 +105,7 @@ fn run(task: Task) -> Result<()> {
             serve::run(&workspace.dist(), &serve)
         }
         Task::Test(args) => test::run(&workspace, &args),
+        Task::BenchWeb(args) => bench_web::bench(&workspace, &args),
         Task::Screenshot {
             url,
             out,

@@ -1,6 +1,7 @@
 //! Building the page: trunk, then wasm-opt, then what it weighs.
 
 use crate::command::{human, output, run};
+use crate::finish::finish;
 use crate::setup;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, ensure};
@@ -77,6 +78,7 @@ pub(crate) fn build(workspace: &Workspace, args: &BuildArgs) -> Result<()> {
             optimize(workspace, &wasm_opt, &wasm)?;
         }
     }
+    finish(&workspace.dist())?;
     println!(
         "\nBuilt {} in {}",
         workspace.dist().display(),

@@ -76,14 +76,14 @@ pub(crate) fn run(
 }
 
 /// A chromedriver with one open session; both end when it is dropped.
-struct Browser {
+pub(crate) struct Browser {
     driver: Child,
     port: u16,
     session: String,
 }
 
 impl Browser {
-    fn start() -> Result<Self> {
+    pub(crate) fn start() -> Result<Self> {
         let driver = setup::chromedriver().context("no chromedriver")?;
         let chromium = setup::chromium().context("no Chromium")?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
@@ -129,7 +129,7 @@ impl Browser {
         Ok(browser)
     }
 
-    fn ask(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
         let path = format!("/session/{}{path}", self.session);
         http_json(self.port, method, &path, body)
     }
@@ -139,7 +139,7 @@ impl Browser {
         self.ask("POST", "/goog/cdp/execute", &body)
     }
 
-    fn print_console(&self) -> Result<()> {
+    pub(crate) fn print_console(&self) -> Result<()> {
         let log = self.ask("POST", "/se/log", &json!({"type": "browser"}))?;
         for entry in log.as_array().into_iter().flatten() {
             let text = |field: &str| entry[field].as_str().unwrap_or_default();

@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use std::fs::File;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -104,7 +106,10 @@ fn answer(stream: &TcpStream, root: &Path) -> io::Result<()> {
     let mut request = String::new();
     reader.read_line(&mut request)?;
     let mut header = String::new();
+    let mut takes_gzip = false;
     while reader.read_line(&mut header)? > 2 {
+        let field = header.to_ascii_lowercase();
+        takes_gzip |= field.starts_with("accept-encoding:") && field.contains("gzip");
         header.clear();
     }
     let mut fields = request.split_whitespace();
@@ -117,20 +122,42 @@ fn answer(stream: &TcpStream, root: &Path) -> io::Result<()> {
     let Some(path) = resolve(root, target) else {
         return refuse(stream, "404 Not Found");
     };
-    let Ok(mut file) = File::open(&path) else {
+    let Ok(content) = fs::read(&path) else {
         return refuse(stream, "404 Not Found");
     };
-    let length = file.metadata()?.len();
+    let mime = mime(&path);
+    let (content, encoding) = if takes_gzip && is_compressible(mime) {
+        (gzip(&content)?, "Content-Encoding: gzip\r\n")
+    } else {
+        (content, "")
+    };
     let mut writer = stream;
     write!(
         writer,
-        "HTTP/1.1 200 OK\r\nContent-Type: {}\r\nContent-Length: {length}\r\n{COMMON_HEADERS}\r\n",
-        mime(&path)
+        "HTTP/1.1 200 OK\r\nContent-Type: {mime}\r\nContent-Length: {}\r\n{encoding}\
+         Vary: Accept-Encoding\r\n{COMMON_HEADERS}\r\n",
+        content.len()
     )?;
     if body {
-        io::copy(&mut file, &mut writer)?;
+        writer.write_all(&content)?;
     }
     writer.flush()
+}
+
+/// Whether a static host would compress files of that type; weights and
+/// pictures hardly get smaller.
+fn is_compressible(mime: &str) -> bool {
+    mime.starts_with("text/")
+        || matches!(
+            mime,
+            "application/wasm" | "application/json" | "image/svg+xml"
+        )
+}
+
+fn gzip(content: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(content)?;
+    encoder.finish()
 }
 
 /// `no-cache`, because the worker's files keep their names across builds; the
@@ -205,7 +232,6 @@ fn mime(path: &Path) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     /// A page in a folder of its own, removed at the end of the test.
     struct Site(PathBuf);
@@ -308,6 +334,23 @@ mod tests {
         assert!(page.contains("Content-Length: 11\r\n"), "{page}");
         assert!(page.contains("Cross-Origin-Opener-Policy: same-origin"));
         assert!(page.contains("Cross-Origin-Embedder-Policy: require-corp"));
+
+        // What can be compressed is, for who can read that.
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(
+            stream,
+            "GET / HTTP/1.1\r\nAccept-Encoding: br, gzip\r\n\r\n"
+        )
+        .unwrap();
+        let mut zipped = Vec::new();
+        stream.read_to_end(&mut zipped).unwrap();
+        let body = zipped.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
+        assert!(String::from_utf8_lossy(&zipped[..body]).contains("Content-Encoding: gzip\r\n"));
+        let mut page = String::new();
+        flate2::read::GzDecoder::new(&zipped[body..])
+            .read_to_string(&mut page)
+            .unwrap();
+        assert_eq!(page, "<p>page</p>");
 
         let head = ask(address, "HEAD /app_bg.wasm");
         assert!(

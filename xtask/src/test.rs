@@ -33,6 +33,12 @@ enum Part {
     Native,
     /// The page in a browser, and what crosses crates
     Page,
+    /// Types and lints of the CUDA and wgpu builds of training; part of `lint`
+    /// when everything runs
+    Cuda,
+    /// Training on wgpu, on whatever adapter there is. Not among the checks
+    /// that run without `--only`: it compiles burn's GPU backends
+    Wgpu,
 }
 
 /// Runs the checks and prints what each took. Fails at the first that fails.
@@ -88,6 +94,46 @@ fn run_steps(workspace: &Workspace, args: &TestArgs, report: &mut Report) -> Res
             &mut cargo(workspace, &[&clippy[..], &deny].concat()),
         )?;
     }
+    if wanted(Part::Cuda) {
+        let mut build = None;
+        report.step("set-up: LLVM for CUDA", || {
+            build = Some(setup::for_cuda(workspace)?);
+            Ok(())
+        })?;
+        // With a test, whose dependencies' features are those of the lints
+        // above, so that only burn is checked anew.
+        let mut clippy = cargo(
+            workspace,
+            &[
+                "clippy",
+                "--quiet",
+                "--workspace",
+                "--bin",
+                "hrm",
+                "--test",
+                "unkillable",
+                "--features",
+                "hrm-trainer/cuda,hrm-trainer/wgpu",
+                "--",
+                "-D",
+                "warnings",
+            ],
+        );
+        if let Some(build) = build {
+            build.apply(&mut clippy);
+        }
+        report.command("lints, CUDA and wgpu", &mut clippy)?;
+    }
+    if args.only == Some(Part::Wgpu) {
+        report.step("set-up: browser, Vulkan", setup::for_tests)?;
+        let features = "hrm-trainer/wgpu,hrm-core/wgpu";
+        let test = ["test", "--workspace", "--features", features];
+        let targets = ["--lib", "--test", "unkillable", "--", "wgpu", "driver"];
+        return report.tests(
+            "tests, wgpu",
+            &mut cargo(workspace, &[&test[..], &targets].concat()),
+        );
+    }
     if args.only.is_none() {
         // Everything at once and with the tests' features, so that no later
         // step builds a dependency again; this also leaves the `hrm` binary.
@@ -106,7 +152,7 @@ fn run_steps(workspace: &Workspace, args: &TestArgs, report: &mut Report) -> Res
         None => ("tests", &["--workspace"]),
         Some(Part::Native) => ("tests, native", &["--workspace", "--exclude", "hrm-tests"]),
         Some(Part::Page) => ("tests, page", &["-p", "hrm-tests"]),
-        Some(Part::Lint) => return Ok(()),
+        Some(Part::Lint | Part::Cuda | Part::Wgpu) => return Ok(()),
     };
     let mut command = cargo(workspace, &[&["test"], selection].concat());
     command
@@ -123,21 +169,29 @@ fn run_steps(workspace: &Workspace, args: &TestArgs, report: &mut Report) -> Res
     if let Some(chromedriver) = setup::chromedriver() {
         command.env("CHROMEDRIVER", chromedriver);
     }
+    match setup::axe(workspace) {
+        Ok(script) => drop(command.env("HRM_AXE", script)),
+        // Without npm that one test is left out, and says so.
+        Err(error) => eprintln!("The page's accessibility is not checked: {error:#}"),
+    }
     report.tests(name, &mut command)?;
     if wanted(Part::Page) {
-        report.tests("kernels in the browser", &mut browser_kernels(workspace))?;
+        for package in ["hrm-shaders", "hrm-core"] {
+            let name = format!("{package} in the browser");
+            report.tests(&name, &mut browser_kernels(workspace, package))?;
+        }
     }
     Ok(())
 }
 
-/// The kernel tests once more, compiled to wasm and run in Chromium.
-fn browser_kernels(workspace: &Workspace) -> Command {
+/// A package's kernel tests once more, compiled to wasm and run in Chromium.
+fn browser_kernels(workspace: &Workspace, package: &str) -> Command {
     let mut command = cargo(
         workspace,
         &[
             "test",
             "-p",
-            "hrm-shaders",
+            package,
             "--lib",
             "--target",
             "wasm32-unknown-unknown",

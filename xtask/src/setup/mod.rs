@@ -1,6 +1,7 @@
 //! What has to be on the machine, installed only where it is missing.
 
 mod browser;
+mod llvm;
 mod mirror;
 mod tools;
 mod wasm_std;
@@ -10,6 +11,8 @@ use anyhow::Result;
 use std::path::PathBuf;
 
 pub(crate) use browser::{chromedriver, chromium};
+pub(crate) use llvm::CudaBuild;
+pub(crate) use tools::axe;
 
 /// Everything the page's build needs: the wasm32 standard library, trunk,
 /// wasm-bindgen. Returns wasm-opt if it is to be had.
@@ -23,4 +26,10 @@ pub(crate) fn for_page(workspace: &Workspace) -> Result<Option<PathBuf>> {
 /// Vulkan driver for the native kernels.
 pub(crate) fn for_tests() -> Result<()> {
     browser::ensure()
+}
+
+/// Everything that building for CUDA needs: LLVM. A driver or toolkit is only
+/// needed to run.
+pub(crate) fn for_cuda(workspace: &Workspace) -> Result<CudaBuild> {
+    llvm::ensure(workspace)
 }

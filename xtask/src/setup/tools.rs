@@ -11,6 +11,8 @@ use std::process::Command;
 const TRUNK_VERSION: &str = "0.21.14";
 /// Binaryen's release, as npm numbers it.
 const BINARYEN_VERSION: &str = "132.0.0";
+/// The accessibility checker's release.
+const AXE_VERSION: &str = "4.14.1";
 
 /// Installs wasm-bindgen (of the version in `Cargo.lock`) and trunk where they
 /// are missing or of another version.
@@ -78,8 +80,7 @@ fn has_version(binary: &Path, version: &str) -> bool {
 /// wasm-opt, from npm's `binaryen`. It only makes the page smaller, so a
 /// machine without npm does without it.
 pub(crate) fn wasm_opt(workspace: &Workspace) -> Option<PathBuf> {
-    let prefix = workspace.cache.join("npm");
-    let binary = prefix.join("node_modules/.bin/wasm-opt");
+    let binary = npm_folder(workspace).join(".bin/wasm-opt");
     let wanted = format!("version_{}", BINARYEN_VERSION.split('.').next()?);
     let usable = |binary: &Path| {
         output(Command::new(binary).arg("--version")).is_ok_and(|text| text.contains(&wanted))
@@ -87,14 +88,7 @@ pub(crate) fn wasm_opt(workspace: &Workspace) -> Option<PathBuf> {
     if usable(&binary) {
         return Some(binary);
     }
-    let installed = output(
-        Command::new("npm")
-            .args(["install", "--no-audit", "--no-fund", "--loglevel=error"])
-            .arg("--prefix")
-            .arg(&prefix)
-            .arg(format!("binaryen@{BINARYEN_VERSION}"))
-            .current_dir(&workspace.cache),
-    );
+    let installed = npm_install(workspace, &format!("binaryen@{BINARYEN_VERSION}"));
     match installed {
         Ok(_) if usable(&binary) => Some(binary),
         Ok(_) => {
@@ -106,4 +100,34 @@ pub(crate) fn wasm_opt(workspace: &Workspace) -> Option<PathBuf> {
             None
         }
     }
+}
+
+/// The accessibility checker axe as one script, from npm's `axe-core`. Nothing
+/// but a test of the page needs it.
+pub(crate) fn axe(workspace: &Workspace) -> Result<PathBuf> {
+    let folder = npm_folder(workspace).join("axe-core");
+    let script = folder.join("axe.min.js");
+    let wanted = format!("\"version\": \"{AXE_VERSION}\"");
+    let there = fs::read_to_string(folder.join("package.json"))
+        .is_ok_and(|package| package.contains(&wanted));
+    if !(there && script.is_file()) {
+        npm_install(workspace, &format!("axe-core@{AXE_VERSION}"))
+            .context("installing the accessibility checker")?;
+    }
+    Ok(script)
+}
+
+fn npm_folder(workspace: &Workspace) -> PathBuf {
+    workspace.cache.join("npm/node_modules")
+}
+
+fn npm_install(workspace: &Workspace, package: &str) -> Result<String> {
+    output(
+        Command::new("npm")
+            .args(["install", "--no-audit", "--no-fund", "--loglevel=error"])
+            .arg("--prefix")
+            .arg(workspace.cache.join("npm"))
+            .arg(package)
+            .current_dir(&workspace.cache),
+    )
 }

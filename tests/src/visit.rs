@@ -1,0 +1,32 @@
+//! A visit to the built page: a server, a browser, and one at a time.
+
+use anyhow::Result;
+use tokio::sync::Mutex;
+
+use crate::browser::{Browser, Graphics, dist};
+use crate::server::Server;
+
+/// Browsers run one at a time: two would only wait for each other.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// The window of a desk.
+pub const DESKTOP: (u32, u32) = (1440, 900);
+/// The window of a phone.
+pub const PHONE: (u32, u32) = (390, 844);
+
+/// Runs a test on the built page in a browser, if there are such.
+///
+/// # Errors
+/// Whatever the test says, or if server or browser do not start.
+pub async fn with_page<F>(graphics: Graphics, size: (u32, u32), test: F) -> Result<()>
+where
+    F: AsyncFnOnce(&Server, &Browser) -> Result<()>,
+{
+    let Some(dist) = dist()? else { return Ok(()) };
+    let _turn = TURN.lock().await;
+    // In a folder, since a page may not rely on being at the root.
+    let server = Server::start(&dist, "some/sub/path")?;
+    let browser = Browser::start(graphics, size).await?;
+    test(&server, &browser).await?;
+    browser.close().await
+}
