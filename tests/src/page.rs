@@ -81,7 +81,8 @@ impl Playground {
     pub async fn loaded(&self) -> Result<()> {
         self.until(
             "a loaded model",
-            "return document.querySelector('#engine strong')?.textContent !== '' \
+            // Before the program has drawn the page there is no such element.
+            "return (document.querySelector('#engine strong')?.textContent ?? '') !== '' \
              && document.querySelector('#weights') === null",
         )
         .await

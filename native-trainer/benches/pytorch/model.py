@@ -347,8 +347,8 @@ def losses(logits: Tensor, q_halt: Tensor, targets: Tensor, stablemax: bool = Fa
 
 
 def load_safetensors(path: Path) -> dict[str, Tensor]:
-    """Every tensor of a file."""
-    kinds = {"F32": "float32", "I32": "int32", "U8": "uint8", "BOOL": "bool", "I64": "int64"}
+    """Every tensor of a file; those in eight bits as the float32 numbers that they stand for."""
+    kinds = {"F32": "float32", "I32": "int32", "I8": "int8", "U8": "uint8", "BOOL": "bool", "I64": "int64"}
     data = Path(path).read_bytes()
     (length,) = struct.unpack_from("<Q", data)
     header = json.loads(data[8 : 8 + length])
@@ -359,6 +359,9 @@ def load_safetensors(path: Path) -> dict[str, Tensor]:
         start, end = (8 + length + i for i in entry["data_offsets"])
         values = np.frombuffer(data[start:end], dtype=kinds[entry["dtype"]]).reshape(entry["shape"])
         out[name] = torch.from_numpy(values.copy())
+    # Eight-bit weights have a factor for each row.
+    for name in [n for n in out if out[n].dtype == torch.int8]:
+        out[name] = out[name].float() * out.pop(f"{name}.scale")[:, None]
     return out
 
 

@@ -13,7 +13,7 @@ import torch
 
 import state
 import sudoku
-from model import Config
+from model import Config, load_safetensors
 from trainer import Settings, Trainer
 
 # Sizes of the compact reasoner: hidden, layers, and what else differs from the preset.
@@ -81,7 +81,8 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--ema", type=float, help="decay of the averaged weights; 0 for none")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
-    parser.add_argument("--no-compile", action="store_true")
+    parser.add_argument("--init", type=Path, help="checkpoint whose weights a new run begins with")
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, help="by default on a GPU")
     parser.add_argument("--no-graph", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--log-steps", type=int, default=200)
@@ -114,11 +115,13 @@ def main() -> None:
     torch.set_float32_matmul_precision("high")
     sampler = sudoku.Sampler(*sudoku.load(args.data, args.set, device), args.hints)
     trainer = Trainer(config, settings, sampler, device, getattr(torch, args.dtype))
-    compiled = not args.no_compile and device.type == "cuda"
+    compiled = device.type == "cuda" if args.compile is None else args.compile
     notes = trainer.prepare(compiled, captured=not args.no_graph)
     if source:
         trainer.load(tensors, facts["step"])
         del tensors
+    elif args.init:
+        trainer.begin_with(load_safetensors(args.init / "model.safetensors"))
 
     start = facts.get("progress", 0.0)
     schedule = Schedule(start, args.until, args.flat, args.end_rate, args.warmup)

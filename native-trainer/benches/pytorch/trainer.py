@@ -224,6 +224,16 @@ class Trainer:
         return {name: b for name, b in self.model.named_buffers() if name in kept}
 
     @torch.no_grad()
+    def begin_with(self, weights: dict[str, Tensor]) -> None:
+        """Takes a checkpoint's weights as those that training starts from."""
+        for mean, optimizer in zip(self.average, self.optimizers):
+            for name, target in optimizer.flat.named(optimizer.flat.values).items():
+                target.copy_(weights[name])
+            mean.copy_(optimizer.flat.values)
+        for name, buffer in self.buffers().items():
+            buffer.copy_(weights[name])
+
+    @torch.no_grad()
     def load(self, tensors: dict[str, Tensor], steps: int) -> None:
         """Continues from `tensors`. The rows of the batch start anew: they are not part of a state."""
 
