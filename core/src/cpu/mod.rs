@@ -6,6 +6,8 @@
 //! adapter, which it outruns tenfold). Quantized weights are expanded, or
 //! brought into the processor's form, once, when a model is made.
 
+#[cfg(any(feature = "burn", test))]
+mod bf16;
 mod gemm;
 mod int8;
 pub(crate) mod math;
@@ -20,6 +22,8 @@ pub(crate) mod train;
 
 use std::sync::Arc;
 
+#[cfg(feature = "burn")]
+pub use bf16::native_bf16;
 pub use read_out::ReadOut;
 pub use run::CpuRun;
 pub use statistics::{Moments, Statistics};
@@ -73,6 +77,19 @@ pub struct CpuModel {
 enum Stored {
     Dense(Vec<f32>),
     Int8(int8::Packed),
+    #[cfg(any(feature = "burn", test))]
+    Bf16(Bf16Matrix),
+}
+
+/// A matrix `[rows, depth]` whose products are computed in bf16.
+#[cfg(any(feature = "burn", test))]
+#[derive(Debug)]
+struct Bf16Matrix {
+    dense: Vec<f32>,
+    /// Its transpose, for `x · Wᵀ`.
+    forward: bf16::Packed,
+    /// Itself, for the gradient by `x`.
+    backward: bf16::Packed,
 }
 
 impl CpuModel {
@@ -103,11 +120,26 @@ impl CpuModel {
         Self::from_stored(plan, tensors)
     }
 
-    /// The same of dense values in the plan's order.
+    /// A model to be trained, of dense values in the plan's order; `bf16`:
+    /// its matrices are multiplied in bf16.
     #[cfg(any(feature = "burn", test))]
-    pub(crate) fn from_dense(plan: Arc<Plan>, tensors: Vec<Vec<f32>>) -> Self {
-        let tensors = tensors.into_iter().map(Stored::Dense);
-        Self::from_stored(plan, tensors.collect())
+    pub(crate) fn for_training(plan: Arc<Plan>, tensors: Vec<Vec<f32>>, bf16: bool) -> Self {
+        use gemm::View;
+        let matrices = plan.matrices();
+        let store = |(i, dense): (usize, Vec<f32>)| {
+            let Some(id) = matrices.iter().find(|id| bf16 && id.index() == i) else {
+                return Stored::Dense(dense);
+            };
+            let shape = &plan.tensor(*id).shape;
+            let (rows, depth) = (shape[0], shape[1]);
+            Stored::Bf16(Bf16Matrix {
+                forward: bf16::Packed::new([depth, rows], View::columns(&dense, depth)),
+                backward: bf16::Packed::new([rows, depth], View::rows(&dense, depth)),
+                dense,
+            })
+        };
+        let tensors = tensors.into_iter().enumerate().map(store).collect();
+        Self::from_stored(plan, tensors)
     }
 
     fn from_stored(plan: Arc<Plan>, tensors: Vec<Stored>) -> Self {
@@ -122,7 +154,7 @@ impl CpuModel {
         let head = match &tensors[plan.heads.lm.index()] {
             Stored::Dense(values) => values.clone(),
             // Heads are no matrices of a module and stay dense.
-            Stored::Int8(_) => Vec::new(),
+            _ => Vec::new(),
         };
         let read_out = ReadOut::from_dense(&plan, head);
         Self {
@@ -138,6 +170,7 @@ impl CpuModel {
     pub(crate) fn into_dense(self) -> Vec<Vec<f32>> {
         let dense = |tensor| match tensor {
             Stored::Dense(values) => values,
+            Stored::Bf16(matrix) => matrix.dense,
             // Only models made of dense values are asked for them.
             Stored::Int8(_) => Vec::new(),
         };
@@ -171,11 +204,14 @@ impl CpuModel {
         &self.tensors[id.index()]
     }
 
-    /// A tensor that is always dense: anything but a module's matrix.
+    /// A tensor that is always dense: anything but a module's matrix, and
+    /// those too in training.
     pub(crate) fn tensor(&self, id: TensorId) -> &[f32] {
         match self.stored(id) {
             Stored::Dense(values) => values,
             Stored::Int8(_) => &[],
+            #[cfg(any(feature = "burn", test))]
+            Stored::Bf16(matrix) => &matrix.dense,
         }
     }
 }

@@ -94,8 +94,16 @@ pub(super) struct Scratch {
     pub(super) scores: Vec<f32>,
     /// The factor of the norm at the end, by row; only with `keep`.
     pub(super) norms: Vec<f32>,
-    pub(super) quantized: Activations,
-    /// Told the inputs of every matrix product, if anyone asked.
+    pub(super) products: Products,
+}
+
+/// What the products with weights need besides.
+#[derive(Debug, Default)]
+pub(super) struct Products {
+    quantized: Activations,
+    #[cfg(any(feature = "burn", test))]
+    pub(super) operands: super::bf16::Operands,
+    /// Told the inputs of every one, if anyone asked.
     pub(super) watch: Option<Statistics>,
 }
 
@@ -133,16 +141,8 @@ impl<'a> Linear<'a> {
     }
 
     /// `c = beta · c + x · Wᵀ` for `rows` rows of `x`, `beta` 0 or 1.
-    fn apply(
-        self,
-        rows: usize,
-        x: View<'_>,
-        beta: f32,
-        c: ViewMut<'_>,
-        quantized: &mut Activations,
-        watch: &mut Option<Statistics>,
-    ) {
-        if let Some(watch) = watch {
+    fn apply(self, rows: usize, x: View<'_>, beta: f32, c: ViewMut<'_>, products: &mut Products) {
+        if let Some(watch) = &mut products.watch {
             watch.add(self.id, [rows, self.depth], x);
         }
         match self.model.stored(self.id) {
@@ -150,7 +150,12 @@ impl<'a> Linear<'a> {
                 let shape = (rows, self.depth, self.columns);
                 gemm(shape, 1.0, x, View::columns(weights, self.depth), beta, c);
             }
-            Stored::Int8(packed) => packed.multiply(rows, x, beta, c, quantized),
+            Stored::Int8(packed) => packed.multiply(rows, x, beta, c, &mut products.quantized),
+            #[cfg(any(feature = "burn", test))]
+            Stored::Bf16(matrix) => {
+                let operands = &mut products.operands;
+                matrix.forward.multiply(rows, x, beta, c, operands);
+            }
         }
     }
 }
@@ -248,16 +253,12 @@ fn attention(
     scratch.scores.resize(parts * n * n, 0.0);
 
     let projected = &mut scratch.projected[..rows * wide];
-    let Scratch {
-        quantized, watch, ..
-    } = scratch;
     qkv.apply(
         rows,
         View::rows(x, d),
         0.0,
         ViewMut::rows(projected, wide),
-        quantized,
-        watch,
+        &mut scratch.products,
     );
     if let Some(rotary) = rotary {
         rotary.apply(projected, d, n, 1.0);
@@ -314,8 +315,7 @@ fn attention(
         View::rows(&scratch.activated, d),
         1.0,
         ViewMut::rows(x, d),
-        &mut scratch.quantized,
-        &mut scratch.watch,
+        &mut scratch.products,
     );
 }
 
@@ -355,8 +355,7 @@ fn channel_mlp(
         View::rows(x, d),
         0.0,
         ViewMut::rows(projected, 2 * inner),
-        &mut scratch.quantized,
-        &mut scratch.watch,
+        &mut scratch.products,
     );
     activate(
         projected,
@@ -371,8 +370,7 @@ fn channel_mlp(
         activated,
         1.0,
         ViewMut::rows(x, d),
-        &mut scratch.quantized,
-        &mut scratch.watch,
+        &mut scratch.products,
     );
 }
 
@@ -400,8 +398,7 @@ fn position_mlp(
             channels,
             0.0,
             ViewMut::rows(projected, 2 * inner),
-            &mut scratch.quantized,
-            &mut scratch.watch,
+            &mut scratch.products,
         );
         activate(
             projected,
@@ -416,8 +413,7 @@ fn position_mlp(
             activated,
             1.0,
             ViewMut::columns(sequence, d),
-            &mut scratch.quantized,
-            &mut scratch.watch,
+            &mut scratch.products,
         );
     }
 }

@@ -206,13 +206,13 @@ impl CpuRun {
 
     /// From now on sums up what every matrix is multiplied with.
     pub fn watch(&mut self) {
-        self.scratch.watch = Some(Statistics::new(self.model.plan()));
+        self.scratch.products.watch = Some(Statistics::new(self.model.plan()));
     }
 
     /// What has been summed up since [`CpuRun::watch`].
     #[must_use]
     pub fn statistics(&self) -> Option<&Statistics> {
-        self.scratch.watch.as_ref()
+        self.scratch.products.watch.as_ref()
     }
 
     /// Runs one segment of every sequence.

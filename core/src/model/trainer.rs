@@ -159,8 +159,7 @@ impl Trainer {
                 Shard::new(&plan, local, device, start(i)..start(i + 1))
             })
             .collect();
-        let on_host =
-            device == Device::flex() && others.is_empty() && settings.precision == Precision::F32;
+        let on_host = device == Device::flex() && others.is_empty();
         let mut optimizer = Optimizer::new(&plan, settings.optimizer, &device);
         if on_host {
             optimizer.use_host(threads);
@@ -328,7 +327,9 @@ impl Trainer {
         let before = (self.shards.clone(), self.rng.clone());
         let model = if self.on_host {
             let values = host::lend_all(&mut self.parameters, &self.device)?;
-            Some(CpuModel::from_dense(Arc::new(self.plan.clone()), values))
+            let plan = Arc::new(self.plan.clone());
+            let bf16 = self.settings.precision == Precision::Bf16;
+            Some(CpuModel::for_training(plan, values, bf16))
         } else {
             None
         };

@@ -3,50 +3,85 @@
 use super::heads::slot;
 use super::{Call, Gradients};
 use crate::config::Gate;
-use crate::cpu::CpuModel;
+use crate::cpu::bf16::{Operands, add_product};
 use crate::cpu::gemm::{View, ViewMut, gemm};
 use crate::cpu::math::sigmoid;
 use crate::cpu::ops::norm_factor;
 use crate::cpu::simd::simd;
+use crate::cpu::{CpuModel, Stored};
 use crate::plan::{Axis, Sublayer, TensorId};
 
-/// Turns `dy`, the gradient by the output `y`, into that by the input, and
-/// adds the gradients of the weights.
-pub(super) fn sublayer(
-    model: &CpuModel,
-    sublayer: &Sublayer,
-    call: &Call,
-    y: &[f32],
-    dy: &mut [f32],
-    gradients: &mut Gradients,
-) {
-    norm_backward(y, &call.scratch.norms, model.plan.hidden, dy);
-    match *sublayer {
-        Sublayer::Attention {
-            qkv,
-            out,
-            heads,
-            head_dim,
-            ..
-        } => attention(model, [qkv, out], heads, head_dim, call, dy, gradients),
-        Sublayer::GatedMlp {
-            axis,
-            gate_up,
-            down,
-            inner,
-            gate,
-        } => {
-            let mlp = Mlp {
-                up: model.tensor(gate_up),
-                down: model.tensor(down),
+/// The backward pass of a segment: what every sublayer's gradient needs.
+pub(super) struct Backward<'a> {
+    pub(super) model: &'a CpuModel,
+    pub(super) gradients: Gradients,
+    pub(super) operands: Operands,
+}
+
+impl Backward<'_> {
+    /// Turns `dy`, the gradient by the output `y`, into that by the input,
+    /// and adds the gradients of the weights.
+    pub(super) fn sublayer(&mut self, sublayer: &Sublayer, call: &Call, y: &[f32], dy: &mut [f32]) {
+        let plan = &self.model.plan;
+        norm_backward(y, &call.scratch.norms, plan.hidden, dy);
+        match *sublayer {
+            Sublayer::Attention {
+                qkv,
+                out,
+                heads,
+                head_dim,
+                ..
+            } => self.attention([qkv, out], heads, head_dim, call, dy),
+            Sublayer::GatedMlp {
+                axis,
+                gate_up,
+                down,
                 inner,
                 gate,
-                eps: model.plan.config.rms_norm_eps as f32,
-            };
-            match axis {
-                Axis::Channels => mlp.channels(model, [gate_up, down], call, dy, gradients),
-                Axis::Positions => mlp.positions(model, [gate_up, down], call, dy, gradients),
+            } => {
+                let eps = plan.config.rms_norm_eps as f32;
+                let mlp = Mlp {
+                    up: gate_up,
+                    down,
+                    inner,
+                    gate,
+                    eps,
+                };
+                match axis {
+                    Axis::Channels => self.channels(&mlp, call, dy),
+                    Axis::Positions => self.positions(&mlp, call, dy),
+                }
             }
+        }
+    }
+
+    /// The gradient by the input of `y = x · Wᵀ` for `rows` rows of `dy`:
+    /// `dx = beta · dx + dy · W`, `beta` 0 or 1.
+    fn through(&mut self, id: TensorId, rows: usize, dy: View<'_>, beta: f32, dx: ViewMut<'_>) {
+        match self.model.stored(id) {
+            Stored::Bf16(matrix) => {
+                matrix
+                    .backward
+                    .multiply(rows, dy, beta, dx, &mut self.operands);
+            }
+            _ => {
+                let shape = &self.model.plan.tensor(id).shape;
+                let weights = View::rows(self.model.tensor(id), shape[1]);
+                gemm((rows, shape[0], shape[1]), 1.0, dy, weights, beta, dx);
+            }
+        }
+    }
+
+    /// The same by the weights: adds `dyᵀ · x` over `rows` rows. `dy` is
+    /// given transposed.
+    fn outer(&mut self, id: TensorId, rows: usize, dy: View<'_>, x: View<'_>) {
+        let shape = &self.model.plan.tensor(id).shape;
+        let (m, n) = (shape[0], shape[1]);
+        let sum = ViewMut::rows(slot(&mut self.gradients, self.model, id), n);
+        if let Stored::Bf16(_) = self.model.stored(id) {
+            add_product((m, rows, n), dy, x, sum, &mut self.operands);
+        } else {
+            gemm((m, rows, n), 1.0, dy, x, 1.0, sum);
         }
     }
 }
@@ -85,81 +120,45 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// A gated MLP `down(gate(g, v))` of one sublayer.
-struct Mlp<'a> {
-    up: &'a [f32],
-    down: &'a [f32],
+struct Mlp {
+    up: TensorId,
+    down: TensorId,
     inner: usize,
     gate: Gate,
     eps: f32,
 }
 
-impl Mlp<'_> {
-    /// Over the channels: all rows are one matrix.
-    fn channels(
-        &self,
-        model: &CpuModel,
-        [up, down]: [TensorId; 2],
-        call: &Call,
-        du: &mut [f32],
-        gradients: &mut Gradients,
-    ) {
-        let (d, inner) = (model.plan.hidden, self.inner);
+impl Backward<'_> {
+    /// A gated MLP over the channels: all rows are one matrix.
+    fn channels(&mut self, mlp: &Mlp, call: &Call, du: &mut [f32]) {
+        let (d, inner) = (self.model.plan.hidden, mlp.inner);
         let rows = du.len() / d;
+        let scratch = &call.scratch;
         let mut d_activated = vec![0.0; rows * inner];
-        gemm(
-            (rows, d, inner),
-            1.0,
-            View::rows(du, d),
-            View::rows(self.down, inner),
-            0.0,
-            ViewMut::rows(&mut d_activated, inner),
-        );
-        gemm(
-            (d, rows, inner),
-            1.0,
-            View::columns(du, d),
-            View::rows(&call.scratch.activated, inner),
-            1.0,
-            ViewMut::rows(slot(gradients, model, down), inner),
-        );
-        let projected = &call.scratch.projected;
+        let target = ViewMut::rows(&mut d_activated, inner);
+        self.through(mlp.down, rows, View::rows(du, d), 0.0, target);
+        let activated = View::rows(&scratch.activated, inner);
+        self.outer(mlp.down, rows, View::columns(du, d), activated);
         let mut d_projected = vec![0.0; rows * 2 * inner];
         gate_backward(
-            projected,
+            &scratch.projected,
             &d_activated,
             &mut d_projected,
             inner,
-            self.gate,
-            self.eps,
+            mlp.gate,
+            mlp.eps,
         );
-        gemm(
-            (2 * inner, rows, d),
-            1.0,
-            View::columns(&d_projected, 2 * inner),
-            View::rows(&call.x, d),
-            1.0,
-            ViewMut::rows(slot(gradients, model, up), d),
-        );
-        gemm(
-            (rows, 2 * inner, d),
-            1.0,
-            View::rows(&d_projected, 2 * inner),
-            View::rows(self.up, d),
-            1.0,
-            ViewMut::rows(du, d),
-        );
+        let transposed = View::columns(&d_projected, 2 * inner);
+        self.outer(mlp.up, rows, transposed, View::rows(&call.x, d));
+        let slopes = View::rows(&d_projected, 2 * inner);
+        self.through(mlp.up, rows, slopes, 1.0, ViewMut::rows(du, d));
     }
 
-    /// Over the positions: one sequence after another, transposed by strides.
-    fn positions(
-        &self,
-        model: &CpuModel,
-        [up, down]: [TensorId; 2],
-        call: &Call,
-        du: &mut [f32],
-        gradients: &mut Gradients,
-    ) {
-        let (n, d, inner) = (model.plan.positions, model.plan.hidden, self.inner);
+    /// One over the positions: one sequence after another, transposed by
+    /// strides.
+    fn positions(&mut self, mlp: &Mlp, call: &Call, du: &mut [f32]) {
+        let (n, d) = (self.model.plan.positions, self.model.plan.hidden);
+        let inner = mlp.inner;
         let mut d_activated = vec![0.0; d * inner];
         let mut d_projected = vec![0.0; d * 2 * inner];
         let saved = call
@@ -169,46 +168,22 @@ impl Mlp<'_> {
             .zip(call.scratch.activated.chunks_exact(d * inner));
         let sequences = du.chunks_exact_mut(n * d).zip(call.x.chunks_exact(n * d));
         for ((du, x), (projected, activated)) in sequences.zip(saved) {
-            gemm(
-                (d, n, inner),
-                1.0,
-                View::columns(du, d),
-                View::rows(self.down, inner),
-                0.0,
-                ViewMut::rows(&mut d_activated, inner),
-            );
-            gemm(
-                (n, d, inner),
-                1.0,
-                View::rows(du, d),
-                View::rows(activated, inner),
-                1.0,
-                ViewMut::rows(slot(gradients, model, down), inner),
-            );
+            let target = ViewMut::rows(&mut d_activated, inner);
+            self.through(mlp.down, d, View::columns(du, d), 0.0, target);
+            let activated = View::rows(activated, inner);
+            self.outer(mlp.down, d, View::rows(du, d), activated);
             gate_backward(
                 projected,
                 &d_activated,
                 &mut d_projected,
                 inner,
-                self.gate,
-                self.eps,
+                mlp.gate,
+                mlp.eps,
             );
-            gemm(
-                (2 * inner, d, n),
-                1.0,
-                View::columns(&d_projected, 2 * inner),
-                View::columns(x, d),
-                1.0,
-                ViewMut::rows(slot(gradients, model, up), n),
-            );
-            gemm(
-                (d, 2 * inner, n),
-                1.0,
-                View::rows(&d_projected, 2 * inner),
-                View::rows(self.up, n),
-                1.0,
-                ViewMut::columns(du, d),
-            );
+            let transposed = View::columns(&d_projected, 2 * inner);
+            self.outer(mlp.up, d, transposed, View::columns(x, d));
+            let slopes = View::rows(&d_projected, 2 * inner);
+            self.through(mlp.up, d, slopes, 1.0, ViewMut::columns(du, d));
         }
     }
 }
@@ -269,132 +244,109 @@ fn gate_backward(
 }
 }
 
-fn attention(
-    model: &CpuModel,
-    [qkv, out]: [TensorId; 2],
-    heads: usize,
-    width: usize,
-    call: &Call,
-    du: &mut [f32],
-    gradients: &mut Gradients,
-) {
-    let (n, d) = (model.plan.positions, model.plan.hidden);
-    let wide = 3 * d;
-    let rows = du.len() / d;
-    let scratch = &call.scratch;
-    let mut d_mixed = vec![0.0; rows * d];
-    gemm(
-        (rows, d, d),
-        1.0,
-        View::rows(du, d),
-        View::rows(model.tensor(out), d),
-        0.0,
-        ViewMut::rows(&mut d_mixed, d),
-    );
-    gemm(
-        (d, rows, d),
-        1.0,
-        View::columns(du, d),
-        View::rows(&scratch.activated, d),
-        1.0,
-        ViewMut::rows(slot(gradients, model, out), d),
-    );
-    let scale = 1.0 / (width as f32).sqrt();
-    let mut d_qkv = vec![0.0; rows * wide];
-    let mut d_scores = vec![0.0; n * n];
-    for sequence in 0..rows / n {
-        let saved = &scratch.projected[sequence * n * wide..][..n * wide];
-        let d_qkv = &mut d_qkv[sequence * n * wide..][..n * wide];
-        for head in 0..heads {
-            let at = head * width;
-            let shares = &scratch.scores[(sequence * heads + head) * n * n..][..n * n];
-            let d_mixed = &d_mixed[sequence * n * d + at..];
-            gemm(
-                (n, width, n),
-                1.0,
-                View {
-                    data: d_mixed,
-                    row: d,
-                    col: 1,
-                },
-                View {
-                    data: &saved[2 * d + at..],
-                    row: 1,
-                    col: wide,
-                },
-                0.0,
-                ViewMut::rows(&mut d_scores, n),
-            );
-            gemm(
-                (n, n, width),
-                1.0,
-                View::columns(shares, n),
-                View {
-                    data: d_mixed,
-                    row: d,
-                    col: 1,
-                },
-                0.0,
-                ViewMut {
-                    data: &mut d_qkv[2 * d + at..],
-                    row: wide,
-                    col: 1,
-                },
-            );
-            softmax_backward(shares, &mut d_scores, n);
-            gemm(
-                (n, n, width),
-                scale,
-                View::rows(&d_scores, n),
-                View {
-                    data: &saved[d + at..],
-                    row: wide,
-                    col: 1,
-                },
-                0.0,
-                ViewMut {
-                    data: &mut d_qkv[at..],
-                    row: wide,
-                    col: 1,
-                },
-            );
-            gemm(
-                (n, n, width),
-                scale,
-                View::columns(&d_scores, n),
-                View {
-                    data: &saved[at..],
-                    row: wide,
-                    col: 1,
-                },
-                0.0,
-                ViewMut {
-                    data: &mut d_qkv[d + at..],
-                    row: wide,
-                    col: 1,
-                },
-            );
+impl Backward<'_> {
+    fn attention(
+        &mut self,
+        [qkv, out]: [TensorId; 2],
+        heads: usize,
+        width: usize,
+        call: &Call,
+        du: &mut [f32],
+    ) {
+        let (n, d) = (self.model.plan.positions, self.model.plan.hidden);
+        let wide = 3 * d;
+        let rows = du.len() / d;
+        let scratch = &call.scratch;
+        let mut d_mixed = vec![0.0; rows * d];
+        let target = ViewMut::rows(&mut d_mixed, d);
+        self.through(out, rows, View::rows(du, d), 0.0, target);
+        let mixed = View::rows(&scratch.activated, d);
+        self.outer(out, rows, View::columns(du, d), mixed);
+        let scale = 1.0 / (width as f32).sqrt();
+        let mut d_qkv = vec![0.0; rows * wide];
+        let mut d_scores = vec![0.0; n * n];
+        for sequence in 0..rows / n {
+            let saved = &scratch.projected[sequence * n * wide..][..n * wide];
+            let d_qkv = &mut d_qkv[sequence * n * wide..][..n * wide];
+            for head in 0..heads {
+                let at = head * width;
+                let shares = &scratch.scores[(sequence * heads + head) * n * n..][..n * n];
+                let d_mixed = &d_mixed[sequence * n * d + at..];
+                gemm(
+                    (n, width, n),
+                    1.0,
+                    View {
+                        data: d_mixed,
+                        row: d,
+                        col: 1,
+                    },
+                    View {
+                        data: &saved[2 * d + at..],
+                        row: 1,
+                        col: wide,
+                    },
+                    0.0,
+                    ViewMut::rows(&mut d_scores, n),
+                );
+                gemm(
+                    (n, n, width),
+                    1.0,
+                    View::columns(shares, n),
+                    View {
+                        data: d_mixed,
+                        row: d,
+                        col: 1,
+                    },
+                    0.0,
+                    ViewMut {
+                        data: &mut d_qkv[2 * d + at..],
+                        row: wide,
+                        col: 1,
+                    },
+                );
+                softmax_backward(shares, &mut d_scores, n);
+                gemm(
+                    (n, n, width),
+                    scale,
+                    View::rows(&d_scores, n),
+                    View {
+                        data: &saved[d + at..],
+                        row: wide,
+                        col: 1,
+                    },
+                    0.0,
+                    ViewMut {
+                        data: &mut d_qkv[at..],
+                        row: wide,
+                        col: 1,
+                    },
+                );
+                gemm(
+                    (n, n, width),
+                    scale,
+                    View::columns(&d_scores, n),
+                    View {
+                        data: &saved[at..],
+                        row: wide,
+                        col: 1,
+                    },
+                    0.0,
+                    ViewMut {
+                        data: &mut d_qkv[d + at..],
+                        row: wide,
+                        col: 1,
+                    },
+                );
+            }
         }
+        if let Some(rotary) = &self.model.rotary {
+            rotary.apply(&mut d_qkv, d, n, -1.0);
+        }
+        let transposed = View::columns(&d_qkv, wide);
+        self.outer(qkv, rows, transposed, View::rows(&call.x, d));
+        let slopes = View::rows(&d_qkv, wide);
+        self.through(qkv, rows, slopes, 1.0, ViewMut::rows(du, d));
     }
-    if let Some(rotary) = &model.rotary {
-        rotary.apply(&mut d_qkv, d, n, -1.0);
-    }
-    gemm(
-        (wide, rows, d),
-        1.0,
-        View::columns(&d_qkv, wide),
-        View::rows(&call.x, d),
-        1.0,
-        ViewMut::rows(slot(gradients, model, qkv), d),
-    );
-    gemm(
-        (rows, wide, d),
-        1.0,
-        View::rows(&d_qkv, wide),
-        View::rows(model.tensor(qkv), d),
-        1.0,
-        ViewMut::rows(du, d),
-    );
 }
 
 simd! {

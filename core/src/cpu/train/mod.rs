@@ -12,9 +12,11 @@ mod heads;
 mod tests;
 
 use super::CpuModel;
+use super::bf16::Operands;
 use super::ops::{self, Scratch};
 use super::run::{add, embed};
 use crate::plan::{Level, Update};
+use backward::Backward;
 
 /// Gradients in the plan's order; empty for tensors that are not trained.
 pub(crate) type Gradients = Vec<Vec<f32>>;
@@ -107,8 +109,13 @@ impl<'a> Segment<'a> {
     /// The gradients of a loss with these slopes by the answer.
     pub(crate) fn gradients(self, logits: &[f32], q: &[f32]) -> Gradients {
         let plan = &*self.model.plan;
-        let mut gradients: Gradients = vec![Vec::new(); plan.tensors.len()];
-        let mut d_h = heads::backward(self.model, &self.z_h, logits, q, &mut gradients);
+        let mut backward = Backward {
+            model: self.model,
+            gradients: vec![Vec::new(); plan.tensors.len()],
+            operands: Operands::default(),
+        };
+        let gradients = &mut backward.gradients;
+        let mut d_h = heads::backward(self.model, &self.z_h, logits, q, gradients);
         let mut d_l = vec![0.0; d_h.len()];
         let mut d_input = vec![0.0; d_h.len()];
         let updates = &plan.updates[self.frozen()..];
@@ -119,7 +126,7 @@ impl<'a> Segment<'a> {
             };
             let module = &plan.modules[update.module];
             for (sublayer, call) in module.iter().zip(calls).rev() {
-                backward::sublayer(self.model, sublayer, &call, &y, own, &mut gradients);
+                backward.sublayer(sublayer, &call, &y, own);
                 y = call.x;
             }
             add(other, own);
@@ -127,6 +134,7 @@ impl<'a> Segment<'a> {
                 add(&mut d_input, own);
             }
         }
+        let mut gradients = backward.gradients;
         heads::embedding_backward(self.model, &self.tokens, &d_input, &mut gradients);
         gradients
     }

@@ -40,7 +40,7 @@ fn check(mut config: ModelConfig) {
     // A fresh q head is constant and would hide mistakes.
     let q = plan.heads.q_weight.index();
     weights[q] = noise(weights[q].len(), 1);
-    let model = CpuModel::from_dense(Arc::clone(&plan), weights.clone());
+    let model = CpuModel::for_training(Arc::clone(&plan), weights.clone(), false);
 
     let (batch, size) = (2, plan.positions * plan.hidden);
     let tokens: Vec<u8> = (0..batch * plan.config.seq_len)
@@ -68,7 +68,7 @@ fn check(mut config: ModelConfig) {
             for (w, d) in moved[i].iter_mut().zip(&direction) {
                 *w += sign * step * d;
             }
-            let model = CpuModel::from_dense(Arc::clone(&plan), moved);
+            let model = CpuModel::for_training(Arc::clone(&plan), moved, false);
             loss(&model, &tokens, &states, &slopes)
         };
         let slope = (at(1.0) - at(-1.0)) / (2.0 * f64::from(step));

@@ -151,7 +151,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     let timing = Timing {
         engine: "hrm",
         device: devices.name,
-        mode: if devices.cpu && !args.graph && precision == Precision::F32 {
+        mode: if devices.cpu && !args.graph {
             "engine"
         } else {
             "graph"
