@@ -245,7 +245,11 @@ fn tally<P: Guessable>(records: &[&Record<P>]) -> Option<Tally> {
     let oracle = outcomes.iter().any(|o| equal(o));
     let (tokens, key) = (plain.grid.tokens(), answer.tokens());
     let same = tokens.iter().zip(&key).filter(|(a, b)| a == b).count();
-    let right = if P::GRADED { plain.solved } else { equal(plain) };
+    let right = if P::GRADED {
+        plain.solved
+    } else {
+        equal(plain)
+    };
     Some(Tally {
         rating: first.rating,
         right: by_rule(&equal),
@@ -299,9 +303,7 @@ mod tests {
         counts(s.rules.into_iter().chain(s.labelled))
     }
 
-    fn counts(
-        shares: impl IntoIterator<Item = (String, Proportion)>,
-    ) -> BTreeMap<String, usize> {
+    fn counts(shares: impl IntoIterator<Item = (String, Proportion)>) -> BTreeMap<String, usize> {
         let shares = shares.into_iter();
         shares.map(|(name, p)| (name, p.successes)).collect()
     }
@@ -499,7 +501,13 @@ mod tests {
         let optimal = counts(graded.optimal);
         let (exact, valid) = (counts(s.rules), counts(graded.valid));
         assert!(valid.values().all(|&n| n == 1), "{valid:?}");
-        for rule in ["single", "majority", "halt-first", "lowest-residual", "q-head"] {
+        for rule in [
+            "single",
+            "majority",
+            "halt-first",
+            "lowest-residual",
+            "q-head",
+        ] {
             assert_eq!((exact[rule], optimal[rule]), (0, 0), "{rule}");
         }
         // The verifier takes any shortest route; the key is another one.
@@ -520,10 +528,16 @@ mod tests {
     fn the_reference_counts_a_maze_if_either_pass_equals_the_key() {
         let rule = LABELLED[0];
         // No majority and no halting is asked for, unlike of a Sudoku.
-        let either = score(&[walks(0, vec![walk(LOOSE, Some(1), 0.1), walk(KEY, None, 0.2)])]);
+        let either = score(&[walks(
+            0,
+            vec![walk(LOOSE, Some(1), 0.1), walk(KEY, None, 0.2)],
+        )]);
         assert_eq!((either[rule], either["majority"]), (1, 0));
         // But another shortest route is none of the file.
-        let other = score(&[walks(0, vec![walk(LOOSE, None, 0.1), walk(EQUAL, None, 0.2)])]);
+        let other = score(&[walks(
+            0,
+            vec![walk(LOOSE, None, 0.1), walk(EQUAL, None, 0.2)],
+        )]);
         assert_eq!((other[rule], other["verifier"]), (0, 0));
         let later = score(&[
             walks(0, vec![walk(LOOSE, None, 0.1)]),
