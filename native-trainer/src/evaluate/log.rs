@@ -1,5 +1,6 @@
 //! The file of an evaluation: its setup, then one record a line.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -159,15 +160,17 @@ fn head(path: &Path, line: &str) -> Result<Setup> {
     Ok(head.setup)
 }
 
-/// The fields in which two setups differ.
+/// The fields in which two setups differ, those that only one of them has included.
 fn difference(a: &Setup, b: &Setup) -> Result<String> {
     let (a, b) = (serde_json::to_value(a)?, serde_json::to_value(b)?);
-    let fields: Vec<&str> = a
-        .as_object()
+    let keys = [&a, &b]
         .into_iter()
-        .flatten()
-        .filter(|(key, value)| b.get(key) != Some(value))
-        .map(|(key, _)| key.as_str())
+        .filter_map(serde_json::Value::as_object);
+    let fields: BTreeSet<&str> = keys
+        .flat_map(|object| object.keys())
+        .map(String::as_str)
+        .filter(|key| a.get(key) != b.get(key))
         .collect();
+    let fields: Vec<&str> = fields.into_iter().collect();
     Ok(format!("{} differ", fields.join(", ")))
 }
