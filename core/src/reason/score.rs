@@ -109,7 +109,7 @@ pub struct Summary {
     pub cells: f64,
     /// Plain passes that say at the end that they are done.
     pub halted: Proportion,
-    /// How many of those are right: equal the key or, if graded, are optimal.
+    /// How many of those equal the key, which the halting head is trained to tell.
     pub halted_right: Proportion,
     /// Plain passes whose grid the rules accept after segment 1, 2, …; one
     /// that ended early counts as it ended.
@@ -245,11 +245,6 @@ fn tally<P: Guessable>(records: &[&Record<P>]) -> Option<Tally> {
     let oracle = outcomes.iter().any(|o| equal(o));
     let (tokens, key) = (plain.grid.tokens(), answer.tokens());
     let same = tokens.iter().zip(&key).filter(|(a, b)| a == b).count();
-    let right = if P::GRADED {
-        plain.solved
-    } else {
-        equal(plain)
-    };
     Some(Tally {
         rating: first.rating,
         right: by_rule(&equal),
@@ -258,7 +253,7 @@ fn tally<P: Guessable>(records: &[&Record<P>]) -> Option<Tally> {
         labelled: [reference_rule(&checkpoints, answer), oracle],
         cells: same as f64 / key.len().max(1) as f64,
         halted: plain.halted,
-        halted_right: plain.halted && right,
+        halted_right: plain.halted && equal(plain),
         accepted: first.accepted.clone(),
         segments: outcomes.iter().map(|o| o.segments).sum(),
     })
@@ -481,8 +476,7 @@ mod tests {
             let all = [&s.rules, &graded.valid, &graded.optimal];
             let found = all.map(|shares| (shares.len(), shares[0].1.successes));
             assert_eq!(found, [(1, exact), (1, valid), (1, optimal)], "{grid}");
-            // The halting head is asked for a solution, not for the key.
-            assert_eq!(s.halted_right.successes, optimal, "{grid}");
+            assert_eq!(s.halted_right.successes, exact, "{grid}");
         }
     }
 
@@ -517,6 +511,21 @@ mod tests {
         let tie = score(&[walks(0, vec![walk(LOOSE, None, 0.2), walk(KEY, None, 0.1)])]);
         assert_eq!((tie["majority"], tie["halt-first"]), (0, 0));
         assert_eq!((tie["lowest-residual"], tie["verifier"]), (1, 1));
+        // Two are right, by different routes, so that their votes are split.
+        let s = Summary::new(&[walks(
+            0,
+            vec![
+                walk(DETOUR, Some(3), 0.3),
+                walk(EQUAL, Some(2), 0.4),
+                walk(DETOUR, Some(4), 0.5),
+                walk(KEY, Some(5), 0.1),
+            ],
+        )]);
+        let (exact, optimal) = (counts(s.rules), counts(s.graded.unwrap().optimal));
+        assert_eq!((exact["majority"], optimal["majority"]), (0, 0));
+        assert_eq!((exact["halt-first"], optimal["halt-first"]), (0, 1));
+        assert_eq!((exact["verifier"], optimal["verifier"]), (0, 1));
+        assert_eq!((exact["q-head"], optimal["q-head"]), (1, 1));
         let lost = score(&[walks(
             0,
             vec![walk(LOOSE, Some(1), 0.2), walk(THROUGH, Some(1), 0.1)],

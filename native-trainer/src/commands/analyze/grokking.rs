@@ -72,12 +72,13 @@ pub(crate) fn run<P: Guessable>(args: &GrokkingArgs, study: &Study<P>) -> Result
             segments,
             taps,
             |i, report, output| {
-                let right = right(report, &rows[i]);
+                let answer = rows[i].answer.tokens();
                 Moment {
-                    loss: loss(output, &rows[i].answer.tokens(), right),
+                    // Halting is learned from the key alone, of a maze too.
+                    loss: loss(output, &answer, output.tokens == answer),
                     conflicts: report.conflicts,
                     changed: report.changed.len(),
-                    right,
+                    right: right(report, &rows[i]),
                 }
             },
         )?;
@@ -143,7 +144,7 @@ fn summarized(film: &[Moment]) -> Run {
 }
 
 /// The reference's loss of one segment.
-fn loss(output: &SegmentOutput, answer: &[u8], right: bool) -> f64 {
+fn loss(output: &SegmentOutput, answer: &[u8], equal: bool) -> f64 {
     let logits = output.logits.as_deref().unwrap_or_default();
     let vocab = (logits.len() / answer.len().max(1)).max(1);
     let entropy: f64 = logits
@@ -154,8 +155,8 @@ fn loss(output: &SegmentOutput, answer: &[u8], right: bool) -> f64 {
             (sum / stable(f64::from(row[usize::from(token)]))).ln()
         })
         .sum();
-    // BCE of a logit: ln(1 + e^-q) if right, ln(1 + e^q) if not.
-    let q = f64::from(output.q_halt) * if right { -1.0 } else { 1.0 };
+    // BCE of a logit: ln(1 + e^-q) if equal, ln(1 + e^q) if not.
+    let q = f64::from(output.q_halt) * if equal { -1.0 } else { 1.0 };
     let halt = q.max(0.0) + (-q.abs()).exp().ln_1p();
     entropy / answer.len().max(1) as f64 + 0.5 * halt
 }
