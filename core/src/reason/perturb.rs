@@ -4,54 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::puzzle::{Shape, Symmetry};
-
-/// Which images of a puzzle are guessed at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Images {
-    /// The puzzle as it stands, every time.
-    Identity,
-    /// Guess g has its digits shifted g times in a circle: the reference's
-    /// relabelling. There are as many as digits.
-    Cyclic,
-    /// Digits renamed at random.
-    Relabel,
-    /// A random element of the whole symmetry group.
-    Symmetry,
-}
-
-impl Images {
-    /// Every kind with its name.
-    pub const ALL: [(&'static str, Self); 4] = [
-        ("identity", Self::Identity),
-        ("cyclic", Self::Cyclic),
-        ("relabel", Self::Relabel),
-        ("symmetry", Self::Symmetry),
-    ];
-
-    /// The symmetries of a puzzle's guesses. The first is the identity; the
-    /// others depend on the seed and on the puzzle's place in its set alone.
-    #[must_use]
-    pub fn symmetries(
-        self,
-        shape: Shape,
-        guesses: usize,
-        seed: u64,
-        puzzle: usize,
-    ) -> Vec<Symmetry> {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(puzzle as u64);
-        (0..guesses)
-            .map(|guess| match (guess, self) {
-                (0, _) | (_, Self::Identity) => Symmetry::identity(shape),
-                (_, Self::Cyclic) => Symmetry::digit_shift(shape, guess),
-                (_, Self::Relabel) => Symmetry::random_digits(shape, &mut rng),
-                (_, Self::Symmetry) => Symmetry::random(shape, &mut rng),
-            })
-            .collect()
-    }
-}
+use super::images::Images;
 
 /// How a puzzle's guesses are made to differ.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -148,46 +101,6 @@ fn normal_pair<R: Rng + ?Sized>(rng: &mut R) -> [f32; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::puzzle::{Board, random_solution};
-
-    #[test]
-    fn mapping_back_undoes_every_image() {
-        let mut rng = ChaCha8Rng::seed_from_u64(3);
-        for shape in Shape::ALL {
-            let board: Board = random_solution(shape, &mut rng);
-            for (name, images) in Images::ALL {
-                let symmetries = images.symmetries(shape, shape.side(), 5, 17);
-                assert_eq!(symmetries[0], Symmetry::identity(shape), "{name}");
-                let mut seen = std::collections::HashSet::new();
-                for symmetry in &symmetries {
-                    let image = symmetry.apply(&board);
-                    assert_eq!(image.conflicts(), 0);
-                    assert_eq!(symmetry.inverse().apply(&image), board, "{name}");
-                    seen.insert(image);
-                }
-                match images {
-                    Images::Identity => assert_eq!(seen.len(), 1),
-                    Images::Cyclic => assert_eq!(seen.len(), shape.side()),
-                    _ => assert!(seen.len() > 1, "{name} {shape}"),
-                }
-                assert_eq!(symmetries, images.symmetries(shape, shape.side(), 5, 17));
-            }
-        }
-    }
-
-    #[test]
-    fn cyclic_images_are_the_reference_shifts() {
-        let symmetries = Images::Cyclic.symmetries(Shape::S9, 9, 0, 0);
-        for (shift, symmetry) in symmetries.iter().enumerate() {
-            for digit in 1..=9_u8 {
-                assert_eq!(
-                    usize::from(symmetry.digit(digit)),
-                    (usize::from(digit) - 1 + shift) % 9 + 1
-                );
-            }
-            assert!((0..81).all(|c| symmetry.source(c) == c));
-        }
-    }
 
     #[test]
     fn noise_is_normal_and_its_own_for_every_guess() {
