@@ -7,6 +7,7 @@ mod grokking;
 mod hierarchy;
 mod landscape;
 mod modes;
+mod quantization;
 mod stability;
 mod trajectory;
 
@@ -50,6 +51,7 @@ enum What {
     Hierarchy(hierarchy::HierarchyArgs),
     Landscape(landscape::LandscapeArgs),
     Modes(modes::ModesArgs),
+    Quantization(quantization::QuantizationArgs),
     Stability(stability::StabilityArgs),
     Trajectory(trajectory::TrajectoryArgs),
 }
@@ -63,6 +65,7 @@ impl What {
             Self::Hierarchy(args) => &args.common,
             Self::Landscape(args) => &args.common,
             Self::Modes(args) => &args.common,
+            Self::Quantization(args) => &args.common,
             Self::Stability(args) => &args.common,
             Self::Trajectory(args) => &args.common,
         }
@@ -87,6 +90,7 @@ fn analyze<P: Guessable>(what: &What, subjects: Vec<Subject>) -> Result<()> {
         What::Hierarchy(args) => hierarchy::run(args, &study),
         What::Landscape(args) => landscape::run(args, &study),
         What::Modes(args) => modes::run(args, &study),
+        What::Quantization(args) => quantization::run(args, &study),
         What::Stability(args) => stability::run(args, &study),
         What::Trajectory(args) => trajectory::run(args, &study),
     }
