@@ -326,6 +326,53 @@ fn analysed_twice(model: &Path, data: &Path) {
 }
 
 #[test]
+fn quantized_versions_are_compared_with_their_original() {
+    let dir = tempfile::tempdir().unwrap();
+    let own = checkpoint(dir.path(), "own", Shape::S4);
+    fs::write(own.join("README.md"), "# A model card\n").unwrap();
+    let data = fields(dir.path(), 14)[0].data.clone();
+    let fewer = dir.path().join("fewer");
+    let export = ["--title", "T", "--summary", "S", "--quantize", "q8"];
+    let mut args = vec!["export", "--checkpoint", text(&own), text(&fewer)];
+    args.extend(export);
+    ok(&args);
+    let output = dir.path().join("compared");
+    let run = |checkpoints: &[&Path], more: &[&str]| {
+        let mut args = vec!["analyze", "quantization", "--segments", "3"];
+        args.extend([
+            "--data",
+            text(&data),
+            "--output",
+            text(&output),
+            "--checkpoint",
+        ]);
+        args.extend(checkpoints.iter().map(|path| text(path)));
+        args.extend(more);
+        args.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>()
+    };
+    let measured = |args: Vec<String>| -> Vec<f64> {
+        ok(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        let json = fs::read_to_string(format!("{}.json", output.display())).unwrap();
+        let value: Value = serde_json::from_str(&json).unwrap();
+        let drift = value["comparisons"][0]["drift_h"]
+            .as_array()
+            .unwrap()
+            .clone();
+        drift.iter().map(|d| d[0].as_f64().unwrap()).collect()
+    };
+    let weights = measured(run(&[&own, &fewer], &[]));
+    assert_eq!(weights.len(), 3);
+    assert!(weights.iter().all(|d| *d > 1e-4 && *d < 0.5), "{weights:?}");
+    // Rounding activations too is a different run.
+    assert_ne!(weights, measured(run(&[&own, &fewer], &["--int8"])));
+    assert_eq!(measured(run(&[&own, &own], &[])), [0.0; 3]);
+
+    let alone = run(&[&own], &[]);
+    let error = refused(&alone.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(error.contains("at least one quantized version"), "{error}");
+}
+
+#[test]
 fn both_passes_at_a_maze_count_by_the_reference_and_every_search_runs() {
     let dir = tempfile::tempdir().unwrap();
     let [_, mazes] = fields(dir.path(), 21);
