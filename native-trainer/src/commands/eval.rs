@@ -378,13 +378,13 @@ fn print_table(e: &Evaluation) {
     if setup.shard[1] > 1 {
         println!("  shard {} of {}", setup.shard[0] + 1, setup.shard[1]);
     }
-    let list = |shares: &[(String, Proportion)]| {
+    let list = |indent: &str, shares: &[(String, Proportion)]| {
         for (name, p) in shares {
-            println!("  {name:<29} {p}");
+            println!("  {:<29} {p}", format!("{indent}{name}"));
         }
     };
     match &s.graded {
-        None => list(&s.rules),
+        None => list("", &s.rules),
         Some(graded) => {
             for (what, shares) in [
                 ("equal to the key", &s.rules),
@@ -392,11 +392,11 @@ fn print_table(e: &Evaluation) {
                 ("optimal (a shortest route)", &graded.optimal),
             ] {
                 println!("  {what}:");
-                list(shares);
+                list("  ", shares);
             }
         }
     }
-    list(&s.labelled);
+    list("", &s.labelled);
     println!(
         "  {:<29} {:.2} %",
         "cells right, plain pass",

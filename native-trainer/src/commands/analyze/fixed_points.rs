@@ -330,5 +330,6 @@ fn share<P>(found: &Found<P>, right: bool) -> f64 {
         .iter()
         .filter(|p| p.right == right)
         .map(|p| p.basin.value)
-        .sum()
+        // The sum of nothing is -0.
+        .fold(0.0, |sum, share| sum + share)
 }
