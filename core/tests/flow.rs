@@ -65,6 +65,7 @@ fn how(stop: Stop) -> Guessing {
             initial_noise: 1.0,
             // So much that some guesses fail.
             update_noise: 0.6,
+            random_start: false,
         },
         seed: 8,
     }

@@ -49,6 +49,20 @@ fn architectures() -> Vec<(&'static str, ModelConfig)> {
                 ..odd_compact.clone()
             },
         ),
+        (
+            "attention, damping",
+            ModelConfig {
+                damping: Some(0.6),
+                ..odd_hrm.clone()
+            },
+        ),
+        (
+            "odd eqr",
+            ModelConfig {
+                mlp_inner: Some(35),
+                ..ModelConfig::eqr(Shape::S6, 26, 13)
+            },
+        ),
         ("odd hrm", odd_hrm),
         ("odd compact", odd_compact),
         ("hrm-4x4", ModelConfig::hrm(Shape::S4, 64, 4, 1)),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::{ArgMatches, Subcommand as _};
+use hrm_core::plan::Start;
 use hrm_core::reason::flow::{Guessing, Stop};
 use hrm_core::reason::perturb::{Images, Perturbation};
 use hrm_core::reason::score::Summary;
@@ -239,7 +240,8 @@ fn evaluation(args: &RunArgs) -> Result<Evaluation> {
         checkpoints.push(model.named(&checkpoint));
     }
     let guesses = args.guesses as usize;
-    let noise = args.initial_noise > 0.0 || args.update_noise > 0.0;
+    let random_start = first.plan.start == Start::Random;
+    let noise = args.initial_noise > 0.0 || args.update_noise > 0.0 || random_start;
     ensure!(
         args.images != Images::Cyclic || guesses <= shape.side() || noise,
         "--images cyclic: {shape} has {} digit shifts, --guesses is {guesses}",
@@ -267,6 +269,7 @@ fn evaluation(args: &RunArgs) -> Result<Evaluation> {
                 images: args.images,
                 initial_noise: args.initial_noise,
                 update_noise: args.update_noise,
+                random_start,
             },
             seed: args.seed,
         },

@@ -4,6 +4,7 @@ use std::io::BufRead;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use hrm_core::plan::Start;
 use hrm_core::puzzle::Board;
 use hrm_core::reason::flow::{Agenda, Done, Guessing, Outcome, Stop, drive};
 use hrm_core::reason::perturb::{Images, Perturbation};
@@ -75,6 +76,7 @@ pub(crate) fn run(args: &SolveArgs) -> Result<bool> {
             images: Images::Symmetry,
             initial_noise: 0.0,
             update_noise: 0.0,
+            random_start: plan.start == Start::Random,
         },
         seed: args.seed,
     };

@@ -13,7 +13,7 @@ use crate::weights::Weights;
 fn loss(model: &CpuModel, tokens: &[u8], states: &[Vec<f32>; 2], slopes: &[Vec<f32>; 2]) -> f64 {
     let [h, l] = states.clone();
     let mut segment = Segment::new(model, tokens.to_vec(), h, l);
-    let answer = segment.run_tracked();
+    let answer = segment.run_tracked(&mut noise_of(3));
     let along = |a: &[f32], b: &[f32]| -> f64 {
         let terms = a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b));
         terms.sum()
@@ -26,6 +26,18 @@ fn noise(n: usize, seed: usize) -> Vec<f32> {
     (0..n)
         .map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.5 - 1.0)
         .collect()
+}
+
+/// Adds the same noise to the states of every pass.
+fn noise_of(seed: usize) -> impl FnMut(&mut [f32]) {
+    let mut seed = seed;
+    move |state| {
+        seed += 1;
+        let noise = noise(state.len(), seed);
+        for (x, noise) in state.iter_mut().zip(noise) {
+            *x += 0.1 * noise;
+        }
+    }
 }
 
 fn check(mut config: ModelConfig) {
@@ -52,7 +64,7 @@ fn check(mut config: ModelConfig) {
         noise(batch * plan.heads.q_outputs, 8),
     ];
     let mut segment = Segment::new(&model, tokens.clone(), states[0].clone(), states[1].clone());
-    segment.run_tracked();
+    segment.run_tracked(&mut noise_of(3));
     let gradients = segment.gradients(&slopes[0], &slopes[1]);
 
     for (i, spec) in plan.tensors.iter().enumerate() {
@@ -112,4 +124,17 @@ fn mixing_over_positions_with_both_gates() {
         ..compact.clone()
     });
     check(compact);
+}
+
+#[test]
+fn damping_in_both_kinds_of_blocks() {
+    let small = |config: ModelConfig| ModelConfig {
+        mlp_inner: Some(24),
+        H_cycles: 2,
+        L_cycles: 2,
+        damping: Some(0.6),
+        ..config
+    };
+    check(small(ModelConfig::eqr(Shape::S4, 16, 12)));
+    check(small(ModelConfig::hrm(Shape::S4, 16, 2, 1)));
 }
