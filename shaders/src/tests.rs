@@ -49,11 +49,14 @@ fn architectures() -> Vec<(&'static str, ModelConfig)> {
                 ..odd_compact.clone()
             },
         ),
+        ("odd hrm", odd_hrm),
+        ("odd compact", odd_compact),
+        ("hrm-4x4", ModelConfig::hrm(Shape::S4, 64, 4, 1)),
         (
             "attention, damping",
             ModelConfig {
                 damping: Some(0.6),
-                ..odd_hrm.clone()
+                ..ModelConfig::hrm(Shape::S4, 30, 3, 2)
             },
         ),
         (
@@ -63,9 +66,6 @@ fn architectures() -> Vec<(&'static str, ModelConfig)> {
                 ..ModelConfig::eqr(Shape::S6, 26, 13)
             },
         ),
-        ("odd hrm", odd_hrm),
-        ("odd compact", odd_compact),
-        ("hrm-4x4", ModelConfig::hrm(Shape::S4, 64, 4, 1)),
     ]
 }
 
