@@ -33,17 +33,28 @@ impl Draws {
 
     /// Initial `z_H` and `z_L` of the rows of states from `first` on, `[rows,
     /// positions, hidden]` each, where they are drawn; zero in rows that don't
-    /// begin.
-    pub(super) fn starts(self, plan: &Plan, first: usize, begins: &[bool]) -> [Vec<f32>; 2] {
+    /// begin. The `chains` of a puzzle, which stand together, have the first
+    /// one's `z_H`.
+    pub(super) fn starts(
+        self,
+        plan: &Plan,
+        first: usize,
+        chains: usize,
+        begins: &[bool],
+    ) -> [Vec<f32>; 2] {
         let size = plan.positions * plan.hidden;
-        let mut states = [(); 2].map(|()| vec![0.0; begins.len() * size]);
+        let [mut high, mut low] = [(); 2].map(|()| vec![0.0; begins.len() * size]);
         for (i, _) in begins.iter().enumerate().filter(|(_, begins)| **begins) {
-            let drawn = plan.initial_states(|_| Vec::new().into(), &mut self.rng(first + i, 0));
-            for (states, drawn) in states.iter_mut().zip(drawn) {
-                states[i * size..(i + 1) * size].copy_from_slice(&drawn);
+            let [h, l] = plan.initial_states(|_| Vec::new().into(), &mut self.rng(first + i, 0));
+            low[i * size..(i + 1) * size].copy_from_slice(&l);
+            if (first + i).is_multiple_of(chains) {
+                let own = &mut high[i * size..];
+                for chain in own.chunks_exact_mut(size).take(chains) {
+                    chain.copy_from_slice(&h);
+                }
             }
         }
-        states
+        [high, low]
     }
 
     /// The noise on the rows of states from `first` on.
@@ -126,11 +137,15 @@ mod tests {
             seed: 7,
             noise: 0.5,
         };
-        let [whole, _] = draws.starts(&plan, 0, &[true, false, true, true]);
-        let [part, low] = draws.starts(&plan, 2, &[true, true]);
+        let [whole, _] = draws.starts(&plan, 0, 1, &[true, false, true, true]);
+        let [part, low] = draws.starts(&plan, 2, 1, &[true, true]);
         assert_eq!(whole[2 * size..], part);
         assert!(whole[size..2 * size].iter().all(|v| *v == 0.0));
         assert_ne!(part, low);
+        let [high, low] = draws.starts(&plan, 2, 2, &[true, true, false, false]);
+        assert_eq!(high[..size], high[size..2 * size]);
+        assert_ne!(low[..size], low[size..2 * size]);
+        assert!(high[2 * size..].iter().all(|v| *v == 0.0));
 
         let noise = |first, rows: usize| {
             let mut noise = draws.noise(first, rows);

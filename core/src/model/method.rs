@@ -32,10 +32,10 @@ pub struct TrainingMethod {
     /// Standard deviation of Gaussian noise added to every element of a state
     /// after each of its updates (EqR, arXiv 2605.21488: 0.01).
     pub update_noise: f64,
-    /// Initial states of each puzzle. Each is a chain of its own, and only the
-    /// one whose cells' loss is lowest after a segment is trained; its `z_H`
-    /// is then every chain's, while each keeps its `z_L` (winner-take-all,
-    /// arXiv 2601.19085: 4).
+    /// Initial states of each puzzle, alike in `z_H`. Each is a chain of its
+    /// own, and only the one whose cells' loss is lowest after a segment is
+    /// trained; its `z_H` is then every chain's, while each keeps its `z_L`
+    /// (winner-take-all, arXiv 2601.19085: 4).
     pub chains: usize,
 }
 

@@ -298,7 +298,7 @@ fn only_the_best_chain_is_trained() {
     super::act::Carry::new(1).draw_least(&config, &mut rng);
     let draws: Draws = method.draw(&plan, &mut rng);
     let size = plan.positions * plan.hidden;
-    let [h, l] = draws.starts(&plan, 0, &[true; 3]);
+    let [h, l] = draws.starts(&plan, 0, 3, &[true; 3]);
     let chains: Vec<(f64, Vec<f32>)> = h
         .chunks_exact(size)
         .zip(l.chunks_exact(size))

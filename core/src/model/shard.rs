@@ -71,7 +71,7 @@ impl Common<'_> {
             (Start::Fixed { h, l }, Some(model)) => {
                 [h, l].map(|id| model.tensor(id).repeat(begins.len() * plan.positions))
             }
-            (Start::Random, _) => self.draws.starts(plan, first, begins),
+            (Start::Random, _) => self.draws.starts(plan, first, self.method.chains, begins),
         };
         State {
             h: upload(h, shape, self.device),

@@ -8,6 +8,7 @@
 
 mod backward;
 mod heads;
+pub(super) mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -116,7 +117,47 @@ impl<'a> Segment<'a> {
     }
 
     /// The gradients of a loss with these slopes by the answer.
-    pub(crate) fn gradients(self, logits: &[f32], q: &[f32]) -> Gradients {
+    pub(crate) fn gradients(mut self, logits: &[f32], q: &[f32]) -> Gradients {
+        let kept = self.with_slopes([logits, q]);
+        let [logits, q] = [logits, q].map(|slopes| rows::keep(slopes, &kept));
+        self.keep_rows(&kept);
+        self.backward(&logits, &q)
+    }
+
+    /// For each row whether it has any slope. One has to be left.
+    fn with_slopes(&self, slopes: [&[f32]; 2]) -> Vec<bool> {
+        let batch = self.tokens.len() / self.model.plan.config.seq_len;
+        let mut kept = vec![false; batch];
+        for slopes in slopes {
+            let rows = slopes.chunks_exact((slopes.len() / batch.max(1)).max(1));
+            for (kept, row) in kept.iter_mut().zip(rows) {
+                *kept |= row.iter().any(|slope| *slope != 0.0);
+            }
+        }
+        if !kept.contains(&true) {
+            kept.iter_mut().take(1).for_each(|first| *first = true);
+        }
+        kept
+    }
+
+    /// Forgets the other rows: what is not trained, as chains that have lost,
+    /// needs no backward pass.
+    fn keep_rows(&mut self, kept: &[bool]) {
+        if kept.iter().all(|kept| *kept) {
+            return;
+        }
+        rows::retain(&mut self.tokens, kept);
+        rows::retain(&mut self.z_h, kept);
+        for Tracked { calls, y } in &mut self.tape {
+            rows::retain(y, kept);
+            for Call { x, scratch } in calls {
+                rows::retain(x, kept);
+                scratch.retain_rows(kept);
+            }
+        }
+    }
+
+    fn backward(self, logits: &[f32], q: &[f32]) -> Gradients {
         let plan = &*self.model.plan;
         let mut backward = Backward {
             model: self.model,

@@ -138,3 +138,46 @@ fn damping_in_both_kinds_of_blocks() {
     check(small(ModelConfig::eqr(Shape::S4, 16, 12)));
     check(small(ModelConfig::hrm(Shape::S4, 16, 2, 1)));
 }
+
+#[test]
+fn rows_without_slopes_leave_the_gradients_of_the_others() {
+    for config in [
+        ModelConfig::eqr(Shape::S4, 16, 12),
+        ModelConfig::hrm(Shape::S4, 16, 2, 1),
+    ] {
+        let plan = Arc::new(Plan::new(&config).unwrap());
+        let weights = Weights::random(&plan, 3);
+        let dense = weights.tensors().iter().map(|t| t.dense().into_owned());
+        let model = CpuModel::for_training(Arc::clone(&plan), dense.collect(), false);
+        let (cells, size) = (plan.config.seq_len, plan.positions * plan.hidden);
+        let logits = cells * plan.config.vocab_size;
+        let tokens: Vec<u8> = (0..3 * cells).map(|i| 1 + (i % 3) as u8).collect();
+        let [h, l] = [5, 6].map(|seed| noise(3 * size, seed));
+        let slopes = [noise(logits, 7), noise(plan.heads.q_outputs, 8)];
+        // Of three rows the middle one has slopes, or it is alone.
+        let of = |from: usize, to: usize| {
+            let part = |z: &[f32]| z[from * size..to * size].to_vec();
+            let tokens = tokens[from * cells..to * cells].to_vec();
+            let mut segment = Segment::new(&model, tokens, part(&h), part(&l));
+            segment.run_tracked(&mut |_| {});
+            let spread = |slopes: &[f32]| {
+                let mut all = vec![0.0; (to - from) * slopes.len()];
+                all[(1 - from) * slopes.len()..][..slopes.len()].copy_from_slice(slopes);
+                all
+            };
+            segment.gradients(&spread(&slopes[0]), &spread(&slopes[1]))
+        };
+        for ((a, b), spec) in of(0, 3).iter().zip(&of(1, 2)).zip(&plan.tensors) {
+            assert_eq!(a.len(), b.len());
+            let largest = a.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+            for (a, b) in a.iter().zip(b) {
+                assert!((a - b).abs() <= 1e-5 * largest, "{}: {a} {b}", spec.name);
+            }
+        }
+        // Without any slope every gradient is zero.
+        let mut segment = Segment::new(&model, tokens.clone(), h.clone(), l.clone());
+        segment.run_tracked(&mut |_| {});
+        let zero = segment.gradients(&vec![0.0; 3 * logits], &vec![0.0; 3 * plan.heads.q_outputs]);
+        assert!(zero.iter().flatten().all(|g| *g == 0.0));
+    }
+}
