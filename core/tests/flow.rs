@@ -96,6 +96,7 @@ fn how(stop: Stop) -> Guessing {
             initial_noise: 1.0,
             // So much that some guesses fail.
             update_noise: 0.6,
+            random_start: false,
         },
         seed: 8,
     }
@@ -246,6 +247,7 @@ fn answers_to_images_of_a_maze_are_mapped_back() {
             images,
             initial_noise: 0.0,
             update_noise: 0.0,
+            random_start: false,
         };
         how.guesses = 8;
         let outcomes = guess(&copying(), how, 5, &puzzles);

@@ -5,6 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::images::Images;
+use crate::plan::Start;
 
 /// How a puzzle's guesses are made to differ.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,10 @@ pub struct Perturbation {
     pub initial_noise: f64,
     /// The same, added to the new state after every module call.
     pub update_noise: f64,
+    /// Whether initial states are drawn anew, for a model whose initial state
+    /// is random; the noise comes on top.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub random_start: bool,
 }
 
 impl Perturbation {
@@ -30,7 +35,7 @@ impl Perturbation {
         checkpoint: usize,
         guess: usize,
     ) -> Option<Noise> {
-        let any = self.initial_noise > 0.0 || self.update_noise > 0.0;
+        let any = self.initial_noise > 0.0 || self.update_noise > 0.0 || self.random_start;
         (guess > 0 && any).then(|| {
             // Another key than the symmetries'.
             let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x006e_6f69_7365);
@@ -40,6 +45,7 @@ impl Perturbation {
                 rng,
                 initial: self.initial_noise as f32,
                 update: self.update_noise as f32,
+                random_start: self.random_start,
             }
         })
     }
@@ -51,11 +57,15 @@ pub struct Noise {
     rng: ChaCha8Rng,
     initial: f32,
     update: f32,
+    random_start: bool,
 }
 
 impl Noise {
-    /// Disturbs an initial state.
+    /// Disturbs an initial state, or draws another.
     pub fn disturb_initial(&mut self, state: &mut [f32]) {
+        if self.random_start {
+            state.copy_from_slice(&Start::draw(state.len(), &mut self.rng));
+        }
         add_normal(&mut self.rng, self.initial, state);
     }
 
@@ -64,10 +74,10 @@ impl Noise {
         add_normal(&mut self.rng, self.update, state);
     }
 
-    /// Whether initial states are disturbed.
+    /// Whether initial states are disturbed or drawn.
     #[must_use]
     pub fn disturbs_start(&self) -> bool {
-        self.initial > 0.0
+        self.initial > 0.0 || self.random_start
     }
 
     /// Whether updates are disturbed.
@@ -108,6 +118,7 @@ mod tests {
             images: Images::Identity,
             initial_noise: 0.5,
             update_noise: 0.0,
+            random_start: false,
         };
         assert!(perturbation.noise(1, 2, 0, 0).is_none(), "the plain pass");
         let draw = |puzzle, checkpoint, guess| {
@@ -128,5 +139,27 @@ mod tests {
         for other in [draw(3, 0, 1), draw(2, 1, 1), draw(2, 0, 2)] {
             assert_ne!(state, other);
         }
+    }
+
+    #[test]
+    fn random_starts_replace_the_state_and_differ_by_guess() {
+        let perturbation = Perturbation {
+            images: Images::Identity,
+            initial_noise: 0.0,
+            update_noise: 0.0,
+            random_start: true,
+        };
+        assert!(perturbation.noise(1, 2, 0, 0).is_none(), "the plain pass");
+        let start = |guess, before: f32| {
+            let mut state = vec![before; 1000];
+            let mut noise = perturbation.noise(1, 2, 0, guess).unwrap();
+            assert!(noise.disturbs_start() && !noise.disturbs_updates());
+            noise.disturb_initial(&mut state);
+            state
+        };
+        assert_eq!(start(1, 0.0), start(1, 9.0));
+        assert_ne!(start(1, 0.0), start(2, 0.0));
+        // A normal of deviation 1 cut at two of the uncut one's.
+        assert!(start(1, 9.0).iter().all(|v| v.abs() < 2.28));
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::{ArgMatches, Subcommand as _};
+use hrm_core::plan::Start;
 use hrm_core::puzzle::{Board, Maze, PuzzleKind};
 use hrm_core::reason::flow::{Guessing, Stop};
 use hrm_core::reason::perturb::Perturbation;
@@ -254,8 +255,9 @@ fn evaluation_of<P: Guessable>(
         checkpoints.push(model.named(&checkpoint));
     }
     let set = args.puzzles.load::<P>(kind, args.seed)?;
-    check_images::<P>(args, set.rows[0].question.kind())?;
     let guesses = args.guesses as usize;
+    let random_start = first.plan.start == Start::Random;
+    check_images::<P>(args, set.rows[0].question.kind(), random_start)?;
     let engine = Engine::new(args.device, &first.plan, &first.weights)?;
     let setup = Setup {
         puzzle: kind.sudoku().is_err().then_some(kind),
@@ -274,6 +276,7 @@ fn evaluation_of<P: Guessable>(
                 images: args.images,
                 initial_noise: args.initial_noise,
                 update_noise: args.update_noise,
+                random_start,
             },
             seed: args.seed,
         },
@@ -327,7 +330,7 @@ fn evaluation_of<P: Guessable>(
 
 /// Refuses images that such puzzles do not have, and more guesses than images where
 /// nothing else makes them differ.
-fn check_images<P: Guessable>(args: &RunArgs, kind: P::Kind) -> Result<()> {
+fn check_images<P: Guessable>(args: &RunArgs, kind: P::Kind, random_start: bool) -> Result<()> {
     let (images, guesses) = (args.images.name(), args.guesses as usize);
     let known: Vec<&str> = P::IMAGES.iter().map(|i| i.name()).collect();
     ensure!(
@@ -335,7 +338,8 @@ fn check_images<P: Guessable>(args: &RunArgs, kind: P::Kind) -> Result<()> {
         "--images {images}: of {kind} there are {}",
         known.join(", ")
     );
-    let differ = args.initial_noise > 0.0 || args.update_noise > 0.0 || args.search.is_some();
+    let noise = args.initial_noise > 0.0 || args.update_noise > 0.0;
+    let differ = random_start || noise || args.search.is_some();
     if let Some(count) = P::image_count(args.images, kind).filter(|_| !differ) {
         ensure!(
             guesses <= count,

@@ -4,6 +4,7 @@ use std::io::BufRead;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use hrm_core::plan::Start;
 use hrm_core::puzzle::{Board, Maze, PuzzleKind};
 use hrm_core::reason::flow::{Agenda, Done, Guessing, Outcome, Stop, drive};
 use hrm_core::reason::perturb::Perturbation;
@@ -68,13 +69,14 @@ pub(crate) fn rule(name: &str) -> Result<Rule, String> {
 pub(crate) fn run(args: &SolveArgs) -> Result<bool> {
     let Checkpoint { plan, weights } = Checkpoint::load(&args.checkpoint, args.config.as_deref())?;
     let engine = Engine::new(args.device, &plan, &weights)?;
+    let start = plan.start;
     match plan.config.puzzle {
-        PuzzleKind::Sudoku(shape) => solve_all::<Board>(args, &engine, shape),
-        PuzzleKind::Maze(size) => solve_all::<Maze>(args, &engine, size),
+        PuzzleKind::Sudoku(shape) => solve_all::<Board>(args, &engine, start, shape),
+        PuzzleKind::Maze(size) => solve_all::<Maze>(args, &engine, start, size),
     }
 }
 
-fn solve_all<P>(args: &SolveArgs, engine: &Engine, kind: P::Kind) -> Result<bool>
+fn solve_all<P>(args: &SolveArgs, engine: &Engine, start: Start, kind: P::Kind) -> Result<bool>
 where
     P: Guessable<ParseError: Send + Sync + 'static>,
 {
@@ -86,6 +88,7 @@ where
             images: Images::Symmetry,
             initial_noise: 0.0,
             update_noise: 0.0,
+            random_start: start == Start::Random,
         },
         seed: args.seed,
     };
