@@ -164,8 +164,10 @@ fn what_a_step_draws_does_not_depend_on_threads() {
     }
 }
 
+/// The weights stay: updates of Muon turn on gradients' directions, however
+/// small they are, and would drive rounding apart.
 #[test]
-fn the_graph_takes_the_same_steps_without_noise() {
+fn the_graph_has_the_same_gradients_without_noise() {
     for (name, config, method) in methods() {
         let method = TrainingMethod {
             update_noise: 0.0,
@@ -177,16 +179,17 @@ fn the_graph_takes_the_same_steps_without_noise() {
             if on_graph {
                 trainer.use_graph();
             }
-            let step = |i: u64| {
-                trainer
-                    .step(1.0, |row| example(4 * i + row as u64))
-                    .unwrap()
+            let segment = |i: u64| {
+                let (_, report) = trainer
+                    .gradients(|row| example(4 * i + row as u64))
+                    .unwrap();
+                report
             };
-            (0..4).map(step).collect::<Vec<_>>()
+            (0..4).map(segment).collect::<Vec<_>>()
         });
         for (a, b) in engine.iter().zip(&graph) {
             for (a, b) in [(a.loss, b.loss), (a.gradient_norm, b.gradient_norm)] {
-                assert!((a - b).abs() <= 2e-3 * b.abs().max(0.1), "{name}: {a}, {b}");
+                assert!((a - b).abs() <= 1e-4 * b.abs(), "{name}: {a}, {b}");
             }
         }
     }
