@@ -1,6 +1,12 @@
 //! A grid of values as a surface that one can turn: projected here, drawn by
 //! whoever can fill polygons.
 
+/// Pictures show the unit of [`Camera::project`] as this share of their width.
+pub const ZOOM: f64 = 0.68;
+
+/// E is told apart up to here.
+pub const TOP: u32 = 40;
+
 /// From where one looks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Camera {
@@ -27,6 +33,25 @@ impl Camera {
             turn: self.turn + turn,
             tilt: (self.tilt + tilt).clamp(0.1, 1.5),
         }
+    }
+
+    /// Rows of the map to the clip space of a picture of that size: to the
+    /// right, up, away. What [`Camera::project`] places a width from the
+    /// middle is [`ZOOM`] widths from it.
+    #[must_use]
+    pub fn clip(self, [width, height]: [u32; 2]) -> [[f32; 4]; 3] {
+        let (sin, cos) = self.turn.sin_cos();
+        let (up, level) = self.tilt.sin_cos();
+        let wide = 2.0 * ZOOM;
+        let high = wide * f64::from(width) / f64::from(height.max(1));
+        // Depths are within 1.25 of the middle.
+        let deep = 0.4;
+        [
+            [wide * cos, -wide * sin, 0.0, 0.0],
+            [high * up * sin, high * up * cos, high * level, 0.0],
+            [deep * level * sin, deep * level * cos, -deep * up, 0.5],
+        ]
+        .map(|row| row.map(|x| x as f32))
     }
 
     /// Where a point appears, and how far it is: `x` to the right and `y`
@@ -126,6 +151,27 @@ mod tests {
         let ([x, _], depth) = turned.project([0.0, 0.5, 0.0]);
         assert!((x + 0.5).abs() < 1e-12 && depth.abs() < 1e-12);
         assert_eq!(aside.moved(0.0, 9.0).tilt, 1.5);
+    }
+
+    #[test]
+    fn clip_space_is_the_projection_to_scale() {
+        let camera = Camera {
+            turn: 0.4,
+            tilt: 0.7,
+        };
+        let rows = camera.clip([900, 600]);
+        for point in [[0.5, 0.5, 0.25], [-0.5, 0.25, -0.25], [0.0, 0.0, 0.0]] {
+            let ([x, y], depth) = camera.project(point);
+            let found = rows.map(|row| {
+                let terms = row.iter().zip(point).map(|(&a, b)| f64::from(a) * b);
+                terms.sum::<f64>() + f64::from(row[3])
+            });
+            let expected = [2.0 * ZOOM * x, -3.0 * ZOOM * y, 0.5 + 0.4 * depth];
+            for (found, expected) in found.into_iter().zip(expected) {
+                assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+            }
+            assert!((0.0..1.0).contains(&found[2]), "{found:?}");
+        }
     }
 
     #[test]

@@ -35,7 +35,8 @@ impl Page {
             tape: StoredValue::new(Tape::default()),
         };
         page.open_with_demo();
-        let link = Link::open(move |event| page.hear(event));
+        let relief = page.state.lab.latent.relief;
+        let link = Link::open(move |event| page.hear(event), move |seen| relief.set(Some(seen)));
         page.link.set_value(Some(Rc::new(link)));
         page.count_solutions();
         // The address follows what is shown.
@@ -599,6 +600,6 @@ impl Page {
     }
 }
 
-pub(crate) fn models_base() -> String {
+fn models_base() -> String {
     dom::absolute("models/")
 }

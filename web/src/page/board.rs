@@ -175,18 +175,19 @@ fn digits_text(digits: &[u8]) -> String {
     digits.iter().map(ToString::to_string).collect()
 }
 
-/// A press of the mouse: selects this cell alone, or with a modifier adds it
-/// or takes it away.
+/// A press of the mouse: selects this cell alone, or with a modifier, or while
+/// several are being selected, adds it or takes it away.
 fn begin_selection(page: Page, cell: usize, event: &MouseEvent) {
     let lab = page.state.lab;
     let cursor = page.state.cursor.get_untracked();
-    if event.ctrl_key() || event.meta_key() || event.shift_key() {
+    let modifier = event.ctrl_key() || event.meta_key() || event.shift_key();
+    if modifier || lab.gather.get_untracked() {
         lab.selected.update(|cells| {
-            if cells.is_empty() {
+            if cells.is_empty() && modifier {
                 cells.push(cursor);
             }
             match cells.iter().position(|&known| known == cell) {
-                Some(at) if cells.len() > 1 => {
+                Some(at) if cells.len() > 1 || !modifier => {
                     cells.remove(at);
                 }
                 Some(_) => {}
@@ -311,7 +312,20 @@ pub(crate) fn Pad(page: Page) -> impl IntoView {
     .collect_view();
     view! {
         <div class="pad" role="group" aria-label="Edit the puzzle">
-            <div class="modes" role="group" aria-label="What digits mean">{modes}</div>
+            <div class="modes">
+                <div class="meanings" role="group" aria-label="What digits mean">{modes}</div>
+                <button
+                    id="gather"
+                    type="button"
+                    aria-pressed=move || if s.lab.gather.get() { "true" } else { "false" }
+                    on:click=move |_| {
+                        s.lab.gather.update(|gather| *gather = !*gather);
+                        s.lab.selected.set(Vec::new());
+                    }
+                >
+                    "Several cells"
+                </button>
+            </div>
             <div class="digits">{digits}</div>
             <div class="edits">
                 <button type="button" on:click=move |_| page.write(0)>"Erase"</button>

@@ -2,7 +2,7 @@
 
 use hrm_core::reason::message::{ErrorKind, Event, Request};
 use wasm_bindgen::prelude::*;
-use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
+use web_sys::{ErrorEvent, ImageData, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 /// A running worker. Lives as long as the page.
 pub(crate) struct Link {
@@ -11,8 +11,11 @@ pub(crate) struct Link {
 
 impl Link {
     /// Starts the worker; `hear` gets every event from it, and an error if it
-    /// can't be started.
-    pub(crate) fn open(hear: impl Fn(Event) + Clone + 'static) -> Self {
+    /// can't be started, `see` every picture.
+    pub(crate) fn open(
+        hear: impl Fn(Event) + Clone + 'static,
+        see: impl Fn(ImageData) + 'static,
+    ) -> Self {
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
         // Relative to the page, wherever that is served from.
@@ -28,7 +31,11 @@ impl Link {
 
         let on_event = hear.clone();
         let on_message = Closure::<dyn Fn(MessageEvent)>::new(move |message: MessageEvent| {
-            let text = message.data().as_string().unwrap_or_default();
+            let data = match message.data().dyn_into::<ImageData>() {
+                Ok(picture) => return see(picture),
+                Err(data) => data,
+            };
+            let text = data.as_string().unwrap_or_default();
             on_event(serde_json::from_str(&text).unwrap_or_else(|error| {
                 internal(&format!("The worker said something unexpected: {error}"))
             }));

@@ -179,8 +179,8 @@ impl Session {
             Request::Lab { request } => {
                 // Asked for before there is a model: what is asked for is
                 // about one that is gone.
-                if let Some(engine) = self.engine.clone() {
-                    self.lab.take(request, &engine, self.device).await?;
+                if let (Some(engine), Some((base, _))) = (self.engine.clone(), &self.source) {
+                    self.lab.take(request, &engine, base, self.device).await?;
                 }
             }
         }
