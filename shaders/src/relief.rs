@@ -163,8 +163,16 @@ impl Relief {
             .collect();
         let buffers = [
             buffer("view", wgpu::BufferUsages::UNIFORM, &view),
-            buffer("values", wgpu::BufferUsages::STORAGE, bytemuck::cast_slice(&values)),
-            buffer("palette", wgpu::BufferUsages::STORAGE, bytemuck::cast_slice(&colours)),
+            buffer(
+                "values",
+                wgpu::BufferUsages::STORAGE,
+                bytemuck::cast_slice(&values),
+            ),
+            buffer(
+                "palette",
+                wgpu::BufferUsages::STORAGE,
+                bytemuck::cast_slice(&colours),
+            ),
         ];
         let entries: Vec<wgpu::BindGroupEntry<'_>> = (0..)
             .zip(&buffers)
@@ -198,14 +206,11 @@ impl Relief {
             .collect())
     }
 
-    fn encode(
-        &self,
-        encoder: &mut wgpu::CommandEncoder,
-        bindings: &wgpu::BindGroup,
-        corners: u32,
-    ) {
-        let view = |texture: &wgpu::Texture| texture.create_view(&wgpu::TextureViewDescriptor::default());
-        let (sampled, depth, picture) = (view(&self.sampled), view(&self.depth), view(&self.picture));
+    fn encode(&self, encoder: &mut wgpu::CommandEncoder, bindings: &wgpu::BindGroup, corners: u32) {
+        let view =
+            |texture: &wgpu::Texture| texture.create_view(&wgpu::TextureViewDescriptor::default());
+        let (sampled, depth, picture) =
+            (view(&self.sampled), view(&self.depth), view(&self.picture));
         let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
             label: Some("relief"),
             color_attachments: &[Some(wgpu::RenderPassColorAttachment {
@@ -261,7 +266,8 @@ mod tests {
     /// is seen there.
     fn seen(x: f32, y: f32) -> Option<(usize, [f32; 3])> {
         let values = values();
-        let dot = |row: [f32; 4], p: [f32; 3]| row[0] * p[0] + row[1] * p[1] + row[2] * p[2] + row[3];
+        let dot =
+            |row: [f32; 4], p: [f32; 3]| row[0] * p[0] + row[1] * p[1] + row[2] * p[2] + row[3];
         let mut best: Option<(f32, usize, [f32; 3])> = None;
         for facet in 0..(SIDE - 1) * (SIDE - 1) {
             let (column, row) = (facet % (SIDE - 1), facet / (SIDE - 1));
@@ -275,7 +281,10 @@ mod tests {
                     let (c, r) = corners[i];
                     let value = (value(c, r).unwrap() as f32).min(TOP);
                     let at = |i: usize| i as f32 / (SIDE - 1) as f32 - 0.5;
-                    ([at(column + c), at(row + r), 0.5 * value / TOP - 0.25], value)
+                    (
+                        [at(column + c), at(row + r), 0.5 * value / TOP - 0.25],
+                        value,
+                    )
                 });
                 let clip = places.map(|(p, _)| VIEW.map(|row| dot(row, p)));
                 let area = |a: [f32; 2], b: [f32; 3], c: [f32; 3]| {
@@ -290,13 +299,17 @@ mod tests {
                 if !shares.iter().all(|&share| share >= 0.0) {
                     continue;
                 }
-                let mix = |of: &dyn Fn(usize) -> f32| -> f32 { (0..3).map(|i| shares[i] * of(i)).sum() };
+                let mix =
+                    |of: &dyn Fn(usize) -> f32| -> f32 { (0..3).map(|i| shares[i] * of(i)).sum() };
                 let depth = mix(&|i| clip[i][2]);
                 if best.is_some_and(|(nearest, ..)| nearest <= depth) {
                     continue;
                 }
                 let [a, b, c] = places.map(|(p, _)| p);
-                let (u, v) = ([0, 1, 2].map(|k| b[k] - a[k]), [0, 1, 2].map(|k| c[k] - a[k]));
+                let (u, v) = (
+                    [0, 1, 2].map(|k| b[k] - a[k]),
+                    [0, 1, 2].map(|k| c[k] - a[k]),
+                );
                 let normal = [
                     u[1] * v[2] - u[2] * v[1],
                     u[2] * v[0] - u[0] * v[2],

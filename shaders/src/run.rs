@@ -338,7 +338,10 @@ impl GpuRun {
         let mut outputs = Vec::with_capacity(self.batch);
         let mut traces = Vec::with_capacity(self.batch);
         for part in 0..self.parts.len() {
-            outputs.extend(self.segment_of(part, taps, Some(level), &mut traces).await?);
+            outputs.extend(
+                self.segment_of(part, taps, Some(level), &mut traces)
+                    .await?,
+            );
         }
         Ok((outputs, traces))
     }
@@ -452,7 +455,8 @@ impl GpuRun {
         let updates = floats.chunks_exact(self.size * each);
         (0..sequences)
             .map(|i| {
-                let of_update = |states: &[f32]| restride(&states[i * each..][..each], stride, hidden);
+                let of_update =
+                    |states: &[f32]| restride(&states[i * each..][..each], stride, hidden);
                 updates.clone().map(of_update).collect()
             })
             .collect()

@@ -105,7 +105,13 @@ impl LatentPlane {
     /// # Errors
     /// If it has said nothing of the kind.
     pub async fn heard(&self, kind: &str) -> Result<Value> {
-        let heard = self.page.script(&format!("return window.heard.{kind}")).await?;
-        heard.is_object().then_some(heard).with_context(|| format!("nothing of {kind}"))
+        let heard = self
+            .page
+            .script(&format!("return window.heard.{kind}"))
+            .await?;
+        heard
+            .is_object()
+            .then_some(heard)
+            .with_context(|| format!("nothing of {kind}"))
     }
 }

@@ -55,9 +55,14 @@ struct Native {
 /// A model that ships, with its values in f16, as a folder of models that the
 /// page can load; both sides compute with them in f32.
 fn dense_model(hrm: &Path, folder: &Path, id: &str) -> Result<()> {
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(id);
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../models")
+        .join(id);
     let text = |path: &Path| path.display().to_string();
-    std::fs::write(folder.join("index.json"), format!("{{\"models\":[{id:?}]}}"))?;
+    std::fs::write(
+        folder.join("index.json"),
+        format!("{{\"models\":[{id:?}]}}"),
+    )?;
     call(
         hrm,
         &[
@@ -78,7 +83,10 @@ fn dense_model(hrm: &Path, folder: &Path, id: &str) -> Result<()> {
 fn native(hrm: &Path, folder: &Path, id: &str, puzzle: (&Board, &Board)) -> Result<Native> {
     let data = folder.join("puzzles.csv");
     let (question, answer) = puzzle;
-    std::fs::write(&data, format!("source,question,answer,rating\na,{question},{answer},0\n"))?;
+    std::fs::write(
+        &data,
+        format!("source,question,answer,rating\na,{question},{answer},0\n"),
+    )?;
     let analyze = |what: &str| -> Result<Value> {
         let output = folder.join(what);
         let text = |path: &Path| path.display().to_string();

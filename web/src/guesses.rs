@@ -53,7 +53,9 @@ impl Variety {
                 }
                 Item {
                     symmetry: symmetry.clone(),
-                    model: network.checked_sub(1).map(|other| self.others[other].clone()),
+                    model: network
+                        .checked_sub(1)
+                        .map(|other| self.others[other].clone()),
                     noise: if round == 0 { 0.0 } else { self.noise },
                     seed: self.seed.wrapping_add(i as u64),
                     ..Item::plain(puzzle.clone())

@@ -22,8 +22,8 @@ const MOST_VISITS: usize = 16;
 pub const NOISE: f32 = 1.0;
 
 /// A view of the plane: words between commas, `landscape` or `basins`,
-/// `surface`, `held`, and where visitors began, `x:y` on the plane or `~seed`
-/// with noise.
+/// `surface`, `held`, and where visitors began: `x:y` on the plane, in
+/// hundredths of its unit, or `~seed` with noise.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LatentView {
     /// What lies under the tracks.
@@ -68,7 +68,10 @@ impl Display for LatentView {
             .chain(self.held.then_some("held"))
             .map(str::to_owned);
         let visits = self.visits.iter().map(|origin| match origin {
-            Origin::Point([x, y]) => format!("{x}:{y}"),
+            Origin::Point(point) => {
+                let [x, y] = point.map(hundredths);
+                format!("{x}:{y}")
+            }
             Origin::Noise(_, seed) => format!("~{seed}"),
         });
         let words: Vec<String> = words.chain(visits).collect();
@@ -81,8 +84,18 @@ fn origin(word: &str) -> Option<Origin> {
         return Some(Origin::Noise(NOISE, seed.parse().ok()?));
     }
     let (x, y) = word.split_once(':')?;
-    let point = [x, y].map(|text| text.parse::<f32>().ok().filter(|x| x.is_finite()));
-    Some(Origin::Point([point[0]?, point[1]?]))
+    let (x, y): (i32, i32) = (x.parse().ok()?, y.parse().ok()?);
+    Some(Origin::Point([x, y].map(|x| x as f32 / 100.0)))
+}
+
+fn hundredths(x: f32) -> i32 {
+    (100.0 * x).round() as i32
+}
+
+/// The nearest point that an address can name.
+#[must_use]
+pub fn nameable(point: [f32; 2]) -> [f32; 2] {
+    point.map(|x| hundredths(x) as f32 / 100.0)
 }
 
 #[cfg(test)]
@@ -97,16 +110,20 @@ mod tests {
             held: true,
             visits: vec![Origin::Point([1.25, -3.5]), Origin::Noise(NOISE, 7)],
         };
-        assert_eq!(view.to_string(), "basins,surface,held,1.25:-3.5,~7");
+        assert_eq!(view.to_string(), "basins,surface,held,125:-350,~7");
         assert_eq!(LatentView::parse(&view.to_string()), view);
         assert_eq!(LatentView::default().to_string(), "");
+        assert_eq!(nameable([1.254, -3.5001]), [1.25, -3.5]);
     }
 
     #[test]
     fn what_is_not_understood_is_ignored() {
-        let view = LatentView::parse("landscape,x,1:,:2,~,~x,NaN:1,inf:0,1:2:3");
+        let view = LatentView::parse("landscape,x,1:,:2,~,~x,NaN:1,1.5:0,1:2:3");
         assert_eq!(view.ground, Ground::Landscape);
         assert_eq!(view.visits, []);
-        assert_eq!(LatentView::parse(&"~1,".repeat(99)).visits.len(), MOST_VISITS);
+        assert_eq!(
+            LatentView::parse(&"~1,".repeat(99)).visits.len(),
+            MOST_VISITS
+        );
     }
 }

@@ -137,8 +137,8 @@ pub enum LabRequest {
         /// Points along one side.
         side: usize,
         /// Turn of the camera around the vertical and height above the
-        /// horizon, radians.
-        camera: [f64; 2],
+        /// horizon, a sine and a cosine each.
+        camera: [[f64; 2]; 2],
         /// Width and height of the picture in pixels.
         size: [u32; 2],
     },
@@ -354,7 +354,7 @@ mod tests {
                 job: 12,
                 values: vec![Some(3), None, Some(0), Some(1)],
                 side: 2,
-                camera: [0.5, -0.25],
+                camera: [[0.0, 1.0], [0.6, 0.8]],
                 size: [30, 20],
             },
             LabRequest::Cancel { job: None },

@@ -116,7 +116,10 @@ fn follow_step(page: Page) {
     // The inside of a segment can be looked at once it has been run.
     let inside = RwSignal::new(None);
     Effect::new(move || {
-        let asked = s.place.asked("step").and_then(|text| text.parse::<Moment>().ok());
+        let asked = s
+            .place
+            .asked("step")
+            .and_then(|text| text.parse::<Moment>().ok());
         let Some(moment) = asked.filter(|moment| moment.segment <= MOST) else {
             return;
         };

@@ -134,21 +134,29 @@ fn Cell(page: Page, shape: Shape, cell: usize) -> impl IntoView {
     };
     let ends_box_row = (row + 1) % shape.box_rows() == 0 && row + 1 < shape.side();
     let ends_box_column = (column + 1) % shape.box_cols() == 0 && column + 1 < shape.side();
+    // One text: a closure for every mark would be several kilobytes.
+    let class = move || {
+        let state = state.get();
+        let marks = [
+            (" below", ends_box_row),
+            (" right", ends_box_column),
+            (" given", is_given(state)),
+            (" overwritten", state.overwritten()),
+            (" changed", state.changed),
+            (" settled", state.settled),
+            (" conflict", state.conflict),
+            (" cursor", here.get()),
+            (" selected", selected.get()),
+            (" mistaken", mistaken.get()),
+        ];
+        let marks = marks.into_iter().filter(|(_, holds)| *holds);
+        "cell".to_owned() + &marks.map(|(name, _)| name).collect::<String>()
+    };
     view! {
         <div
             id=cell_id(cell)
-            class="cell"
+            class=class
             role="gridcell"
-            class=("below", ends_box_row)
-            class=("right", ends_box_column)
-            class=("given", move || is_given(state.get()))
-            class=("overwritten", move || state.get().overwritten())
-            class=("changed", move || state.get().changed)
-            class=("settled", move || state.get().settled)
-            class=("conflict", move || state.get().conflict)
-            class=("cursor", move || here.get())
-            class=("selected", move || selected.get())
-            class=("mistaken", move || mistaken.get())
             aria-selected=move || if selected.get() { "true" } else { "false" }
             tabindex=move || if here.get() { "0" } else { "-1" }
             aria-label=move || format!("Row {}, column {}: {}", row + 1, column + 1, spoken())

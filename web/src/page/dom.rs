@@ -27,6 +27,12 @@ pub(crate) fn absolute(path: &str) -> String {
         .map_or_else(|| path.to_owned(), |url| url.href())
 }
 
+/// A number with decimals, read by the browser: a reader of our own would be
+/// several kilobytes of tables.
+pub(crate) fn number(text: &str) -> Option<f64> {
+    Some(js_sys::parse_float(text)).filter(|number| number.is_finite())
+}
+
 /// A parameter of the page's query.
 pub(crate) fn query(name: &str) -> Option<String> {
     let search = window()?.location().search().ok()?;

@@ -229,7 +229,8 @@ fn Hints(page: Page, puzzle: Board) -> impl IntoView {
     let boards = StoredValue::new(boards);
     let counts = StoredValue::new(counts);
     let limit = move || {
-        s.lab.trial
+        s.lab
+            .trial
             .reports
             .with(|runs| runs.iter().map(Vec::len).max().unwrap_or(1))
     };
@@ -284,7 +285,10 @@ fn Rivals(page: Page, puzzle: Board) -> impl IntoView {
     let s = page.state;
     let lab = s.lab;
     let here = page.title(s.model.get_untracked());
-    let there = lab.trial.models.with_untracked(|m| m.get(1).cloned().flatten());
+    let there = lab
+        .trial
+        .models
+        .with_untracked(|m| m.get(1).cloned().flatten());
     let there = page.title(there);
     let shape = puzzle.shape();
     let board = move |side: usize, name: String| {

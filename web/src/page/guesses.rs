@@ -8,6 +8,7 @@ use hrm_web::mini::{ballot, mini, view_box};
 use leptos::prelude::*;
 
 use crate::actions::Page;
+use crate::dom;
 use crate::picture::Caption;
 use crate::rooms::{Check, Choice};
 
@@ -47,9 +48,9 @@ impl Wishes {
     fn new(page: Page) -> Self {
         let asked = untrack(|| page.state.place.asked("guesses")).unwrap_or_default();
         let mut parts = asked.split(',');
-        let count = parts.next().and_then(|n| n.parse().ok()).unwrap_or(9.0);
+        let count = parts.next().and_then(dom::number).unwrap_or(9.0);
         let flags = parts.next().unwrap_or("d").to_owned();
-        let noise = parts.next().and_then(|n| n.parse().ok()).unwrap_or(0.0);
+        let noise = parts.next().and_then(dom::number).unwrap_or(0.0);
         Self {
             count: RwSignal::new(f64::clamp(count, 1.0, 25.0)),
             digits: RwSignal::new(flags.contains('d')),
@@ -246,7 +247,9 @@ fn Runner(page: Page, puzzle: Board, index: usize) -> impl IntoView {
         _ => "runner",
     };
     let shape = puzzle.shape();
-    let network = race.models.with_untracked(|m| m.get(index).cloned().flatten());
+    let network = race
+        .models
+        .with_untracked(|m| m.get(index).cloned().flatten());
     let name = match (index, network) {
         (0, _) => "as it is".to_owned(),
         (_, None) => format!("guess {}", index + 1),

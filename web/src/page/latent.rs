@@ -3,7 +3,7 @@
 
 use hrm_core::reason::lab::{Origin, Track};
 use hrm_web::plane::{self, SIZE, Window, basin_colour};
-use hrm_web::view::{Ground, LatentView, NOISE};
+use hrm_web::view::{Ground, LatentView, NOISE, nameable};
 use leptos::ev::{KeyboardEvent, MouseEvent};
 use leptos::prelude::*;
 
@@ -50,9 +50,8 @@ pub(crate) fn LatentSpace(page: Page) -> impl IntoView {
     let wanted = RwSignal::new(None);
     Effect::new(move || wanted.set(s.place.asked("latent").map(|text| LatentView::parse(&text))));
     Effect::new(move || {
-        let arrived = s.goal.with(Option::is_none)
-            && !s.playing.get()
-            && latent.frame.with(Option::is_some);
+        let arrived =
+            s.goal.with(Option::is_none) && !s.playing.get() && latent.frame.with(Option::is_some);
         let Some(view) = wanted.get().filter(|_| arrived) else {
             return;
         };
@@ -108,8 +107,7 @@ pub(crate) fn LatentSpace(page: Page) -> impl IntoView {
     let visit_at = move |x: f64, y: f64| {
         if untrack(has_plane) {
             let point = window.with_untracked(|window| window.point(x, y));
-            // What an address can name is near enough.
-            visit(Origin::Point(point.map(|x| (x * 100.0).round() / 100.0)));
+            visit(Origin::Point(nameable(point)));
         }
     };
     let click = move |event: MouseEvent| {

@@ -10,10 +10,10 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Starts the worker; `hear` gets every event from it, and an error if it
-    /// can't be started, `see` every picture.
+    /// Starts the worker; `hear` gets every event from it with its text, and an
+    /// error if it can't be started, `see` every picture.
     pub(crate) fn open(
-        hear: impl Fn(Event) + Clone + 'static,
+        hear: impl Fn(Event, &str) + Clone + 'static,
         see: impl Fn(ImageData) + 'static,
     ) -> Self {
         let options = WorkerOptions::new();
@@ -22,9 +22,8 @@ impl Link {
         let worker = match Worker::new_with_options("worker_loader.js", &options) {
             Ok(worker) => worker,
             Err(_) => {
-                hear(internal(
-                    "This browser does not start workers, which the network runs in.",
-                ));
+                let problem = "This browser does not start workers, which the network runs in.";
+                hear(internal(problem), "");
                 return Self { worker: None };
             }
         };
@@ -36,9 +35,10 @@ impl Link {
                 Err(data) => data,
             };
             let text = data.as_string().unwrap_or_default();
-            on_event(serde_json::from_str(&text).unwrap_or_else(|error| {
+            let event = serde_json::from_str(&text).unwrap_or_else(|error| {
                 internal(&format!("The worker said something unexpected: {error}"))
-            }));
+            });
+            on_event(event, &text);
         });
         worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         on_message.forget();
@@ -50,7 +50,7 @@ impl Link {
                 .map(ErrorEvent::message)
                 .filter(|message| !message.is_empty())
                 .unwrap_or_else(|| "its files could not be loaded".to_owned());
-            hear(internal(&format!("The worker stopped: {reason}")));
+            hear(internal(&format!("The worker stopped: {reason}")), "");
         });
         worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
         on_error.forget();

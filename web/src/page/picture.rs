@@ -13,6 +13,7 @@ use web_sys::{
 };
 
 use crate::actions::Page;
+use crate::dom;
 
 /// Pixels of a PNG to one unit of the drawing: sharp in print.
 const SCALE: f64 = 3.0;
@@ -113,7 +114,7 @@ fn standalone(element: &Element) -> Result<(String, f64, f64), JsValue> {
         .get_attribute("viewBox")
         .map(|text| {
             text.split_whitespace()
-                .filter_map(|part| part.parse().ok())
+                .filter_map(dom::number)
                 .collect::<Vec<f64>>()
         })
         .filter(|bounds| bounds.len() == 4)

@@ -39,12 +39,7 @@ struct Watched {
 
 impl Batch {
     /// A batch of items, each with the engine that runs it.
-    pub(crate) fn new(
-        job: u32,
-        items: Vec<(Rc<Engine>, Item)>,
-        limit: usize,
-        stop: Stop,
-    ) -> Self {
+    pub(crate) fn new(job: u32, items: Vec<(Rc<Engine>, Item)>, limit: usize, stop: Stop) -> Self {
         let mut groups: Vec<Group> = Vec::new();
         for (index, (engine, item)) in items.into_iter().enumerate() {
             let open = groups.iter_mut().rfind(|group| {

@@ -23,7 +23,7 @@ impl Painter {
         &mut self,
         engine: &Engine,
         (values, side): (&[Option<u32>], usize),
-        [turn, tilt]: [f64; 2],
+        [turn, tilt]: [[f64; 2]; 2],
         size: [u32; 2],
     ) -> Result<(), EngineError> {
         let gpu = engine.gpu().ok_or_else(|| {
