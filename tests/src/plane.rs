@@ -89,6 +89,16 @@ impl LatentPlane {
         serde_json::from_value(self.page.script(script).await?).context("no points")
     }
 
+    /// The paths of all runs as they are drawn.
+    ///
+    /// # Errors
+    /// If the page throws.
+    pub async fn drawn_tracks(&self) -> Result<Value> {
+        let script = "return [...document.querySelectorAll('#plane .track')]\
+            .map(p => p.getAttribute('d'))";
+        self.page.script(script).await
+    }
+
     /// How many squares of each colour the landscape has, darkest first.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //! whoever can fill polygons.
 
 /// Pictures show the unit of [`Camera::project`] as this share of their width.
-pub const ZOOM: f64 = 0.68;
+pub const ZOOM: f64 = 0.5;
 
 /// E is told apart up to here.
 pub const TOP: u32 = 40;

@@ -325,13 +325,14 @@ pub(crate) fn Pad(page: Page) -> impl IntoView {
                 <button
                     id="gather"
                     type="button"
+                    aria-label="Select several cells"
                     aria-pressed=move || if s.lab.gather.get() { "true" } else { "false" }
                     on:click=move |_| {
                         s.lab.gather.update(|gather| *gather = !*gather);
                         s.lab.selected.set(Vec::new());
                     }
                 >
-                    "Several cells"
+                    "Several"
                 </button>
             </div>
             <div class="digits">{digits}</div>

@@ -250,11 +250,12 @@ fn Runner(page: Page, puzzle: Board, index: usize) -> impl IntoView {
     let network = race
         .models
         .with_untracked(|m| m.get(index).cloned().flatten());
-    let name = match (index, network) {
-        (0, _) => "as it is".to_owned(),
-        (_, None) => format!("guess {}", index + 1),
-        (_, network) => format!("{}, {}", index + 1, page.title(network)),
+    let name = if index == 0 {
+        "as it is".to_owned()
+    } else {
+        format!("guess {}", index + 1)
     };
+    let network = network.map(|id| page.title(Some(id)));
     let said = move || {
         last.with(|report| {
             report.as_ref().map_or_else(
@@ -278,7 +279,11 @@ fn Runner(page: Page, puzzle: Board, index: usize) -> impl IntoView {
     view! {
         <figure class=class>
             <svg viewBox=view_box(shape) role="img" aria-label=label inner_html=board></svg>
-            <figcaption><b>{name}</b><span>{said}</span></figcaption>
+            <figcaption>
+                <b>{name}</b>
+                <span>{said}</span>
+                {network.map(|title| view! { <span class="network">{title}</span> })}
+            </figcaption>
         </figure>
     }
 }

@@ -89,7 +89,14 @@ impl Session {
             Some(playing) if playing.due <= clock::now() || !self.lab.is_busy() => {
                 self.play_on().await
             }
-            _ => self.lab.work().await,
+            _ => match self.lab.work().await {
+                // The jobs are lost with the device, the run is not.
+                Err(failure) if failure.kind == ErrorKind::DeviceLost && self.lost < MOST_LOST => {
+                    self.lost += 1;
+                    self.recover(failure).await
+                }
+                outcome => outcome,
+            },
         }
     }
 
