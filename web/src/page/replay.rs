@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hrm_core::puzzle::Board;
 use hrm_core::reason::lab::LabEvent;
 use hrm_core::reason::message::Event;
 use hrm_core::reason::{Recording, SegmentReport};
@@ -84,6 +85,29 @@ impl Page {
         if !demo {
             s.limit.set(segments);
         }
+    }
+
+    /// Shows a recorded run of that puzzle after a segment, at rest; a live
+    /// engine goes on from there. Returns whether it is such a run.
+    pub(crate) fn show_recorded(&self, text: &str, puzzle: &Board, segment: usize) -> bool {
+        let s = self.state;
+        let recording = Recording::from_json(text);
+        let Some(recording) = recording.ok().filter(|r| r.puzzle == *puzzle) else {
+            return false;
+        };
+        let ready = s.model.get_untracked().as_ref() == Some(&recording.model)
+            && s.phase
+                .with_untracked(|phase| matches!(phase, Phase::Loaded { .. }));
+        self.show(recording, text.to_owned(), true);
+        for _ in 0..segment {
+            self.replay_one();
+        }
+        if ready {
+            self.go_live();
+        } else {
+            self.load();
+        }
+        true
     }
 
     /// Shows the run of a file.

@@ -163,6 +163,12 @@ pub(crate) fn EngineLine(page: Page) -> impl IntoView {
         }
         _ => ("", String::new()),
     };
+    let loaded = move || {
+        s.phase
+            .with(|phase| matches!(phase, Phase::Loaded { .. }))
+            .then(|| s.model.get())
+            .flatten()
+    };
     let speed = move || {
         s.times.with(|times| median(times)).map(|ms| {
             let digits = if ms < 10.0 { 1 } else { 0 };
@@ -171,7 +177,7 @@ pub(crate) fn EngineLine(page: Page) -> impl IntoView {
     };
     view! {
         <div class="engine">
-            <p id="engine">
+            <p id="engine" data-model=loaded>
                 <strong>{move || path().0}</strong>" "<span>{move || path().1}</span>
                 " "<span class="milliseconds">{speed}</span>
             </p>
