@@ -113,11 +113,20 @@ async fn in_the_background_a_run_waits() -> Result<()> {
         page.script(&hide(true)).await?;
         page.says("#play", "Go on").await?;
         let slider = "return +document.querySelector('#segment').max";
+        let wait = async |milliseconds| {
+            tokio::time::sleep(std::time::Duration::from_millis(milliseconds)).await;
+            page.script(slider).await?.as_u64().context("no slider")
+        };
         // One segment may have been under way.
-        tokio::time::sleep(std::time::Duration::from_millis(900)).await;
-        let before = page.script(slider).await?.as_u64().context("no slider")?;
-        tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
-        assert_eq!(page.script(slider).await?.as_u64(), Some(before));
+        let mut before = wait(0).await?;
+        loop {
+            let now = wait(900).await?;
+            if now == before {
+                break;
+            }
+            before = now;
+        }
+        assert_eq!(wait(1500).await?, before);
         page.script(&hide(false)).await?;
         page.says("#news", "background").await?;
         page.segments(before as usize + 1).await
