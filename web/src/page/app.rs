@@ -46,18 +46,16 @@ fn App() -> impl IntoView {
             <div class="play-area">
                 <BoardView page/>
                 <Transport page/>
-                <Legend page/>
-                <CellFacts page/>
-                <Pad page/>
+                {later(1, move || view! { <Legend page/> <CellFacts page/> <Pad page/> }.into_any())}
             </div>
             <div class="panels">
                 <TourCard page/>
                 <Status page/>
-                {later(1, move || view! { <Chart page/> }.into_any())}
-                {later(2, move || view! { <Puzzles page/> <Models page/> }.into_any())}
+                {later(2, move || view! { <Chart page/> }.into_any())}
+                {later(3, move || view! { <Puzzles page/> <Models page/> }.into_any())}
             </div>
         </div>
-        {later(3, move || view! { <Rooms page/> }.into_any())}
+        {later(4, move || view! { <Rooms page/> }.into_any())}
     }
 }
 
