@@ -3,6 +3,7 @@
 //! of its own.
 
 use anyhow::{Result, bail, ensure};
+use hrm_core::cpu::native_bf16;
 use hrm_core::model::{Device as Burn, Precision};
 
 use crate::engine::Device;
@@ -56,10 +57,15 @@ impl Devices {
             first.supports_dtype(precision.dtype()),
             "--precision bf16: the {name} device does not compute in bf16, use f32"
         );
+        let emulated = if cpu && precision == Precision::Bf16 && !native_bf16() {
+            ", without bf16 arithmetic of its own: f32 is faster"
+        } else {
+            ""
+        };
         Ok(Self {
             first,
             others: found.collect(),
-            name: format!("{name} x {count}"),
+            name: format!("{name} x {count}{emulated}"),
             cpu,
         })
     }

@@ -2,7 +2,7 @@
 //! headless Chromium, on the same weights, in one run.
 
 use crate::command::{output, run};
-use crate::page::target_dir;
+use crate::page::{build_hrm, target_dir};
 use crate::screenshot::Browser;
 use crate::serve::Server;
 use crate::setup;
@@ -56,11 +56,9 @@ pub(crate) fn bench(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
     }
     build_ours(workspace, &folder)?;
     fetch_theirs(workspace, &folder)?;
-    run(Command::new("cargo")
-        .args(["run", "--quiet", "-p", "hrm-trainer", "--bin", "hrm", "--"])
+    run(Command::new(build_hrm(workspace)?)
         .args(["export", "--preset", &args.preset, "--format", "onnx"])
-        .arg(&folder)
-        .current_dir(&workspace.root))?;
+        .arg(&folder))?;
     if let Some(int8) = &args.int8 {
         fs::copy(int8, folder.join("model.int8.onnx"))
             .with_context(|| format!("copying {}", int8.display()))?;

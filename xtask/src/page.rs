@@ -136,6 +136,17 @@ pub(crate) fn target_dir(workspace: &Workspace) -> PathBuf {
     )
 }
 
+/// Builds the `hrm` command and returns its path. With one of its tests, whose
+/// dependencies have the features that they have when everything is tested:
+/// another set would have burn built once more.
+pub(crate) fn build_hrm(workspace: &Workspace) -> Result<PathBuf> {
+    run(Command::new("cargo")
+        .args(["build", "--quiet", "--workspace"])
+        .args(["--bin", "hrm", "--test", "unkillable"])
+        .current_dir(&workspace.root))?;
+    Ok(target_dir(workspace).join("debug/hrm"))
+}
+
 fn files_with(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
         .with_context(|| format!("cannot read {}", folder.display()))?

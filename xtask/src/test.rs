@@ -140,10 +140,7 @@ fn run_steps(workspace: &Workspace, args: &TestArgs, report: &mut Report) -> Res
         let build = ["build", "--quiet", "--workspace", "--all-targets"];
         report.command("compile", &mut cargo(workspace, &build))?;
     } else if wanted(Part::Page) {
-        report.command(
-            "compile",
-            &mut cargo(workspace, &["build", "-p", "hrm-trainer"]),
-        )?;
+        report.step("compile", || page::build_hrm(workspace).map(drop))?;
     }
     if needs_page {
         report.step("page", || page::build(workspace, &BuildArgs::default()))?;

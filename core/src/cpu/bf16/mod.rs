@@ -85,7 +85,11 @@ impl<const LANES: usize> Strips<LANES> {
             }
             let data = &data[strip * LANES * across..];
             if across == 1 {
-                pack_across::<LANES>(words, lanes, depth, data, along);
+                if LANES == ROWS {
+                    rows_across(words, lanes, depth, data, along);
+                } else {
+                    columns_across(words, lanes, depth, data, along);
+                }
             } else if along == 1 {
                 for lane in 0..lanes {
                     let vector = &data[lane * across..lane * across + depth];
@@ -126,7 +130,22 @@ fn pair(first: f32, second: f32) -> u32 {
     bf16(first) | bf16(second) << 16
 }
 
+simd! {
+/// [`pack_across`] for left operands.
+fn rows_across(words: &mut [u32], lanes: usize, depth: usize, data: &[f32], along: usize) {
+    pack_across::<ROWS>(words, lanes, depth, data, along);
+}
+}
+
+simd! {
+/// [`pack_across`] for right operands.
+fn columns_across(words: &mut [u32], lanes: usize, depth: usize, data: &[f32], along: usize) {
+    pack_across::<COLUMNS>(words, lanes, depth, data, along);
+}
+}
+
 /// Vectors that lie side by side: a step's lanes are neighbours.
+#[inline(always)]
 fn pack_across<const LANES: usize>(
     words: &mut [u32],
     lanes: usize,
@@ -134,25 +153,27 @@ fn pack_across<const LANES: usize>(
     data: &[f32],
     along: usize,
 ) {
+    let zeros = [0.0; LANES];
     for (step, words) in words.chunks_exact_mut(LANES).enumerate() {
         let first = &data[2 * step * along..][..lanes];
-        let words = &mut words[..lanes];
-        if 2 * step + 1 < depth {
-            pairs(words, first, &data[(2 * step + 1) * along..][..lanes]);
+        let second = if 2 * step + 1 < depth {
+            &data[(2 * step + 1) * along..][..lanes]
         } else {
-            for (word, &first) in words.iter_mut().zip(first) {
-                *word = pair(first, 0.0);
+            &zeros[..lanes]
+        };
+        // Of a known length where that is possible: no loop is left of it.
+        let whole: (Result<&[f32; LANES], _>, Result<&[f32; LANES], _>) =
+            (first.try_into(), second.try_into());
+        if let (Ok(first), Ok(second)) = whole {
+            for ((word, &first), &second) in words.iter_mut().zip(first).zip(second) {
+                *word = pair(first, second);
+            }
+        } else {
+            for ((word, &first), &second) in words.iter_mut().zip(first).zip(second) {
+                *word = pair(first, second);
             }
         }
     }
-}
-
-simd! {
-fn pairs(words: &mut [u32], first: &[f32], second: &[f32]) {
-    for ((word, &first), &second) in words.iter_mut().zip(first).zip(second) {
-        *word = pair(first, second);
-    }
-}
 }
 
 simd! {
@@ -272,16 +293,7 @@ fn store(
     let (rows, columns) = (ROWS.min(m - row), COLUMNS.min(n - column));
     let start = row * c.row + column * c.col;
     if c.col == 1 {
-        for (r, sums) in sums[..rows].iter().enumerate() {
-            let to = &mut c.data[start + r * c.row..][..columns];
-            if add {
-                for (to, sum) in to.iter_mut().zip(sums) {
-                    *to += sum;
-                }
-            } else {
-                to.copy_from_slice(&sums[..columns]);
-            }
-        }
+        store_rows(&sums[..rows], columns, &mut c.data[start..], c.row, add);
         return;
     }
     for j in 0..columns {
@@ -290,6 +302,31 @@ fn store(
             *to = if add { *to + sums[j] } else { sums[j] };
         }
     }
+}
+
+simd! {
+/// Rows of results side by side, `stride` apart.
+fn store_rows(
+    sums: &[[f32; COLUMNS]],
+    columns: usize,
+    data: &mut [f32],
+    stride: usize,
+    add: bool,
+) {
+    for (r, sums) in sums.iter().enumerate() {
+        let to = &mut data[r * stride..][..columns];
+        // Of a known length where that is possible: no loop is left of it.
+        if let Ok(to) = <&mut [f32; COLUMNS]>::try_from(&mut *to) {
+            for (to, sum) in to.iter_mut().zip(sums) {
+                *to = if add { *to + sum } else { *sum };
+            }
+        } else {
+            for (to, sum) in to.iter_mut().zip(sums) {
+                *to = if add { *to + sum } else { *sum };
+            }
+        }
+    }
+}
 }
 
 /// For any processor.
