@@ -55,7 +55,7 @@ fn Standing(page: Page) -> impl IntoView {
             let at = s.segment();
             match at.checked_sub(1).and_then(|i| reports.get(i)) {
                 None => {
-                    let what = "In each segment the network looks at its last guess and writes a new one into every cell.";
+                    let what = "In each segment it writes a new guess into every cell.";
                     if s.playing.get() { what.to_owned() } else { format!("Press play. {what}") }
                 }
                 Some(report) => {
