@@ -56,7 +56,11 @@ fn Standing(page: Page) -> impl IntoView {
             match at.checked_sub(1).and_then(|i| reports.get(i)) {
                 None => {
                     let what = "In each segment it writes a new guess into every cell.";
-                    if s.playing.get() { what.to_owned() } else { format!("Press play. {what}") }
+                    if s.playing.get() {
+                        what.to_owned()
+                    } else {
+                        format!("Press play. {what}")
+                    }
                 }
                 Some(report) => {
                     let changed = match report.changed.len() {
