@@ -5,6 +5,8 @@
 //! that a published `config` block reads as it is; what other recurrences
 //! need beyond it is optional and defaults to HRM.
 
+mod presets;
+
 use serde::{Deserialize, Serialize};
 
 use crate::puzzle::{PuzzleKind, Shape};
@@ -41,6 +43,9 @@ pub enum PosEncodings {
     Rope,
     /// A learned table added to the token embedding.
     Learned,
+    /// Not at all: for an MLP over positions, which has weights of its own
+    /// for each (TRM-MLP).
+    None,
 }
 
 /// Whether the high and the low level have weights of their own.
@@ -75,6 +80,19 @@ pub enum Gate {
     /// `sigmoid(g) * rms_norm(g * v)`: the form whose scale does not depend
     /// on the weights' scale, which Muon needs.
     NormalizedSigmoid,
+}
+
+/// What `z_H` and `z_L` are before the first update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InitialState {
+    /// The two vectors `H_init` and `L_init` at every position (HRM).
+    #[default]
+    Fixed,
+    /// Drawn for every sequence: each element of its own from a normal
+    /// distribution of deviation 1 cut at two deviations, as the vectors are
+    /// (EqR, arXiv 2605.21488).
+    Random,
 }
 
 /// What the q head looks at.
@@ -168,6 +186,14 @@ pub struct ModelConfig {
     /// (2 is HRM's one-step gradient: the last L and the last H call).
     #[serde(default = "two")]
     pub gradient_updates: usize,
+    /// The share λ of the new state in an update, `z = (1 - λ) z + λ f(…)`
+    /// with `z` the state that the update replaces; 1, or none, replaces it
+    /// whole (HRM). EqR (arXiv 2605.21488) has 0.95.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damping: Option<f64>,
+    /// How a sequence begins.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub initial_state: InitialState,
 
     /// Accepted from reference configurations and not kept: a property of
     /// training, not of the model.
@@ -199,6 +225,9 @@ fn rms_norm_eps() -> f64 {
 fn yes() -> bool {
     true
 }
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
 
 /// Sizes beyond which a configuration is taken for a mistake or an attack:
 /// far above any published model, far below what exhausts memory.
@@ -207,130 +236,6 @@ const MAX_COUNT: usize = 1 << 12;
 const MAX_DEPTH: usize = 64;
 
 impl ModelConfig {
-    /// An HRM for `puzzle` with the paper's recurrence (arXiv 2506.21734):
-    /// `H_cycles` 2, `L_cycles` 2, 16 segments.
-    #[must_use]
-    pub fn hrm(
-        puzzle: impl Into<PuzzleKind>,
-        hidden_size: usize,
-        num_heads: usize,
-        layers: usize,
-    ) -> Self {
-        let puzzle = puzzle.into();
-        Self {
-            puzzle,
-            seq_len: puzzle.cells(),
-            vocab_size: puzzle.vocab(),
-            puzzle_emb_ndim: hidden_size,
-            num_puzzle_identifiers: 1,
-            hidden_size,
-            num_heads,
-            expansion: 4.0,
-            H_cycles: 2,
-            L_cycles: 2,
-            H_layers: layers,
-            L_layers: layers,
-            pos_encodings: PosEncodings::Rope,
-            rope_theta: rope_theta(),
-            rms_norm_eps: rms_norm_eps(),
-            halt_max_steps: 16,
-            halt_exploration_prob: 0.1,
-            modules: Modules::Separate,
-            token_mixer: TokenMixer::Attention,
-            token_inner: None,
-            mlp_inner: None,
-            gate: Gate::Silu,
-            q_pool: QPool::First,
-            q_continue: true,
-            gradient_updates: 2,
-            batch_size: None,
-            forward_dtype: None,
-        }
-    }
-
-    /// An HRM to be trained in minutes: one layer a level, a narrow MLP, and
-    /// learned positions. On a small board those find rows, columns and boxes
-    /// within hundreds of steps, where rotary ones, which know distances
-    /// only, need many thousands.
-    #[must_use]
-    pub fn hrm_mini(puzzle: impl Into<PuzzleKind>, hidden_size: usize, num_heads: usize) -> Self {
-        Self {
-            pos_encodings: PosEncodings::Learned,
-            mlp_inner: Some(2 * hidden_size),
-            ..Self::hrm(puzzle, hidden_size, num_heads, 1)
-        }
-    }
-
-    /// The same with the compact reasoner's block: an MLP over the positions
-    /// in place of attention, and the normalised gate. Trained with Muon; on
-    /// 6x6 it solves unseen grids within 3,000 steps, where attention of the
-    /// same size is still on its first plateau.
-    #[must_use]
-    pub fn hrm_mixer(puzzle: impl Into<PuzzleKind>, hidden_size: usize) -> Self {
-        Self {
-            token_mixer: TokenMixer::Mlp,
-            token_inner: Some(2 * hidden_size),
-            mlp_inner: Some(3 * hidden_size),
-            gate: Gate::NormalizedSigmoid,
-            ..Self::hrm_mini(puzzle, hidden_size, 1)
-        }
-    }
-
-    /// The compact reasoner: one block for both levels, an MLP over the
-    /// positions, the normalised gate, no puzzle embedding; `token_inner` and
-    /// `mlp_inner` are 2 and 3 times the hidden width.
-    #[must_use]
-    pub fn compact(puzzle: impl Into<PuzzleKind>, hidden_size: usize) -> Self {
-        Self {
-            puzzle_emb_ndim: 0,
-            num_heads: 1,
-            L_cycles: 4,
-            H_layers: 1,
-            L_layers: 1,
-            pos_encodings: PosEncodings::Learned,
-            modules: Modules::Shared,
-            token_mixer: TokenMixer::Mlp,
-            token_inner: Some(2 * hidden_size),
-            mlp_inner: Some(3 * hidden_size),
-            gate: Gate::NormalizedSigmoid,
-            q_pool: QPool::Mean,
-            q_continue: false,
-            gradient_updates: 3,
-            ..Self::hrm(puzzle, hidden_size, 1, 1)
-        }
-    }
-
-    /// Names that [`ModelConfig::preset`] knows.
-    pub const PRESETS: [&'static str; 6] = [
-        "hrm",
-        "hrm-small",
-        "hrm-4x4",
-        "hrm-6x6",
-        "compact",
-        "compact-6x6",
-    ];
-
-    /// A configuration by name; `hrm` is the paper's 27,275,266 parameters.
-    ///
-    /// # Errors
-    /// If there is no preset of that name.
-    pub fn preset(name: &str) -> Result<Self, ConfigError> {
-        Ok(match name {
-            "hrm" => Self::hrm(Shape::S9, 512, 8, 4),
-            "hrm-small" => Self::hrm(Shape::S9, 128, 4, 2),
-            "hrm-4x4" => Self::hrm_mini(Shape::S4, 64, 4),
-            "hrm-6x6" => Self::hrm_mixer(Shape::S6, 64),
-            "compact" => Self::compact(Shape::S9, 128),
-            "compact-6x6" => Self::compact(Shape::S6, 64),
-            _ => {
-                return Err(ConfigError::UnknownPreset {
-                    name: name.to_owned(),
-                    known: Self::PRESETS.join(", "),
-                });
-            }
-        })
-    }
-
     /// Reads and checks a JSON configuration.
     ///
     /// # Errors
@@ -473,6 +378,12 @@ impl ModelConfig {
                 if self.token_inner.is_some() {
                     return fail("token_inner", "is set, but attention has none".into());
                 }
+                if self.pos_encodings == PosEncodings::None {
+                    return fail(
+                        "pos_encodings",
+                        "is `none`, but attention tells positions apart by them alone".into(),
+                    );
+                }
             }
             TokenMixer::Mlp => {
                 if self.token_inner.is_none() {
@@ -484,10 +395,18 @@ impl ModelConfig {
                 if self.pos_encodings == PosEncodings::Rope {
                     return fail(
                         "pos_encodings",
-                        "is `rope`, which acts on attention only; use `learned`".into(),
+                        "is `rope`, which acts on attention only; use `learned` or `none`".into(),
                     );
                 }
             }
+        }
+        if let Some(damping) = self.damping
+            && !(damping > 0.0 && damping <= 1.0)
+        {
+            return fail(
+                "damping",
+                format!("is {damping}, must be in (0, 1]: the share of the new state"),
+            );
         }
         if self.modules == Modules::Shared && self.H_layers != self.L_layers {
             return fail(
@@ -509,5 +428,57 @@ impl ModelConfig {
             );
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_at_their_default_leave_no_trace_in_the_file() {
+        let hrm = ModelConfig::hrm(Shape::S4, 16, 2, 1);
+        let text = hrm.to_json();
+        for name in ["damping", "initial_state"] {
+            assert!(!text.contains(name), "{text}");
+        }
+        assert_eq!(ModelConfig::from_json(&text).unwrap(), hrm);
+        for name in ModelConfig::PRESETS {
+            let preset = ModelConfig::preset(name).unwrap();
+            assert_eq!(ModelConfig::from_json(&preset.to_json()).unwrap(), preset);
+        }
+        let eqr = ModelConfig::eqr(Shape::S4, 16, 8).to_json();
+        assert!(eqr.contains(r#""damping": 0.95"#) && eqr.contains(r#""initial_state": "random""#));
+    }
+
+    #[test]
+    fn combinations_that_can_not_be_are_refused_with_the_reason() {
+        let eqr = ModelConfig::eqr(Shape::S4, 16, 8);
+        let refused = |config: ModelConfig, field: &str, why: &str| {
+            let error = config.validate().unwrap_err().to_string();
+            assert!(error.contains(field) && error.contains(why), "{error}");
+        };
+        for damping in [0.0, -0.5, 1.5, f64::NAN] {
+            let config = ModelConfig {
+                damping: Some(damping),
+                ..eqr.clone()
+            };
+            refused(config, "damping", "must be in (0, 1]");
+        }
+        let attention = ModelConfig {
+            pos_encodings: PosEncodings::None,
+            ..ModelConfig::hrm(Shape::S4, 16, 2, 1)
+        };
+        refused(attention, "pos_encodings", "tells positions apart");
+        let rope = ModelConfig {
+            pos_encodings: PosEncodings::Rope,
+            ..eqr.clone()
+        };
+        refused(rope, "pos_encodings", "acts on attention only");
+        let deeper = ModelConfig {
+            gradient_updates: eqr.H_cycles * (eqr.L_cycles + 1) + 1,
+            ..eqr
+        };
+        refused(deeper, "gradient_updates", "a segment has 21 updates");
     }
 }

@@ -1,4 +1,8 @@
-//! `hrm eval` and `hrm analyze` as processes: shards, kills, repeated runs.
+//! `hrm eval`, `hrm solve` and `hrm analyze` as processes, on Sudokus and on mazes:
+//! shards, kills, repeated runs.
+
+#[path = "../../core/tests/copier/mod.rs"]
+mod copier;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +11,9 @@ use std::time::Duration;
 
 use hrm_core::config::ModelConfig;
 use hrm_core::plan::Plan;
-use hrm_core::puzzle::{Difficulty, Shape, dataset, fill_share, generate};
+use hrm_core::puzzle::{
+    Difficulty, MazeOptions, MazeSize, Puzzle, PuzzleKind, Shape, dataset, generate, generate_maze,
+};
 use hrm_core::weights::Weights;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -42,15 +48,20 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// A checkpoint of a small 4x4 model with random weights.
-fn checkpoint(dir: &Path, name: &str, seed: u64) -> PathBuf {
-    let plan = Plan::new(&ModelConfig::compact(Shape::S4, 16)).unwrap();
+/// Writes a checkpoint.
+fn save(dir: &Path, name: &str, plan: &Plan, weights: &Weights) -> PathBuf {
     let dir = dir.join(name);
     fs::create_dir_all(&dir).unwrap();
     fs::write(dir.join("config.json"), plan.config.to_json()).unwrap();
-    let weights = Weights::random(&plan, seed).to_safetensors(&plan).unwrap();
-    fs::write(dir.join("model.safetensors"), weights).unwrap();
+    let bytes = weights.to_safetensors(plan).unwrap();
+    fs::write(dir.join("model.safetensors"), bytes).unwrap();
     dir
+}
+
+/// A checkpoint of a small model with random weights.
+fn checkpoint(dir: &Path, name: &str, puzzle: impl Into<PuzzleKind>) -> PathBuf {
+    let plan = Plan::new(&ModelConfig::compact(puzzle, 16)).unwrap();
+    save(dir, name, &plan, &Weights::random(&plan, 5))
 }
 
 /// The shipped 4x4 model.
@@ -58,24 +69,62 @@ fn shipped() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/hrm-4x4")
 }
 
-/// Puzzles from hard to full.
-fn puzzles(dir: &Path, count: u64) -> PathBuf {
+/// Questions, answers and ratings as a file, from hard to full.
+fn write<P: Puzzle>(path: &Path, made: impl Iterator<Item = (P, P)>) -> PathBuf {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let rows: Vec<dataset::Row> = (0..count)
-        .map(|i| {
-            let puzzle = generate(i, &Difficulty::Hard.options(Shape::S4)).unwrap();
-            let share = (i % 7) as f64 / 6.0;
-            dataset::Row {
-                source: "test".into(),
-                question: fill_share(&mut rng, &puzzle.question, &puzzle.answer, share),
-                answer: puzzle.answer,
-                rating: (i % 7) as u32,
-            }
+    let rows: Vec<dataset::Row<P>> = made
+        .zip(0_u32..)
+        .map(|((question, answer), i)| dataset::Row {
+            source: "test".into(),
+            question: question.filled(&answer, f64::from(i % 7) / 6.0, &mut rng),
+            answer,
+            rating: i % 7,
         })
         .collect();
-    let path = dir.join("puzzles.csv");
-    dataset::write_file(&path, &rows).unwrap();
-    path
+    dataset::write_file(path, &rows).unwrap();
+    path.to_path_buf()
+}
+
+fn puzzles(dir: &Path, count: u64) -> PathBuf {
+    let made = (0..count).map(|i| generate(i, &Difficulty::Hard.options(Shape::S4)).unwrap());
+    write(
+        &dir.join("puzzles.csv"),
+        made.map(|p| (p.question, p.answer)),
+    )
+}
+
+fn maze_size() -> MazeSize {
+    MazeSize::of_side(5).unwrap()
+}
+
+fn mazes(dir: &Path, count: u64) -> PathBuf {
+    let options = MazeOptions::hard(maze_size());
+    let made = (0..count).map(|i| generate_maze(i, &options).unwrap());
+    write(&dir.join("mazes.csv"), made)
+}
+
+/// Puzzles of one kind, a model that knows nothing and one that solves some of them.
+struct Field {
+    ignorant: PathBuf,
+    able: PathBuf,
+    data: PathBuf,
+}
+
+/// Sudokus, then mazes.
+fn fields(dir: &Path, count: u64) -> [Field; 2] {
+    let (plan, weights) = copier::copier(maze_size());
+    [
+        Field {
+            ignorant: checkpoint(dir, "ignorant", Shape::S4),
+            able: shipped(),
+            data: puzzles(dir, count),
+        },
+        Field {
+            ignorant: checkpoint(dir, "ignorant-maze", maze_size()),
+            able: save(dir, "copier", &plan, &weights),
+            data: mazes(dir, count),
+        },
+    ]
 }
 
 /// A result without what depends on the machine.
@@ -88,17 +137,23 @@ fn result(json: &str) -> Value {
 #[test]
 fn shards_merged_equal_the_whole_run() {
     let dir = tempfile::tempdir().unwrap();
+    for field in fields(dir.path(), 41) {
+        merged_equal_whole(&field);
+    }
+}
+
+fn merged_equal_whole(field: &Field) {
+    let dir = tempfile::tempdir().unwrap();
     // One that knows nothing first, so that rules have something to tell apart.
-    let (a, b) = (checkpoint(dir.path(), "a", 5), shipped());
-    let data = puzzles(dir.path(), 41);
+    let (a, b, data) = (&field.ignorant, &field.able, &field.data);
     for stop in ["depth", "first-verified"] {
         let common = [
             "eval",
             "--checkpoint",
-            text(&a),
-            text(&b),
+            text(a),
+            text(b),
             "--data",
-            text(&data),
+            text(data),
             "--guesses",
             "3",
             "--initial-noise",
@@ -117,6 +172,10 @@ fn shards_merged_equal_the_whole_run() {
         let right = |rule: usize| whole["rules"][rule][1]["successes"].as_u64().unwrap();
         assert_eq!(whole["rules"][5][0], "verifier");
         assert!(right(5) > right(0), "nothing to tell apart");
+        // What stands in a Sudoku's files is what stood there before there were mazes.
+        let maze = whole["puzzle"] == "maze-5x5";
+        assert!(maze != whole.get("puzzle").is_none());
+        assert!(maze == whole.get("graded").is_some());
         // The machine's division of work changes nothing either.
         let other = [&common[..], &["--threads", "1", "--batch", "3"]].concat();
         assert_eq!(result(&ok(&other)), whole);
@@ -151,14 +210,19 @@ fn shards_merged_equal_the_whole_run() {
 #[test]
 fn a_killed_evaluation_goes_on_to_the_same_result() {
     let dir = tempfile::tempdir().unwrap();
-    let model = checkpoint(dir.path(), "model", 5);
-    let data = puzzles(dir.path(), 200);
+    for field in fields(dir.path(), 200) {
+        killed_goes_on(&field);
+    }
+}
+
+fn killed_goes_on(field: &Field) {
+    let dir = tempfile::tempdir().unwrap();
     let common = [
         "eval",
         "--checkpoint",
-        text(&model),
+        text(&field.ignorant),
         "--data",
-        text(&data),
+        text(&field.data),
         "--guesses",
         "4",
         "--segments",
@@ -196,9 +260,11 @@ fn a_killed_evaluation_goes_on_to_the_same_result() {
     // Once more, with nothing left to do.
     assert_eq!(result(&ok(&args)), whole);
     // Damage in the middle is named.
-    let content = fs::read_to_string(&records)
-        .unwrap()
-        .replacen("\"puzzle\"", "\"pu\"", 1);
+    let content = fs::read_to_string(&records).unwrap().replacen(
+        "\"record\":{\"puzzle\"",
+        "\"record\":{\"pu\"",
+        1,
+    );
     fs::write(&records, content).unwrap();
     let error = refused(&args);
     assert!(error.contains("line 2"), "{error}");
@@ -207,8 +273,13 @@ fn a_killed_evaluation_goes_on_to_the_same_result() {
 #[test]
 fn analyses_give_the_same_data_and_figures_twice() {
     let dir = tempfile::tempdir().unwrap();
-    let model = shipped();
-    let data = puzzles(dir.path(), 10);
+    for field in fields(dir.path(), 10) {
+        analysed_twice(&field.able, &field.data);
+    }
+}
+
+fn analysed_twice(model: &Path, data: &Path) {
+    let dir = tempfile::tempdir().unwrap();
     let analyses: [(&str, &[&str]); 8] = [
         ("stability", &["--segments", "6", "--blanks", "1,3"]),
         ("grokking", &["--segments", "6"]),
@@ -225,8 +296,8 @@ fn analyses_give_the_same_data_and_figures_twice() {
     for (name, options) in analyses {
         let run = |stem: &str| {
             let output = dir.path().join(format!("{name}-{stem}"));
-            let mut args = vec!["analyze", name, "--checkpoint", text(&model)];
-            args.extend(["--data", text(&data), "--output", text(&output)]);
+            let mut args = vec!["analyze", name, "--checkpoint", text(model)];
+            args.extend(["--data", text(data), "--output", text(&output)]);
             args.extend(options);
             ok(&args);
             let read =
@@ -243,9 +314,9 @@ fn analyses_give_the_same_data_and_figures_twice() {
         "analyze",
         "landscape",
         "--checkpoint",
-        text(&model),
+        text(model),
         "--data",
-        text(&data),
+        text(data),
         "--row",
         "11",
         "--output",
@@ -255,17 +326,140 @@ fn analyses_give_the_same_data_and_figures_twice() {
 }
 
 #[test]
+fn quantized_versions_are_compared_with_their_original() {
+    let dir = tempfile::tempdir().unwrap();
+    let own = checkpoint(dir.path(), "own", Shape::S4);
+    fs::write(own.join("README.md"), "# A model card\n").unwrap();
+    let data = fields(dir.path(), 14)[0].data.clone();
+    let fewer = dir.path().join("fewer");
+    let export = ["--title", "T", "--summary", "S", "--quantize", "q8"];
+    let mut args = vec!["export", "--checkpoint", text(&own), text(&fewer)];
+    args.extend(export);
+    ok(&args);
+    let output = dir.path().join("compared");
+    let run = |checkpoints: &[&Path], more: &[&str]| {
+        let mut args = vec!["analyze", "quantization", "--segments", "3"];
+        args.extend([
+            "--data",
+            text(&data),
+            "--output",
+            text(&output),
+            "--checkpoint",
+        ]);
+        args.extend(checkpoints.iter().map(|path| text(path)));
+        args.extend(more);
+        args.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>()
+    };
+    let measured = |args: Vec<String>| -> Vec<f64> {
+        ok(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        let json = fs::read_to_string(format!("{}.json", output.display())).unwrap();
+        let value: Value = serde_json::from_str(&json).unwrap();
+        let drift = value["comparisons"][0]["drift_h"]
+            .as_array()
+            .unwrap()
+            .clone();
+        drift.iter().map(|d| d[0].as_f64().unwrap()).collect()
+    };
+    let weights = measured(run(&[&own, &fewer], &[]));
+    assert_eq!(weights.len(), 3);
+    assert!(weights.iter().all(|d| *d > 1e-4 && *d < 0.5), "{weights:?}");
+    // Rounding activations too is a different run.
+    assert_ne!(weights, measured(run(&[&own, &fewer], &["--int8"])));
+    assert_eq!(measured(run(&[&own, &own], &[])), [0.0; 3]);
+
+    let alone = run(&[&own], &[]);
+    let error = refused(&alone.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(error.contains("at least one quantized version"), "{error}");
+}
+
+#[test]
+fn both_passes_at_a_maze_count_by_the_reference_and_every_search_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let [_, mazes] = fields(dir.path(), 21);
+    let eval = |more: &[&str]| {
+        let mut args = vec!["eval", "--checkpoint", text(&mazes.able), "--json"];
+        args.extend(["--data", text(&mazes.data), "--segments", "4"]);
+        args.extend(more);
+        result(&ok(&args))
+    };
+    // The copying model answers rightly where all is given, that is every seventh.
+    let plain = eval(&[]);
+    for share in [
+        &plain["rules"][0],
+        &plain["graded"]["valid"][0],
+        &plain["graded"]["optimal"][0],
+    ] {
+        assert_eq!(
+            (&share[0], &share[1]["successes"]),
+            (&"single".into(), &3.into())
+        );
+        assert_eq!(share[1]["n"], 21);
+        assert!(share[1]["low"].as_f64() < share[1]["high"].as_f64());
+    }
+    let swap = eval(&["--images", "swap", "--guesses", "2"]);
+    assert_eq!(swap["labelled"][0][0], "reference rule (uses labels)");
+    assert_eq!(swap["labelled"][0][1]["successes"], 3);
+    let given = eval(&["--filled", "1"]);
+    assert_eq!(given["rules"][0][1]["successes"], 21);
+    for search in ["beam-conflicts", "beam-residual", "agreement"] {
+        let searched = eval(&["--search", search, "--guesses", "3", "--search-period", "1"]);
+        assert_eq!(searched["graded"]["optimal"][5][0], "verifier");
+        let solved = &searched["graded"]["optimal"][5][1]["successes"];
+        assert!(solved.as_u64() >= Some(3), "{search}: {solved}");
+    }
+}
+
+#[test]
+fn mazes_are_solved_on_the_command_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let [_, mazes] = fields(dir.path(), 1);
+    let model = text(&mazes.able);
+    let given = "S  # o#  #o #  o ## G    ";
+    let open = "S  #  #  #  #    ## G    ";
+    let line = ok(&["solve", "--checkpoint", model, "--device", "cpu", given]);
+    assert_eq!(line, format!("{given} solved\n"));
+    let output = hrm(&[
+        "solve",
+        "--checkpoint",
+        model,
+        "--device",
+        "cpu",
+        given,
+        open,
+    ]);
+    assert_eq!(output.status.code(), Some(3), "some were not solved");
+    let flawed = |text: &str| refused(&["solve", "--checkpoint", model, text]);
+    assert!(flawed(&open.replace('G', " ")).contains("0 cells that are its goal"));
+    assert!(flawed("S### ##  #  #    ## G    ").contains("no way leads"));
+    assert!(flawed("S G").contains("maze-5x5 has 25"));
+}
+
+#[test]
 fn wishes_that_make_no_sense_are_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let model = checkpoint(dir.path(), "model", 5);
-    let data = puzzles(dir.path(), 2);
-    let eval = |more: &[&str]| {
-        let mut args = vec!["eval", "--checkpoint", text(&model), "--data", text(&data)];
+    let [sudokus, mazes] = fields(dir.path(), 2);
+    let eval_of = |field: &Field, data: &Path, more: &[&str]| {
+        let mut args = vec!["eval", "--checkpoint", text(&field.ignorant)];
+        args.extend(["--data", text(data)]);
         args.extend(more);
         refused(&args)
     };
-    assert!(eval(&["--images", "cyclic", "--guesses", "5"]).contains("4 digit shifts"));
-    assert!(eval(&["--images", "identity", "--guesses", "2"]).contains("equal guesses"));
+    let eval = |more: &[&str]| eval_of(&sudokus, &sudokus.data, more);
+    assert!(eval(&["--images", "cyclic", "--guesses", "5"]).contains("sudoku-4x4 has 4"));
+    assert!(eval(&["--images", "identity", "--guesses", "2"]).contains("has 1 of them"));
+    assert!(eval(&["--images", "swap"]).contains("identity, cyclic, relabel, symmetry"));
+    let maze = |more: &[&str]| eval_of(&mazes, &mazes.data, more);
+    assert!(maze(&["--images", "swap", "--guesses", "3"]).contains("maze-5x5 has 2"));
+    assert!(maze(&["--guesses", "9"]).contains("maze-5x5 has 8"));
+    assert!(maze(&["--images", "cyclic"]).contains("identity, swap, symmetry"));
+    // Puzzles of another kind than the model's.
+    assert!(eval_of(&mazes, &sudokus.data, &[]).contains("the model plays maze-5x5"));
+    assert!(eval_of(&sudokus, &mazes.data, &[]).contains("the model plays sudoku-4x4"));
+    let larger = write(&dir.path().join("larger.csv"), {
+        let options = MazeOptions::hard(MazeSize::of_side(6).unwrap());
+        std::iter::once(generate_maze(0, &options).unwrap())
+    });
+    assert!(eval_of(&mazes, &larger, &[]).contains("row 1 is a maze-6x6"));
     assert!(eval(&["--initial-noise=-1"]).contains("--initial-noise"));
     assert!(eval(&["--shard", "4/3"]).contains("i/n"));
     assert!(eval(&["--stop", "never"]).contains("first-verified"));

@@ -42,7 +42,7 @@ pub struct GpuModel {
     plan: Arc<Plan>,
     pub(crate) modules: Vec<Vec<Layer>>,
     pub(crate) tables: Tables,
-    /// Initial `z_H` and `z_L` of a position, padded.
+    /// `z_H` and `z_L` of a plain pass's start, `[positions, hidden]` padded.
     pub(crate) initial: [Vec<f32>; 2],
     pub(crate) lm: Matrix,
     pub(crate) q_weight: Array,
@@ -168,7 +168,9 @@ impl GpuModel {
             kernels: Kernels::new(context),
             modules,
             tables,
-            initial: [plan.init_h, plan.init_l].map(|id| restride(&weights.dense(id), d, fours(d))),
+            initial: plan
+                .plain_states(|id| weights.dense(id))
+                .map(|state| restride(&state, d, fours(d))),
             lm,
             q_weight: table("q_head", plan.heads.q_weight)?,
             q_bias: [bias[0], bias[plan.heads.q_outputs - 1]],

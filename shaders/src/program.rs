@@ -115,6 +115,7 @@ impl Program {
                 other: from,
                 input: plan.updates.get(i + 1).and_then(added),
                 next: &work.state,
+                damping: update.damping,
             };
             let shape = [batch * n, plan.hidden];
             let epsilon = plan.config.rms_norm_eps as f32;

@@ -183,9 +183,8 @@ impl GpuRun {
 
     /// Puts every sequence back to the initial state.
     pub fn reset_states(&mut self) {
-        let rows = self.size * self.model.plan().positions;
         for (level, initial) in self.model.initial.iter().enumerate() {
-            let state = initial.repeat(rows);
+            let state = initial.repeat(self.size);
             for part in &self.parts {
                 self.home(part, level).write(self.model.context(), &state);
             }
@@ -211,11 +210,7 @@ impl GpuRun {
             return Err(EngineError::Input { sequence, reason });
         }
         let (hidden, stride) = (plan.hidden, self.model.hidden());
-        let mut states = self
-            .model
-            .initial
-            .each_ref()
-            .map(|initial| initial.repeat(plan.positions));
+        let mut states = self.model.initial.clone();
         if let Some(change) = change {
             for state in &mut states {
                 let mut dense = restride(state, stride, hidden);

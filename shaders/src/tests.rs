@@ -52,6 +52,20 @@ fn architectures() -> Vec<(&'static str, ModelConfig)> {
         ("odd hrm", odd_hrm),
         ("odd compact", odd_compact),
         ("hrm-4x4", ModelConfig::hrm(Shape::S4, 64, 4, 1)),
+        (
+            "attention, damping",
+            ModelConfig {
+                damping: Some(0.6),
+                ..ModelConfig::hrm(Shape::S4, 30, 3, 2)
+            },
+        ),
+        (
+            "odd eqr",
+            ModelConfig {
+                mlp_inner: Some(35),
+                ..ModelConfig::eqr(Shape::S6, 26, 13)
+            },
+        ),
     ]
 }
 

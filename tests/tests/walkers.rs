@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use hrm_core::config::{Gate, ModelConfig, Modules, PosEncodings, QPool, TokenMixer};
+use hrm_core::config::{Gate, InitialState, ModelConfig, Modules, PosEncodings, QPool, TokenMixer};
 use hrm_core::cpu::{CpuModel, CpuRun};
 use hrm_core::engine::{SegmentOutput, Taps};
 use hrm_core::model::{Device, Network, Parameters, State, token_tensor};
@@ -80,6 +80,19 @@ fn configs() -> Vec<(&'static str, ModelConfig)> {
                 ..hrm(Shape::S6)
             },
         ),
+        (
+            "attention with damping and a random start",
+            ModelConfig {
+                damping: Some(0.7),
+                initial_state: InitialState::Random,
+                ..hrm(Shape::S4)
+            },
+        ),
+        ("trm-att", ModelConfig::trm_att(Shape::S6, 32, 2)),
+        ("trm-mlp", ModelConfig::trm_mlp(Shape::S6, 30, 23)),
+        ("rsm", ModelConfig::rsm(Shape::S4, 30, 23)),
+        ("eqr", ModelConfig::eqr(Shape::S6, 30, 23)),
+        ("wta", ModelConfig::wta(Shape::S4, 32, 24)),
     ]
 }
 

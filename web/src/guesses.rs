@@ -145,6 +145,7 @@ fn finished(shape: Shape, runs: &[Vec<SegmentReport>]) -> (Vec<Finished>, Vec<us
                 q_halt: last.q_halt,
                 residual: last.residual,
                 solved: last.solved,
+                valid: None,
                 segments: last.segment,
             };
             Some((finished, index))

@@ -114,6 +114,19 @@ impl Scratch {
         start..start + size
     }
 
+    /// Forgets what was kept of the other rows of the batch.
+    #[cfg(any(feature = "burn", test))]
+    pub(super) fn retain_rows(&mut self, kept: &[bool]) {
+        for values in [
+            &mut self.projected,
+            &mut self.activated,
+            &mut self.scores,
+            &mut self.norms,
+        ] {
+            super::train::rows::retain(values, kept);
+        }
+    }
+
     /// Buffers of so many parts, or one that is used again and again.
     fn parts(&self, count: usize) -> usize {
         if self.keep { count } else { 1 }

@@ -1,5 +1,6 @@
 //! A batch of puzzles in progress.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -24,8 +25,12 @@ pub struct CpuRun {
     z_h: Vec<f32>,
     /// `[batch, positions, hidden]`.
     z_l: Vec<f32>,
+    /// `z_H` and `z_L` of a plain pass's start, `[positions, hidden]` each.
+    initial: [Vec<f32>; 2],
     /// States before the segment, for the residuals.
     before: [Vec<f32>; 2],
+    /// The state before an update with damping.
+    old: Vec<f32>,
     scratch: Scratch,
     probe: Option<CpuProbe>,
 }
@@ -34,13 +39,16 @@ impl CpuRun {
     /// A batch without sequences, to be filled by [`CpuRun::push`].
     #[must_use]
     pub fn empty(model: Arc<CpuModel>) -> Self {
+        let vector = |id| Cow::Borrowed(model.tensor(id));
         Self {
+            initial: model.plan().plain_states(vector),
             model,
             batch: 0,
             input: Vec::new(),
             z_h: Vec::new(),
             z_l: Vec::new(),
             before: [Vec::new(), Vec::new()],
+            old: Vec::new(),
             scratch: Scratch::default(),
             probe: None,
         }
@@ -169,12 +177,11 @@ impl CpuRun {
     /// Puts a sequence back to the initial state.
     fn reset(&mut self, sequence: usize) {
         let range = self.range(sequence);
-        let plan = self.model.plan();
-        let initial = [plan.init_h, plan.init_l].map(|id| self.model.tensor(id));
-        for (state, initial) in [&mut self.z_h, &mut self.z_l].into_iter().zip(initial) {
-            for position in state[range.clone()].chunks_exact_mut(initial.len()) {
-                position.copy_from_slice(initial);
-            }
+        for (state, initial) in [&mut self.z_h, &mut self.z_l]
+            .into_iter()
+            .zip(&self.initial)
+        {
+            state[range.clone()].copy_from_slice(initial);
         }
     }
 
@@ -236,6 +243,9 @@ impl CpuRun {
                 Level::High => (&mut self.z_h, &self.z_l),
                 Level::Low => (&mut self.z_l, &self.z_h),
             };
+            if update.damping.is_some() {
+                self.old.clone_from(state);
+            }
             add(state, other);
             if update.adds_input {
                 add(state, &self.input);
@@ -246,6 +256,9 @@ impl CpuRun {
                 for sublayer in &plan.modules[update.module] {
                     ops::apply(&self.model, sublayer, part, &mut self.scratch);
                 }
+            }
+            if let Some(damping) = update.damping {
+                damp(state, &self.old, damping);
             }
             if let Some(probe) = &mut self.probe
                 && probe.probe.level == update.level
@@ -324,6 +337,13 @@ pub(super) fn embed(model: &CpuModel, tokens: &[u8]) -> Vec<f32> {
 pub(super) fn add(to: &mut [f32], from: &[f32]) {
     for (a, b) in to.iter_mut().zip(from) {
         *a += b;
+    }
+}
+
+/// `new = (1 - damping) * old + damping * new`.
+pub(super) fn damp(new: &mut [f32], old: &[f32], damping: f32) {
+    for (new, old) in new.iter_mut().zip(old) {
+        *new = (1.0 - damping) * old + damping * *new;
     }
 }
 

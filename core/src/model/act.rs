@@ -61,6 +61,14 @@ impl Carry {
             .collect()
     }
 
+    /// Ends every row after `depth` segments: where only the last is trained.
+    /// Returns what [`Carry::advance`] does.
+    pub(super) fn finish(&mut self, depth: usize) -> Vec<bool> {
+        self.steps.fill(depth);
+        self.halted.fill(true);
+        vec![true; self.steps.len()]
+    }
+
     /// Counts a segment of every row and decides which are done: at the last
     /// segment, or where the model wants to halt and may. Returns for each
     /// row whether this was its last segment by count.

@@ -69,6 +69,7 @@ impl Trainer {
                 let Ok(values) = read(state.clone(), name) else {
                     continue;
                 };
+                // A row's chains stand together.
                 let per_row = values.len() / shard.carry.steps.len().max(1);
                 // Rows that have halted start anew: their old state is no cause.
                 let row = values

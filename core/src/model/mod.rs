@@ -9,10 +9,14 @@
 
 mod act;
 mod clock;
+mod draws;
 mod evaluate;
 mod fault;
 mod host;
 mod loss;
+mod method;
+#[cfg(test)]
+mod method_tests;
 mod network;
 mod optim;
 mod parameters;
@@ -29,6 +33,7 @@ pub use act::Example;
 pub use clock::{Clock, Part};
 pub use evaluate::{SegmentGuess, evaluate};
 pub use loss::{LossKind, QLoss, cell_loss, q_loss};
+pub use method::{Supervision, TrainingMethod};
 pub use network::{Network, Output, Precision, State, token_tensor};
 pub use optim::{AdamSettings, Optimizer, OptimizerKind, OptimizerSettings};
 pub use parameters::Parameters;
@@ -67,6 +72,9 @@ pub enum ModelError {
         /// that row was in, from 1; none for what all rows share.
         at: Option<(usize, usize)>,
     },
+    /// Options of training that contradict each other or the model.
+    #[error("training: {0}")]
+    Method(String),
     /// A saved optimizer state that does not fit the model.
     #[error("optimizer state: {0}")]
     State(String),

@@ -3,9 +3,10 @@
 use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData, activation};
 use serde::{Deserialize, Serialize};
 
+use super::draws::Noise;
 use super::parameters::{Parameters, upload};
 use crate::config::{Gate, QPool};
-use crate::plan::{Axis, Level, Plan, Sublayer, Update};
+use crate::plan::{Axis, Level, Plan, Start, Sublayer, Update};
 
 /// The arithmetic of forward and backward passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -45,19 +46,28 @@ pub struct State {
 }
 
 impl State {
-    /// The state that every puzzle starts from.
+    /// The state that a plain pass starts from.
     #[must_use]
     pub fn initial(plan: &Plan, parameters: &Parameters, batch: usize) -> Self {
-        let rows = |id| {
-            let shape = [batch, plan.positions, plan.hidden];
-            parameters
-                .get(id)
-                .reshape([1, 1, plan.hidden])
-                .expand(shape)
-        };
-        Self {
-            h: rows(plan.init_h),
-            l: rows(plan.init_l),
+        let shape = [batch, plan.positions, plan.hidden];
+        match plan.start {
+            Start::Fixed { h, l } => {
+                let rows = |id| {
+                    let vector = parameters.get(id).reshape([1, 1, plan.hidden]);
+                    vector.expand(shape)
+                };
+                Self {
+                    h: rows(h),
+                    l: rows(l),
+                }
+            }
+            Start::Random => {
+                let device = parameters.get(plan.embedding.tokens).inner().device();
+                let [h, l] = plan.plain_states(|_| Vec::new().into()).map(|state| {
+                    upload(state, [1, plan.positions, plan.hidden], &device).expand(shape)
+                });
+                Self { h, l }
+            }
         }
     }
 
@@ -224,22 +234,38 @@ impl<'a> Network<'a> {
     #[must_use]
     pub fn segment(&self, state: State, tokens: &Tensor<1, Int>) -> Output {
         let input = self.embed(tokens);
-        let state = self.run(&self.plan.updates, state, &input);
+        let state = self.run(&self.plan.updates, state, &input, &mut Noise::none());
         self.heads(state)
     }
 
-    /// The updates of a training segment that the plan keeps no gradient of,
-    /// which come first.
-    pub(super) fn frozen_updates(&self, state: State, tokens: &Tensor<1, Int>) -> State {
+    /// What a training segment does without gradient: `warm_ups` whole
+    /// segments, and the updates that the plan keeps no gradient of, which
+    /// come first.
+    pub(super) fn frozen_updates(
+        &self,
+        mut state: State,
+        tokens: &Tensor<1, Int>,
+        warm_ups: usize,
+        noise: &mut Noise,
+    ) -> State {
         let (frozen, _) = self.updates();
-        self.run(frozen, state, &self.embed(tokens)).detached()
+        let input = self.embed(tokens);
+        for _ in 0..warm_ups {
+            state = self.run(&self.plan.updates, state, &input, noise);
+        }
+        self.run(frozen, state, &input, noise).detached()
     }
 
     /// The other updates and the heads, on the state that
     /// [`Network::frozen_updates`] leaves.
-    pub(super) fn tracked_updates(&self, state: State, tokens: &Tensor<1, Int>) -> Output {
+    pub(super) fn tracked_updates(
+        &self,
+        state: State,
+        tokens: &Tensor<1, Int>,
+        noise: &mut Noise,
+    ) -> Output {
         let (_, tracked) = self.updates();
-        let state = self.run(tracked, state, &self.embed(tokens));
+        let state = self.run(tracked, state, &self.embed(tokens), noise);
         self.heads(state)
     }
 
@@ -272,7 +298,8 @@ impl<'a> Network<'a> {
         (x * self.plan.embedding.scale).cast(self.dtype)
     }
 
-    fn run(&self, updates: &[Update], state: State, input: &Tensor<3>) -> State {
+    fn run(&self, updates: &[Update], state: State, input: &Tensor<3>, noise: &mut Noise) -> State {
+        let device = state.h.clone().inner().device();
         let mut state = State {
             h: state.h.cast(self.dtype),
             l: state.l.cast(self.dtype),
@@ -288,6 +315,12 @@ impl<'a> Network<'a> {
             }
             for layer in &self.modules[update.module] {
                 x = self.norm(layer.forward(x.clone(), self.plan) + x);
+            }
+            if let Some(damping) = update.damping {
+                x = own.clone() * (1.0 - damping) + x * damping;
+            }
+            if let Some(noise) = noise.tensor(x.dims(), &device) {
+                x = x + noise.cast(self.dtype);
             }
             *own = x;
         }

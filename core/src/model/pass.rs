@@ -5,6 +5,7 @@ use burn::tensor::{Int, Tensor};
 
 use super::ModelError;
 use super::clock::{Part, timed};
+use super::draws::Noise;
 use super::network::{Network, State};
 use super::parameters::{Parameters, read, upload};
 use super::shard::Common;
@@ -43,20 +44,30 @@ struct Graph<'a> {
 }
 
 impl<'a> Pass<'a> {
-    /// Runs the segment's forward pass. `tokens` are those of the rows, side
-    /// by side.
+    /// Runs the segment's forward pass, after [`Common::warm_ups`] segments
+    /// without gradient. `tokens` are those of the rows of states, side by
+    /// side.
     pub(super) fn forward(
         common: &'a Common<'a>,
         state: State,
         tokens: Vec<u8>,
+        mut noise: Noise,
     ) -> Result<Self, ModelError> {
         let (plan, clock, device) = (common.plan, common.clock, common.device);
         if let Some(model) = common.host {
             let states = [read(state.h, "z_H")?, read(state.l, "z_L")?];
             let [h, l] = states;
             let mut segment = train::Segment::new(model, tokens, h, l);
-            timed(clock, Part::Frozen, device, || segment.run_frozen());
-            let answer = timed(clock, Part::Tracked, device, || segment.run_tracked());
+            let mut disturb = |states: &mut [f32]| noise.add(states);
+            timed(clock, Part::Frozen, device, || {
+                for _ in 0..common.warm_ups {
+                    segment.run_whole(&mut disturb);
+                }
+                segment.run_frozen(&mut disturb);
+            });
+            let answer = timed(clock, Part::Tracked, device, || {
+                segment.run_tracked(&mut disturb)
+            });
             return Ok(Self {
                 work: Work::Host(segment),
                 common,
@@ -69,11 +80,11 @@ impl<'a> Pass<'a> {
         let tracked = common.parameters.tracked();
         let frozen = Network::with_precision(plan, common.parameters, common.precision);
         let state = timed(clock, Part::Frozen, device, || {
-            frozen.frozen_updates(state, &tokens)
+            frozen.frozen_updates(state, &tokens, common.warm_ups, &mut noise)
         });
         let output = timed(clock, Part::Tracked, device, || {
             Network::with_precision(plan, &tracked, common.precision)
-                .tracked_updates(state, &tokens)
+                .tracked_updates(state, &tokens, &mut noise)
         });
         Ok(Self {
             common,

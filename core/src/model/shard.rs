@@ -3,23 +3,26 @@
 
 use std::ops::Range;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::ModelError;
 use super::act::{Carry, Example};
 use super::clock::{Clock, Part, timed};
+use super::draws::Draws;
 use super::evaluate::most_likely;
 use super::fault::Outputs;
 use super::loss::{LossKind, cell_loss, q_loss, sigmoid};
+use super::method::{Supervision, TrainingMethod};
 use super::network::{Precision, State};
 use super::parameters::{Parameters, upload};
 use super::pass::{Pass, Slopes};
 use super::trainer::StepReport;
 use crate::cpu::CpuModel;
-use crate::plan::Plan;
+use crate::plan::{Plan, Start};
 use crate::puzzle::TOKEN_PAD;
 
-/// Rows of the batch with what they carry from segment to segment.
+/// Rows of the batch with what they carry from segment to segment. A row is a
+/// puzzle; it has a row of states for each of its chains.
 #[derive(Debug, Clone)]
 pub(super) struct Shard {
     /// Its first row in the batch.
@@ -27,6 +30,7 @@ pub(super) struct Shard {
     /// Which of the trainer's devices computes it.
     pub(super) device: usize,
     pub(super) carry: Carry,
+    /// `[rows * chains, positions, hidden]`.
     pub(super) state: State,
 }
 
@@ -45,25 +49,33 @@ pub(super) struct Common<'a> {
     pub(super) step: u64,
     pub(super) loss: LossKind,
     pub(super) q_weight: f64,
+    pub(super) method: TrainingMethod,
+    /// Segments before the one that is trained.
+    pub(super) warm_ups: usize,
+    /// The step's random numbers.
+    pub(super) draws: Draws,
     /// Rows of the whole batch.
     pub(super) batch: usize,
 }
 
 impl Common<'_> {
-    /// The state that every puzzle starts from.
-    fn initial(&self, rows: usize) -> State {
+    /// The states that the rows of states from `first` on start from; of no
+    /// account in those that don't begin.
+    fn initial(&self, first: usize, begins: &[bool]) -> State {
         let plan = self.plan;
-        let Some(model) = self.host else {
-            return State::initial(plan, self.parameters, rows);
-        };
-        let shape = [rows, plan.positions, plan.hidden];
-        let state = |id| {
-            let values = model.tensor(id).repeat(rows * plan.positions);
-            upload(values, shape, self.device)
+        let shape = [begins.len(), plan.positions, plan.hidden];
+        let [h, l] = match (plan.start, self.host) {
+            (Start::Fixed { .. }, None) => {
+                return State::initial(plan, self.parameters, begins.len());
+            }
+            (Start::Fixed { h, l }, Some(model)) => {
+                [h, l].map(|id| model.tensor(id).repeat(begins.len() * plan.positions))
+            }
+            (Start::Random, _) => self.draws.starts(plan, first, self.method.chains, begins),
         };
         State {
-            h: state(plan.init_h),
-            l: state(plan.init_l),
+            h: upload(h, shape, self.device),
+            l: upload(l, shape, self.device),
         }
     }
 }
@@ -80,12 +92,13 @@ impl Shard {
         parameters: &Parameters,
         device: usize,
         rows: Range<usize>,
+        chains: usize,
     ) -> Self {
         Self {
             first: rows.start,
             device,
             carry: Carry::new(rows.len()),
-            state: State::initial(plan, parameters, rows.len()),
+            state: State::initial(plan, parameters, rows.len() * chains),
         }
     }
 
@@ -106,24 +119,33 @@ impl Shard {
                 self.carry.steps[row] = 0;
             }
         }
+        let chains = common.method.chains;
+        let first = self.first * chains;
+        let begins: Vec<bool> = every(chains, restart.iter().copied());
         let state = self
             .state
             .clone()
-            .restarted(common.initial(restart.len()), &restart);
-        let examples = self.carry.examples.iter();
-        let tokens = examples.flat_map(|e| e.input.iter().copied()).collect();
+            .restarted(common.initial(first, &begins), &begins);
+        let inputs = every(chains, self.carry.examples.iter().map(|e| &e.input));
+        let tokens = inputs.into_iter().flatten().copied().collect();
 
-        let mut pass = Pass::forward(common, state, tokens)?;
+        let noise = common.draws.noise(first, begins.len());
+        let mut pass = Pass::forward(common, state, tokens, noise)?;
         let mut graded = timed(common.clock, Part::Loss, common.device, || {
             self.grade(common, &pass.logits)
         });
         let q_values = pass.q.clone();
         let width = plan.heads.q_outputs;
-        let wants: Vec<bool> = q_values
-            .chunks_exact(width)
+        let wants: Vec<bool> = graded
+            .winners
+            .iter()
+            .map(|&chain| &q_values[chain * width..(chain + 1) * width])
             .map(|q| q[0] > q.get(1).copied().unwrap_or(0.0))
             .collect();
-        let last = self.carry.advance(&plan.config, &wants, least);
+        let last = match common.method.supervision {
+            Supervision::Every => self.carry.advance(&plan.config, &wants, least),
+            Supervision::Last => self.carry.finish(common.warm_ups + 1),
+        };
         // The value of continuing is that of the next segment's best choice,
         // by the weights before the update.
         let next_q = if width > 1 {
@@ -132,12 +154,18 @@ impl Shard {
             Vec::new()
         };
         self.state = pass.state();
+        if chains > 1 {
+            let winners = every(chains, graded.winners.iter().map(|&w| w as i64));
+            let rows = TensorData::new(winners, [begins.len()]);
+            let rows = Tensor::<1, Int>::from_data(rows, common.device);
+            self.state.h = self.state.h.clone().select(0, rows);
+        }
 
         let report = &mut graded.report;
         let share = 1.0 / common.batch as f64;
         let mut q_gradient = vec![0.0; q_values.len()];
-        for (row, &right) in graded.right.iter().enumerate() {
-            let own = row * width;
+        for (row, (&right, &chain)) in graded.right.iter().zip(&graded.winners).enumerate() {
+            let own = chain * width;
             let halt = q_loss(q_values[own], f64::from(u8::from(right)));
             q_gradient[own] = (share * common.q_weight * halt.gradient) as f32;
             report.q_halt_loss += share * halt.loss;
@@ -181,52 +209,96 @@ impl Shard {
     }
 
     /// Compares logits with the answers; the loss is averaged over the cells
-    /// whose answer is not padding, then over the batch.
+    /// whose answer is not padding, then over the batch. Of a puzzle's chains
+    /// only the one with the lowest loss counts.
     fn grade(&self, common: &Common<'_>, logits: &[f32]) -> Graded {
-        let vocab = common.plan.config.vocab_size;
-        let per_puzzle = common.plan.config.seq_len * vocab;
+        let per_puzzle = common.plan.config.seq_len * common.plan.config.vocab_size;
+        let chains = common.method.chains;
         let share = 1.0 / common.batch as f64;
         let mut graded = Graded {
             gradient: vec![0.0; logits.len()],
+            winners: Vec::with_capacity(self.carry.examples.len()),
             right: Vec::with_capacity(self.carry.examples.len()),
             report: StepReport::default(),
         };
         let rows = logits
-            .chunks_exact(per_puzzle)
-            .zip(graded.gradient.chunks_exact_mut(per_puzzle));
+            .chunks_exact(chains * per_puzzle)
+            .zip(graded.gradient.chunks_exact_mut(chains * per_puzzle));
         for ((logits, gradient), example) in rows.zip(&self.carry.examples) {
-            let counted = example
-                .label
-                .iter()
-                .filter(|&&t| t != TOKEN_PAD)
-                .count()
-                .max(1);
-            let weight = share / counted as f64;
-            let mut right = 0;
-            let cells = logits
-                .chunks_exact(vocab)
-                .zip(gradient.chunks_exact_mut(vocab));
-            for ((logits, gradient), &label) in cells.zip(&example.label) {
-                if label == TOKEN_PAD {
-                    continue;
+            let graded_chains = logits
+                .chunks_exact(per_puzzle)
+                .zip(gradient.chunks_exact_mut(per_puzzle))
+                .map(|(logits, gradient)| grade(common, example, logits, gradient));
+            let grades: Vec<Grade> = graded_chains.collect();
+            let order = |a: &(usize, &Grade), b: &(usize, &Grade)| a.1.loss.total_cmp(&b.1.loss);
+            // There is at least one chain.
+            let Some((winner, best)) = grades.iter().enumerate().min_by(order) else {
+                continue;
+            };
+            for (chain, gradient) in gradient.chunks_exact_mut(per_puzzle).enumerate() {
+                if chain != winner {
+                    gradient.fill(0.0);
                 }
-                graded.report.cell_loss +=
-                    weight * cell_loss(common.loss, logits, usize::from(label), weight, gradient);
-                right += usize::from(most_likely(logits) == label);
             }
-            graded.report.cell_accuracy += weight * right as f64;
-            graded.right.push(right == counted);
-            graded.report.exact_accuracy += share * f64::from(u8::from(right == counted));
+            graded.winners.push(graded.right.len() * chains + winner);
+            graded.right.push(best.right);
+            graded.report.cell_loss += best.loss;
+            graded.report.cell_accuracy += best.cells;
+            graded.report.exact_accuracy += share * f64::from(u8::from(best.right));
         }
         graded
     }
+}
+
+/// One chain's logits compared with the answer.
+struct Grade {
+    /// Its part of the batch's loss.
+    loss: f64,
+    /// Its part of the batch's share of right cells.
+    cells: f64,
+    /// Whether the whole grid is right.
+    right: bool,
+}
+
+/// Compares a chain's logits, `[cells, vocab]`, with the answer and writes the
+/// loss's gradient by them.
+fn grade(common: &Common<'_>, example: &Example, logits: &[f32], gradient: &mut [f32]) -> Grade {
+    let vocab = common.plan.config.vocab_size;
+    let labels = example.label.iter();
+    let counted = labels.filter(|&&t| t != TOKEN_PAD).count().max(1);
+    let weight = 1.0 / (common.batch as f64 * counted as f64);
+    let (mut loss, mut right) = (0.0, 0);
+    let cells = logits
+        .chunks_exact(vocab)
+        .zip(gradient.chunks_exact_mut(vocab));
+    for ((logits, gradient), &label) in cells.zip(&example.label) {
+        if label == TOKEN_PAD {
+            continue;
+        }
+        loss += weight * cell_loss(common.loss, logits, usize::from(label), weight, gradient);
+        right += usize::from(most_likely(logits) == label);
+    }
+    Grade {
+        loss,
+        cells: weight * right as f64,
+        right: right == counted,
+    }
+}
+
+/// Each item as often as there are chains.
+fn every<T: Clone>(chains: usize, items: impl Iterator<Item = T>) -> Vec<T> {
+    items
+        .flat_map(|item| std::iter::repeat_n(item, chains))
+        .collect()
 }
 
 /// Logits compared with their answers.
 struct Graded {
     /// Of the loss by the logits.
     gradient: Vec<f32>,
-    /// Whether each row's whole grid is right.
+    /// The row of states that each puzzle's best chain is.
+    winners: Vec<usize>,
+    /// Whether each puzzle's whole grid is right, by that chain.
     right: Vec<bool>,
     /// The cells' part of a report.
     report: StepReport,

@@ -145,7 +145,7 @@ impl Trainer {
     }
 
     /// Goes on from what [`Trainer::save_state`] wrote, the trainer having
-    /// been made with the same plan and settings and the saved (averaged)
+    /// been made with the same plan, settings and method and the saved (averaged)
     /// weights.
     ///
     /// # Errors
@@ -203,7 +203,7 @@ impl Trainer {
             tensors.push(upload(values, matrix_shape(&spec.shape), &self.device));
         }
         let shape = [
-            self.settings.batch_size,
+            self.settings.batch_size * self.method.chains,
             self.plan.positions,
             self.plan.hidden,
         ];
@@ -265,8 +265,10 @@ impl Trainer {
                 other => &self.others[other - 1],
             };
             let rows = |all: &Tensor<3>| {
-                let rows = shard.carry.steps.len();
-                all.clone().narrow(0, shard.first, rows).to_device(device)
+                let chains = self.method.chains;
+                let rows = shard.carry.steps.len() * chains;
+                let own = all.clone().narrow(0, shard.first * chains, rows);
+                own.to_device(device)
             };
             shard.state = State {
                 h: rows(&h),

@@ -14,6 +14,7 @@ use super::act::Example;
 use super::clock::{Clock, Part, timed};
 use super::host;
 use super::loss::LossKind;
+use super::method::{Supervision, TrainingMethod};
 use super::network::Precision;
 use super::optim::{Optimizer, OptimizerSettings};
 use super::parameters::{Parameters, matrix_shape, read, upload};
@@ -104,6 +105,9 @@ impl StepReport {
 pub struct Trainer {
     pub(super) plan: Plan,
     pub(super) settings: TrainerSettings,
+    pub(super) method: TrainingMethod,
+    /// Segments of a row in a step that trains the last one.
+    depth: usize,
     /// Where the weights, their average and the optimiser's memory are.
     pub(super) device: Device,
     /// Devices that compute parts of the batch beside it.
@@ -156,7 +160,7 @@ impl Trainer {
                 } else {
                     &replicas[device - 1]
                 };
-                Shard::new(&plan, local, device, start(i)..start(i + 1))
+                Shard::new(&plan, local, device, start(i)..start(i + 1), 1)
             })
             .collect();
         let on_host = device == Device::flex() && others.is_empty();
@@ -166,6 +170,8 @@ impl Trainer {
         }
         Self {
             on_host,
+            method: TrainingMethod::default(),
+            depth: plan.config.halt_max_steps,
             clock: None,
             average: settings.ema.map(|_| parameters.clone()),
             optimizer,
@@ -178,6 +184,31 @@ impl Trainer {
             device,
             others,
         }
+    }
+
+    /// The same trainer, at its first step, with another method than HRM's.
+    ///
+    /// # Errors
+    /// If the method's options contradict each other or the model.
+    pub fn with_method(mut self, method: TrainingMethod) -> Result<Self, ModelError> {
+        method.check(&self.plan)?;
+        self.method = method;
+        for shard in &mut self.shards {
+            let local = match shard.device {
+                0 => &self.parameters,
+                other => &self.replicas[other - 1],
+            };
+            let rows = shard.first..shard.first + shard.carry.steps.len();
+            *shard = Shard::new(&self.plan, local, shard.device, rows, method.chains);
+        }
+        Ok(self)
+    }
+
+    /// From the next step on a row has this many segments, of which the last
+    /// is trained; for [`Supervision::Last`], where it is at first the model's
+    /// `halt_max_steps`.
+    pub fn set_depth(&mut self, segments: usize) {
+        self.depth = segments.max(1);
     }
 
     /// The architecture.
@@ -381,11 +412,17 @@ impl Trainer {
                 fresh.push(example);
                 row += 1;
             }
-            work.push((
-                fresh,
-                shard.carry.draw_least(&self.plan.config, &mut self.rng),
-            ));
+            let least = match self.method.supervision {
+                Supervision::Every => shard.carry.draw_least(&self.plan.config, &mut self.rng),
+                Supervision::Last => Vec::new(),
+            };
+            work.push((fresh, least));
         }
+        let draws = self.method.draw(&self.plan, &mut self.rng);
+        let warm_ups = match self.method.supervision {
+            Supervision::Every => 0,
+            Supervision::Last => self.depth - 1,
+        };
         if let Some(clock) = &self.clock {
             clock.add(Part::Data, begun);
         }
@@ -403,6 +440,9 @@ impl Trainer {
                 step,
                 loss: self.settings.loss,
                 q_weight: self.settings.q_weight,
+                method: self.method,
+                warm_ups,
+                draws,
                 batch: self.settings.batch_size,
             })
             .collect();

@@ -8,8 +8,10 @@
 //! Shapes follow the reference's layout: a linear map is `[out, in]`, applied
 //! as `y = x · Wᵀ`; activations are `[batch, position, channel]`.
 
+mod start;
 mod tensors;
 
+pub use start::{PLAIN_START, Start};
 pub use tensors::{Init, TensorId, TensorKind, TensorSpec};
 
 use crate::config::{ConfigError, Gate, ModelConfig, Modules, PosEncodings, QPool, TokenMixer};
@@ -68,7 +70,8 @@ pub enum Sublayer {
     },
 }
 
-/// One call of a module: `state = module(state + Σ inputs)`.
+/// One call of a module: `state = module(state + Σ inputs)`, or with damping
+/// λ `state = (1 - λ) state + λ module(state + Σ inputs)`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Update {
     /// The state that is replaced.
@@ -79,6 +82,8 @@ pub struct Update {
     pub adds_input: bool,
     /// Whether training keeps the gradient of this call.
     pub gradient: bool,
+    /// λ, where it is not 1.
+    pub damping: Option<f32>,
 }
 
 /// The embedded puzzle: `scale * (token [+ position])`, with the puzzle
@@ -119,10 +124,8 @@ pub struct Plan {
     pub tensors: Vec<TensorSpec>,
     /// How the puzzle enters.
     pub embedding: Embedding,
-    /// Initial `z_H` of every position, `[hidden]`.
-    pub init_h: TensorId,
-    /// Initial `z_L` of every position, `[hidden]`.
-    pub init_l: TensorId,
+    /// Where the states begin.
+    pub start: Start,
     /// The modules, each the sublayers in order.
     pub modules: Vec<Vec<Sublayer>>,
     /// The module calls of one segment, in order.
@@ -178,9 +181,7 @@ impl Plan {
                 1.0
             };
 
-        let unit = Init::TruncatedNormal { std: 1.0 };
-        let init_h = t.push("H_init", &[hidden], TensorKind::Buffer, unit);
-        let init_l = t.push("L_init", &[hidden], TensorKind::Buffer, unit);
+        let start = Start::new(config.initial_state, hidden, &mut t);
 
         let mut module = |prefix: &str, layers: usize| -> Vec<Sublayer> {
             let mut sublayers = Vec::with_capacity(2 * layers);
@@ -215,6 +216,7 @@ impl Plan {
         };
         let (high, low) = (0, modules.len() - 1);
 
+        let damping = config.damping.filter(|d| *d < 1.0).map(|d| d as f32);
         let mut updates = Vec::with_capacity(config.H_cycles * (config.L_cycles + 1));
         for _ in 0..config.H_cycles {
             for _ in 0..config.L_cycles {
@@ -223,6 +225,7 @@ impl Plan {
                     module: low,
                     adds_input: true,
                     gradient: false,
+                    damping,
                 });
             }
             updates.push(Update {
@@ -230,6 +233,7 @@ impl Plan {
                 module: high,
                 adds_input: false,
                 gradient: false,
+                damping,
             });
         }
         let without = updates.len() - config.gradient_updates;
@@ -259,8 +263,7 @@ impl Plan {
                 positions,
                 scale,
             },
-            init_h,
-            init_l,
+            start,
             modules,
             updates,
             heads,
@@ -420,6 +423,33 @@ mod tests {
             ]
         );
         assert_eq!(plan.modules.len(), 1);
+    }
+
+    #[test]
+    fn presets_have_the_published_sizes() {
+        // In millions, as the papers give them; EqR gives none of its own.
+        for (name, millions) in [
+            ("trm-att", 7.0),
+            ("trm-mlp", 5.0),
+            ("rsm", 2.5),
+            ("wta", 5.0),
+        ] {
+            let plan = Plan::new(&ModelConfig::preset(name).unwrap()).unwrap();
+            let found = plan.parameter_count() as f64 / 1e6;
+            assert!((found / millions - 1.0).abs() < 0.05, "{name}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_damping_of_one_is_none() {
+        let mut config = ModelConfig::preset("eqr").unwrap();
+        let damping = |config: &ModelConfig| {
+            let plan = Plan::new(config).unwrap();
+            plan.updates.iter().map(|u| u.damping).collect::<Vec<_>>()
+        };
+        assert_eq!(damping(&config), [Some(0.95); 21]);
+        config.damping = Some(1.0);
+        assert_eq!(damping(&config), [None; 21]);
     }
 
     #[test]

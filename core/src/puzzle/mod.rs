@@ -23,7 +23,7 @@ use rand::Rng;
 
 pub use copies::Copies;
 pub use kind::{NoSudoku, PuzzleKind, UnknownKind};
-pub use maze::{Maze, MazeError, MazeOptions, MazeSize, generate_maze};
+pub use maze::{Maze, MazeError, MazeOptions, MazeSize, MazeSymmetry, generate_maze};
 pub use split::{Split, SplitError, SplitOptions, build_split};
 pub use sudoku::augment::{augment, fill_hints, fill_share, random_hints};
 pub use sudoku::board::{Board, Clash, House, TokenError};
@@ -48,12 +48,17 @@ pub const TOKEN_BLANK: u8 = 1;
 /// A value is a *state of the board*: a question, an answer, or the model's guess
 /// in between. Nothing here is specific to Sudoku; a maze is a puzzle whose
 /// tokens are wall, way, start, goal and path.
-pub trait Puzzle: Sized + Clone + Eq + Debug + Display {
+pub trait Puzzle: Sized + Clone + Eq + Debug + Display + Send + Sync {
+    /// Whether answers can be better and worse, as routes through a maze can: then an
+    /// answer may be valid and no solution ([`Puzzle::is_valid`]), and a solution need
+    /// not be the one that a file holds.
+    const GRADED: bool = false;
+
     /// The kind and size of a puzzle, with a name such as `sudoku-9x9`.
-    type Kind: Copy + Eq + Debug + Display + FromStr + Into<PuzzleKind>;
+    type Kind: Copy + Eq + Debug + Display + FromStr + Into<PuzzleKind> + Send + Sync;
 
     /// A rewriting of the board that takes puzzles to equivalent puzzles.
-    type Symmetry: Clone + Debug;
+    type Symmetry: Clone + Debug + Send + Sync;
 
     /// Why a text spells no puzzle.
     type ParseError: std::error::Error;
@@ -83,6 +88,12 @@ pub trait Puzzle: Sized + Clone + Eq + Debug + Display {
     /// vocabulary.
     fn from_tokens(kind: Self::Kind, tokens: &[u8]) -> Result<Self, TokenError>;
 
+    /// One number a cell, as reports and guesses hold boards: a Sudoku's digits with 0
+    /// for a blank, the tokens of any other puzzle.
+    fn values(&self) -> Vec<u8> {
+        self.tokens()
+    }
+
     /// How badly the board breaks the rules; 0 if it breaks none. For Sudoku this
     /// is E of arXiv 2601.10679.
     fn conflicts(&self) -> u32;
@@ -95,6 +106,15 @@ pub trait Puzzle: Sized + Clone + Eq + Debug + Display {
 
     /// Whether this is a complete, correct answer to `question`.
     fn solves(&self, question: &Self) -> bool;
+
+    /// Whether this answers `question` at all, if not in the best way; the same as
+    /// [`Puzzle::solves`] where answers are not [`Puzzle::GRADED`].
+    fn is_valid(&self, question: &Self) -> bool {
+        self.solves(question)
+    }
+
+    /// Why no answer to this question can be right, as far as that shows at a glance.
+    fn flaw(&self) -> Option<String>;
 
     /// What keeps this from being an answer to `question`, in words; none if
     /// [`Puzzle::solves`].
@@ -109,6 +129,24 @@ pub trait Puzzle: Sized + Clone + Eq + Debug + Display {
     #[must_use]
     fn with_hints<R: Rng + ?Sized>(&self, answer: &Self, rng: &mut R) -> Self;
 
+    /// The question with this share (0 to 1, rounded to whole cells) of what its answer
+    /// writes into it filled in at random.
+    #[must_use]
+    fn filled<R: Rng + ?Sized>(&self, answer: &Self, share: f64, rng: &mut R) -> Self;
+
+    /// The cells in which something is written that can be taken out again
+    /// ([`Puzzle::without`]), in reading order: a Sudoku's digits, a maze's route.
+    fn written(&self) -> Vec<usize>;
+
+    /// The board with what is written in these cells taken out.
+    #[must_use]
+    fn without(&self, cells: &[usize]) -> Self;
+
+    /// The question with what all of these answers write into the same cells, or as it
+    /// is if that breaks a rule that no further writing can mend.
+    #[must_use]
+    fn agreed(&self, answers: &[Self]) -> Self;
+
     /// A uniformly random element of the symmetry group.
     fn random_symmetry<R: Rng + ?Sized>(kind: Self::Kind, rng: &mut R) -> Self::Symmetry;
 
@@ -118,4 +156,11 @@ pub trait Puzzle: Sized + Clone + Eq + Debug + Display {
     /// The symmetry is of another kind.
     #[must_use]
     fn transformed(&self, symmetry: &Self::Symmetry) -> Self;
+
+    /// The board of which this is the image: undoes [`Puzzle::transformed`].
+    ///
+    /// # Panics
+    /// As [`Puzzle::transformed`].
+    #[must_use]
+    fn restored(&self, symmetry: &Self::Symmetry) -> Self;
 }

@@ -7,10 +7,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::perturb::{Noise, Perturbation};
-use super::{Guess, Observer, SegmentReport};
+use super::{Guess, Guessable, Observer, SegmentReport};
 use crate::cpu::CpuRun;
 use crate::engine::{EngineError, SegmentOutput, Taps};
-use crate::puzzle::{Board, Symmetry};
+use crate::puzzle::{Board, Puzzle};
 
 /// What a guess's state may be changed by: its place in the batch and the
 /// new state, `[positions, hidden]`, after a module call.
@@ -143,21 +143,21 @@ pub struct Guessing {
 
 /// One guess to be made.
 #[derive(Debug, Clone)]
-pub struct Job {
+pub struct Job<P: Puzzle = Board> {
     /// The puzzle's place in its set.
     pub puzzle: usize,
     /// Number of the guess, from 0.
     pub guess: usize,
-    symmetry: Symmetry,
-    image: Board,
+    symmetry: P::Symmetry,
+    image: P,
     noise: Option<Noise>,
 }
 
 /// What came of a guess, in the asker's labelling.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Outcome {
+pub struct Outcome<P = Board> {
     /// The answer at the end.
-    pub grid: Board,
+    pub grid: P,
     /// First segment after which the model said it was done, from 1.
     pub halted_at: Option<usize>,
     /// Whether it says so at the end.
@@ -168,16 +168,20 @@ pub struct Outcome {
     pub residual: f32,
     /// Whether the rules accept the grid and it keeps the givens.
     pub solved: bool,
+    /// Whether the grid is valid, where a valid one need not be a solution
+    /// ([`Puzzle::GRADED`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid: Option<bool>,
     /// Segments it took.
     pub segments: usize,
 }
 
-impl Outcome {
+impl<P: Puzzle> Outcome<P> {
     /// What selection rules look at.
     #[must_use]
     pub fn guess(&self) -> Guess {
         Guess {
-            grid: self.grid.cells().to_vec(),
+            grid: self.grid.values(),
             halted_at: self.halted_at,
             halted: self.halted,
             q_halt: self.q_halt,
@@ -189,32 +193,32 @@ impl Outcome {
 
 /// A guess that has ended.
 #[derive(Debug, Clone)]
-pub struct Done {
+pub struct Done<P = Board> {
     /// The puzzle's place in its set.
     pub puzzle: usize,
     /// Number of the guess, from 0.
     pub guess: usize,
     /// What came of it.
-    pub outcome: Outcome,
+    pub outcome: Outcome<P>,
     /// Its segments, in the labelling of its image.
     pub reports: Vec<SegmentReport>,
 }
 
 /// The guesses of one checkpoint that are still to be made, in order.
 #[derive(Debug)]
-pub struct Agenda {
+pub struct Agenda<P: Puzzle = Board> {
     how: Guessing,
     checkpoint: usize,
     /// Places and questions, the next one last.
-    puzzles: Vec<(usize, Board)>,
+    puzzles: Vec<(usize, P)>,
     /// Guesses at the current puzzle, the next one last.
-    waiting: Vec<Job>,
+    waiting: Vec<Job<P>>,
 }
 
-impl Agenda {
+impl<P: Guessable> Agenda<P> {
     /// Guesses at these puzzles, given with their places in the set.
     #[must_use]
-    pub fn new(how: Guessing, checkpoint: usize, mut puzzles: Vec<(usize, Board)>) -> Self {
+    pub fn new(how: Guessing, checkpoint: usize, mut puzzles: Vec<(usize, P)>) -> Self {
         puzzles.reverse();
         Self {
             how,
@@ -225,7 +229,7 @@ impl Agenda {
     }
 
     /// The next guess; `after` is one that has just ended, if any.
-    pub fn next(&mut self, after: Option<(&Done, &Board)>) -> Option<Job> {
+    pub fn next(&mut self, after: Option<(&Done<P>, &P)>) -> Option<Job<P>> {
         if self.how.stop == Stop::FirstVerified
             && let Some((done, question)) = after
             && !done.outcome.solved
@@ -248,16 +252,16 @@ impl Agenda {
     }
 
     /// One guess.
-    fn job(&self, puzzle: usize, question: &Board, guess: usize) -> Option<Job> {
+    fn job(&self, puzzle: usize, question: &P, guess: usize) -> Option<Job<P>> {
         let perturbation = &self.how.perturbation;
         let symmetry = perturbation
             .images
-            .symmetries(question.shape(), guess + 1, self.how.seed, puzzle)
+            .symmetries::<P>(question.kind(), guess + 1, self.how.seed, puzzle)
             .pop()?;
         Some(Job {
             puzzle,
             guess,
-            image: symmetry.apply(question),
+            image: question.transformed(&symmetry),
             symmetry,
             noise: perturbation.noise(self.how.seed, puzzle, self.checkpoint, guess),
         })
@@ -266,21 +270,21 @@ impl Agenda {
     /// Whether a guess that has ended leaves nothing to be done for its
     /// puzzle, whatever other guesses were made.
     #[must_use]
-    pub fn settles(&self, done: &Done) -> bool {
+    pub fn settles(&self, done: &Done<P>) -> bool {
         self.how.stop == Stop::FirstVerified
             && (done.outcome.solved || done.guess + 1 == self.how.guesses)
     }
 }
 
 /// A guess in progress.
-struct Running {
-    job: Job,
-    observer: Observer,
+struct Running<P: Puzzle> {
+    job: Job<P>,
+    observer: Observer<P>,
     reports: Vec<SegmentReport>,
 }
 
-impl Running {
-    fn new(job: Job) -> Self {
+impl<P: Puzzle> Running<P> {
+    fn new(job: Job<P>) -> Self {
         Self {
             observer: Observer::new(&job.image),
             reports: Vec::new(),
@@ -289,20 +293,18 @@ impl Running {
     }
 
     /// The guess as it ended with `last`.
-    fn done(self, last: &SegmentReport) -> Done {
-        // A report's grid comes from tokens of the plan's vocabulary.
-        let image = Board::new(self.job.image.shape(), last.grid.clone())
-            .unwrap_or_else(|_| Board::blank(self.job.image.shape()));
+    fn done(self, last: &SegmentReport) -> Done<P> {
         Done {
             puzzle: self.job.puzzle,
             guess: self.job.guess,
             outcome: Outcome {
-                grid: self.job.symmetry.inverse().apply(&image),
+                grid: self.observer.board().restored(&self.job.symmetry),
                 halted_at: self.reports.iter().find(|r| r.halted).map(|r| r.segment),
                 halted: last.halted,
                 q_halt: last.q_halt,
                 residual: last.residual,
                 solved: last.solved,
+                valid: self.observer.valid(),
                 segments: last.segment,
             },
             reports: self.reports,
@@ -316,13 +318,13 @@ impl Running {
 ///
 /// # Errors
 /// The engine's.
-pub fn drive<B: Batch>(
+pub fn drive<P: Puzzle, B: Batch>(
     batch: &mut B,
     capacity: usize,
     how: &Guessing,
-    next: &mut dyn FnMut(Option<Done>) -> Option<Job>,
+    next: &mut dyn FnMut(Option<Done<P>>) -> Option<Job<P>>,
 ) -> Result<(), EngineError> {
-    let mut running: Vec<Running> = Vec::with_capacity(capacity);
+    let mut running: Vec<Running<P>> = Vec::with_capacity(capacity);
     loop {
         while running.len() < capacity {
             let Some(job) = next(None) else { break };
@@ -370,7 +372,11 @@ pub fn drive<B: Batch>(
 }
 
 /// Starts a guess in a place that holds its puzzle.
-fn begin<B: Batch>(batch: &mut B, place: usize, mut job: Job) -> Result<Running, EngineError> {
+fn begin<P: Puzzle, B: Batch>(
+    batch: &mut B,
+    place: usize,
+    mut job: Job<P>,
+) -> Result<Running<P>, EngineError> {
     if let Some(noise) = job.noise.as_mut().filter(|n| n.disturbs_start()) {
         let tokens = job.image.tokens();
         batch.disturb(place, &tokens, &mut |state| noise.disturb_initial(state))?;

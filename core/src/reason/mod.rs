@@ -1,6 +1,7 @@
 //! What a run of a reasoner is: segments, one report each, and a verdict.
 
 pub mod flow;
+pub mod images;
 pub mod lab;
 pub mod message;
 pub mod perturb;
@@ -12,6 +13,7 @@ mod select;
 mod stats;
 mod tour;
 
+pub use images::{Guessable, Images};
 pub use recording::{Recording, RecordingError};
 pub use report::{Observer, SegmentReport, Verdict};
 pub use select::{Guess, Rule};

@@ -4,54 +4,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::puzzle::{Shape, Symmetry};
-
-/// Which images of a puzzle are guessed at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Images {
-    /// The puzzle as it stands, every time.
-    Identity,
-    /// Guess g has its digits shifted g times in a circle: the reference's
-    /// relabelling. There are as many as digits.
-    Cyclic,
-    /// Digits renamed at random.
-    Relabel,
-    /// A random element of the whole symmetry group.
-    Symmetry,
-}
-
-impl Images {
-    /// Every kind with its name.
-    pub const ALL: [(&'static str, Self); 4] = [
-        ("identity", Self::Identity),
-        ("cyclic", Self::Cyclic),
-        ("relabel", Self::Relabel),
-        ("symmetry", Self::Symmetry),
-    ];
-
-    /// The symmetries of a puzzle's guesses. The first is the identity; the
-    /// others depend on the seed and on the puzzle's place in its set alone.
-    #[must_use]
-    pub fn symmetries(
-        self,
-        shape: Shape,
-        guesses: usize,
-        seed: u64,
-        puzzle: usize,
-    ) -> Vec<Symmetry> {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(puzzle as u64);
-        (0..guesses)
-            .map(|guess| match (guess, self) {
-                (0, _) | (_, Self::Identity) => Symmetry::identity(shape),
-                (_, Self::Cyclic) => Symmetry::digit_shift(shape, guess),
-                (_, Self::Relabel) => Symmetry::random_digits(shape, &mut rng),
-                (_, Self::Symmetry) => Symmetry::random(shape, &mut rng),
-            })
-            .collect()
-    }
-}
+use super::images::Images;
+use crate::plan::Start;
 
 /// How a puzzle's guesses are made to differ.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -64,6 +18,10 @@ pub struct Perturbation {
     pub initial_noise: f64,
     /// The same, added to the new state after every module call.
     pub update_noise: f64,
+    /// Whether initial states are drawn anew, for a model whose initial state
+    /// is random; the noise comes on top.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub random_start: bool,
 }
 
 impl Perturbation {
@@ -77,7 +35,7 @@ impl Perturbation {
         checkpoint: usize,
         guess: usize,
     ) -> Option<Noise> {
-        let any = self.initial_noise > 0.0 || self.update_noise > 0.0;
+        let any = self.initial_noise > 0.0 || self.update_noise > 0.0 || self.random_start;
         (guess > 0 && any).then(|| {
             // Another key than the symmetries'.
             let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x006e_6f69_7365);
@@ -87,6 +45,7 @@ impl Perturbation {
                 rng,
                 initial: self.initial_noise as f32,
                 update: self.update_noise as f32,
+                random_start: self.random_start,
             }
         })
     }
@@ -98,11 +57,15 @@ pub struct Noise {
     rng: ChaCha8Rng,
     initial: f32,
     update: f32,
+    random_start: bool,
 }
 
 impl Noise {
-    /// Disturbs an initial state.
+    /// Disturbs an initial state, or draws another.
     pub fn disturb_initial(&mut self, state: &mut [f32]) {
+        if self.random_start {
+            state.copy_from_slice(&Start::draw(state.len(), &mut self.rng));
+        }
         add_normal(&mut self.rng, self.initial, state);
     }
 
@@ -111,10 +74,10 @@ impl Noise {
         add_normal(&mut self.rng, self.update, state);
     }
 
-    /// Whether initial states are disturbed.
+    /// Whether initial states are disturbed or drawn.
     #[must_use]
     pub fn disturbs_start(&self) -> bool {
-        self.initial > 0.0
+        self.initial > 0.0 || self.random_start
     }
 
     /// Whether updates are disturbed.
@@ -148,46 +111,6 @@ fn normal_pair<R: Rng + ?Sized>(rng: &mut R) -> [f32; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::puzzle::{Board, random_solution};
-
-    #[test]
-    fn mapping_back_undoes_every_image() {
-        let mut rng = ChaCha8Rng::seed_from_u64(3);
-        for shape in Shape::ALL {
-            let board: Board = random_solution(shape, &mut rng);
-            for (name, images) in Images::ALL {
-                let symmetries = images.symmetries(shape, shape.side(), 5, 17);
-                assert_eq!(symmetries[0], Symmetry::identity(shape), "{name}");
-                let mut seen = std::collections::HashSet::new();
-                for symmetry in &symmetries {
-                    let image = symmetry.apply(&board);
-                    assert_eq!(image.conflicts(), 0);
-                    assert_eq!(symmetry.inverse().apply(&image), board, "{name}");
-                    seen.insert(image);
-                }
-                match images {
-                    Images::Identity => assert_eq!(seen.len(), 1),
-                    Images::Cyclic => assert_eq!(seen.len(), shape.side()),
-                    _ => assert!(seen.len() > 1, "{name} {shape}"),
-                }
-                assert_eq!(symmetries, images.symmetries(shape, shape.side(), 5, 17));
-            }
-        }
-    }
-
-    #[test]
-    fn cyclic_images_are_the_reference_shifts() {
-        let symmetries = Images::Cyclic.symmetries(Shape::S9, 9, 0, 0);
-        for (shift, symmetry) in symmetries.iter().enumerate() {
-            for digit in 1..=9_u8 {
-                assert_eq!(
-                    usize::from(symmetry.digit(digit)),
-                    (usize::from(digit) - 1 + shift) % 9 + 1
-                );
-            }
-            assert!((0..81).all(|c| symmetry.source(c) == c));
-        }
-    }
 
     #[test]
     fn noise_is_normal_and_its_own_for_every_guess() {
@@ -195,6 +118,7 @@ mod tests {
             images: Images::Identity,
             initial_noise: 0.5,
             update_noise: 0.0,
+            random_start: false,
         };
         assert!(perturbation.noise(1, 2, 0, 0).is_none(), "the plain pass");
         let draw = |puzzle, checkpoint, guess| {
@@ -215,5 +139,27 @@ mod tests {
         for other in [draw(3, 0, 1), draw(2, 1, 1), draw(2, 0, 2)] {
             assert_ne!(state, other);
         }
+    }
+
+    #[test]
+    fn random_starts_replace_the_state_and_differ_by_guess() {
+        let perturbation = Perturbation {
+            images: Images::Identity,
+            initial_noise: 0.0,
+            update_noise: 0.0,
+            random_start: true,
+        };
+        assert!(perturbation.noise(1, 2, 0, 0).is_none(), "the plain pass");
+        let start = |guess, before: f32| {
+            let mut state = vec![before; 1000];
+            let mut noise = perturbation.noise(1, 2, 0, guess).unwrap();
+            assert!(noise.disturbs_start() && !noise.disturbs_updates());
+            noise.disturb_initial(&mut state);
+            state
+        };
+        assert_eq!(start(1, 0.0), start(1, 9.0));
+        assert_ne!(start(1, 0.0), start(2, 0.0));
+        // A normal of deviation 1 cut at two of the uncut one's.
+        assert!(start(1, 9.0).iter().all(|v| v.abs() < 2.28));
     }
 }

@@ -3,19 +3,20 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::SegmentOutput;
-use crate::puzzle::Board;
+use crate::puzzle::{Board, Puzzle};
 
 /// The state of a run after one segment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SegmentReport {
     /// Number of the segment, from 1.
     pub segment: usize,
-    /// The answer so far: 0 for blank, else the digit, row-major.
+    /// The answer so far, row-major: 0 for blank, else the digit; tokens where the
+    /// puzzle is no Sudoku ([`Puzzle::values`]).
     pub grid: Vec<u8>,
     /// Cells whose value differs from the previous segment's (in the first
     /// segment: from the puzzle).
     pub changed: Vec<usize>,
-    /// E, the number of surplus digits over rows, columns and boxes.
+    /// E of the answer ([`Puzzle::conflicts`]).
     pub conflicts: u32,
     /// Whether every given is still in its place.
     pub keeps_givens: bool,
@@ -27,8 +28,8 @@ pub struct SegmentReport {
     pub residual: f32,
     /// Whether the model says it is done.
     pub halted: bool,
-    /// Whether the grid is complete, breaks no rule and keeps the givens:
-    /// checked by the rules alone, without knowing the solution.
+    /// Whether the grid solves the puzzle ([`Puzzle::solves`]): checked by the rules
+    /// alone, without knowing the solution.
     pub solved: bool,
 }
 
@@ -60,50 +61,57 @@ impl SegmentReport {
 
 /// Turns the outputs of one sequence, segment by segment, into reports.
 #[derive(Debug, Clone)]
-pub struct Observer {
-    givens: Board,
-    previous: Vec<u8>,
+pub struct Observer<P = Board> {
+    givens: P,
+    board: P,
     segment: usize,
 }
 
-impl Observer {
+impl<P: Puzzle> Observer<P> {
     /// An observer of a run on `givens`.
     #[must_use]
-    pub fn new(givens: &Board) -> Self {
+    pub fn new(givens: &P) -> Self {
         Self {
+            board: givens.clone(),
             givens: givens.clone(),
-            previous: givens.cells().to_vec(),
             segment: 0,
         }
+    }
+
+    /// The answer of the last segment seen; the question before the first.
+    #[must_use]
+    pub fn board(&self) -> &P {
+        &self.board
+    }
+
+    /// Whether that answer is valid, where there are valid answers that are no
+    /// solutions ([`Puzzle::GRADED`]).
+    #[must_use]
+    pub fn valid(&self) -> Option<bool> {
+        P::GRADED.then(|| self.board.is_valid(&self.givens))
     }
 
     /// The report of the next segment.
     pub fn observe(&mut self, output: &SegmentOutput) -> SegmentReport {
         self.segment += 1;
-        // Pad and blank are both "no digit".
-        let grid: Vec<u8> = output.tokens.iter().map(|t| t.saturating_sub(1)).collect();
-        let changed = (0..grid.len())
-            .filter(|&i| grid[i] != self.previous[i])
-            .collect();
-        let keeps_givens = self
-            .givens
-            .cells()
-            .iter()
-            .zip(&grid)
-            .all(|(&given, &cell)| given == 0 || given == cell);
-        let solved = keeps_givens && output.conflicts == 0 && grid.iter().all(|&c| c != 0);
-        self.previous.clone_from(&grid);
-        SegmentReport {
+        // A model's tokens are those of its puzzle, so they always spell a board.
+        let board = P::from_tokens(self.givens.kind(), &output.tokens)
+            .unwrap_or_else(|_| self.board.clone());
+        let (before, grid) = (self.board.values(), board.values());
+        let changed = (0..grid.len()).filter(|&i| grid[i] != before[i]).collect();
+        let report = SegmentReport {
             segment: self.segment,
             grid,
             changed,
             conflicts: output.conflicts,
-            keeps_givens,
+            keeps_givens: board.keeps_givens(&self.givens),
             q_halt: output.q_halt,
             q_continue: output.q_continue,
             residual: output.residual_h,
             halted: output.halts(),
-            solved,
-        }
+            solved: board.solves(&self.givens),
+        };
+        self.board = board;
+        report
     }
 }

@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::flow::Outcome;
-use super::{Guess, Proportion, Rule};
+use super::{Guess, Guessable, Proportion, Rule};
 use crate::puzzle::Board;
 
-/// Lower ends of the buckets of ratings (guesses of an exact solver).
+/// Lower ends of the buckets of ratings (guesses of an exact solver, or steps of a
+/// maze's route).
 pub const RATINGS: [u32; 7] = [0, 1, 5, 10, 20, 40, 80];
 
 /// Everything that one checkpoint's guesses at one puzzle have brought.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Record {
+pub struct Record<P = Board> {
     /// The puzzle's place in its set.
     pub puzzle: usize,
     /// Number of the checkpoint.
@@ -22,9 +23,9 @@ pub struct Record {
     /// The puzzle's rating.
     pub rating: u32,
     /// The answer key.
-    pub answer: Board,
+    pub answer: P,
     /// The guesses in order.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<Outcome<P>>,
     /// For the plain pass: whether the rules accept the grid, segment by
     /// segment.
     pub accepted: Vec<bool>,
@@ -33,15 +34,16 @@ pub struct Record {
 /// The two scores that look at the answer key to choose, named as such.
 pub const LABELLED: [&str; 2] = ["reference rule (uses labels)", "oracle (uses labels)"];
 
-/// Whether the reference's rule counts a puzzle (arXiv 2601.10679): in some
-/// checkpoint, right passes that halted are more than half of those that
-/// halted.
+/// Whether the reference's rule counts a puzzle: in some checkpoint, the
+/// guesses satisfy [`Guessable::reference_counts`].
 #[must_use]
-pub fn reference_rule(checkpoints: &[&[Outcome]], answer: &Board) -> bool {
+pub fn reference_rule<P: Guessable>(checkpoints: &[&[Outcome<P>]], answer: &P) -> bool {
     checkpoints.iter().any(|outcomes| {
-        let halted = outcomes.iter().filter(|o| o.halted);
-        let right = halted.clone().filter(|o| o.grid == *answer).count();
-        2 * right > halted.count()
+        let guesses: Vec<(bool, bool)> = outcomes
+            .iter()
+            .map(|o| (o.grid == *answer, o.halted))
+            .collect();
+        P::reference_counts(&guesses)
     })
 }
 
@@ -80,6 +82,16 @@ pub struct Bucket {
     pub rules: Vec<(String, Proportion)>,
 }
 
+/// Accuracy by rule where an answer can be good without being the key's
+/// ([`crate::puzzle::Puzzle::GRADED`]).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Graded {
+    /// The chosen answer is valid: a maze's route that leads from start to goal.
+    pub valid: Vec<(String, Proportion)>,
+    /// It solves the puzzle: some shortest route, not only the key's.
+    pub optimal: Vec<(String, Proportion)>,
+}
+
 /// The score of a set. Everything but time, which depends on the machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
@@ -89,11 +101,15 @@ pub struct Summary {
     pub rules: Vec<(String, Proportion)>,
     /// Scores that use the key to choose ([`LABELLED`]), for comparison only.
     pub labelled: Vec<(String, Proportion)>,
+    /// Validity and optimality, where there is more to an answer than whether it
+    /// equals the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graded: Option<Graded>,
     /// Share of cells right in the plain pass, givens included.
     pub cells: f64,
     /// Plain passes that say at the end that they are done.
     pub halted: Proportion,
-    /// How many of those are right.
+    /// How many of those equal the key, which the halting head is trained to tell.
     pub halted_right: Proportion,
     /// Plain passes whose grid the rules accept after segment 1, 2, …; one
     /// that ended early counts as it ended.
@@ -107,7 +123,10 @@ pub struct Summary {
 /// What one puzzle contributes.
 struct Tally {
     rating: u32,
+    /// By rule: whether the chosen answer equals the key, is valid, is optimal.
     right: Vec<bool>,
+    valid: Vec<bool>,
+    optimal: Vec<bool>,
     labelled: [bool; 2],
     cells: f64,
     halted: bool,
@@ -119,8 +138,8 @@ struct Tally {
 impl Summary {
     /// The score of records in any order: one a puzzle and checkpoint.
     #[must_use]
-    pub fn new(records: &[Record]) -> Self {
-        let mut by_puzzle: BTreeMap<usize, Vec<&Record>> = BTreeMap::new();
+    pub fn new<P: Guessable>(records: &[Record<P>]) -> Self {
+        let mut by_puzzle: BTreeMap<usize, Vec<&Record<P>>> = BTreeMap::new();
         for record in records {
             by_puzzle.entry(record.puzzle).or_default().push(record);
         }
@@ -139,11 +158,16 @@ impl Summary {
             .iter()
             .all(|r| r.checkpoint == 0 && r.outcomes.len() <= 1);
         let shown = if single { 1 } else { Rule::ALL.len() };
+        let all: Vec<&Tally> = tallies.iter().collect();
         let depth = tallies.iter().map(|t| t.accepted.len()).max().unwrap_or(0);
         let halted = count(&|t| t.halted);
         Self {
             puzzles: n,
-            rules: rules(&tallies.iter().collect::<Vec<_>>(), shown),
+            rules: rules(&all, shown, |t| &t.right),
+            graded: P::GRADED.then(|| Graded {
+                valid: rules(&all, shown, |t| &t.valid),
+                optimal: rules(&all, shown, |t| &t.optimal),
+            }),
             labelled: LABELLED
                 .iter()
                 .enumerate()
@@ -165,14 +189,18 @@ impl Summary {
     }
 }
 
-/// Accuracy of the first `shown` rules.
-fn rules(tallies: &[&Tally], shown: usize) -> Vec<(String, Proportion)> {
+/// Accuracy of the first `shown` rules, by what is told of each rule's choice.
+fn rules(
+    tallies: &[&Tally],
+    shown: usize,
+    good: fn(&Tally) -> &[bool],
+) -> Vec<(String, Proportion)> {
     Rule::ALL
         .iter()
         .enumerate()
         .take(shown)
         .map(|(i, (name, _))| {
-            let right = tallies.iter().filter(|t| t.right[i]).count();
+            let right = tallies.iter().filter(|t| good(t)[i]).count();
             ((*name).to_owned(), Proportion::new(right, tallies.len()))
         })
         .collect()
@@ -192,57 +220,49 @@ fn ratings(tallies: &[Tally], shown: usize) -> Vec<Bucket> {
             (!inside.is_empty()).then(|| Bucket {
                 from,
                 to,
-                rules: rules(&inside, shown),
+                rules: rules(&inside, shown, |t| &t.right),
             })
         })
         .collect()
 }
 
 /// One puzzle's contribution; its records are in the order of checkpoints.
-fn tally(records: &[&Record]) -> Option<Tally> {
+fn tally<P: Guessable>(records: &[&Record<P>]) -> Option<Tally> {
     let first = records.first()?;
     let plain = first.outcomes.first()?;
     let answer = &first.answer;
-    let guesses: Vec<Guess> = records
+    let outcomes: Vec<&Outcome<P>> = records.iter().flat_map(|r| &r.outcomes).collect();
+    let guesses: Vec<Guess> = outcomes.iter().map(|o| o.guess()).collect();
+    let chosen: Vec<Option<&Outcome<P>>> = Rule::ALL
         .iter()
-        .flat_map(|r| &r.outcomes)
-        .map(Outcome::guess)
+        .map(|(_, rule)| rule.choose(&guesses).map(|i| outcomes[i]))
         .collect();
-    let right = Rule::ALL
-        .iter()
-        .map(|(_, rule)| {
-            rule.choose(&guesses)
-                .is_some_and(|i| guesses[i].grid == answer.cells())
-        })
-        .collect();
-    let checkpoints: Vec<&[Outcome]> = records.iter().map(|r| r.outcomes.as_slice()).collect();
-    let oracle = guesses.iter().any(|g| g.grid == answer.cells());
-    let same = plain
-        .grid
-        .cells()
-        .iter()
-        .zip(answer.cells())
-        .filter(|(a, b)| a == b)
-        .count();
+    let by_rule = |good: &dyn Fn(&Outcome<P>) -> bool| -> Vec<bool> {
+        chosen.iter().map(|o| o.is_some_and(good)).collect()
+    };
+    let equal = |o: &Outcome<P>| o.grid == *answer;
+    let checkpoints: Vec<&[Outcome<P>]> = records.iter().map(|r| r.outcomes.as_slice()).collect();
+    let oracle = outcomes.iter().any(|o| equal(o));
+    let (tokens, key) = (plain.grid.tokens(), answer.tokens());
+    let same = tokens.iter().zip(&key).filter(|(a, b)| a == b).count();
     Some(Tally {
         rating: first.rating,
-        right,
+        right: by_rule(&equal),
+        valid: by_rule(&|o| o.valid == Some(true)),
+        optimal: by_rule(&|o| o.solved),
         labelled: [reference_rule(&checkpoints, answer), oracle],
-        cells: same as f64 / answer.cells().len().max(1) as f64,
+        cells: same as f64 / key.len().max(1) as f64,
         halted: plain.halted,
-        halted_right: plain.halted && plain.grid == *answer,
+        halted_right: plain.halted && equal(plain),
         accepted: first.accepted.clone(),
-        segments: records
-            .iter()
-            .flat_map(|r| &r.outcomes)
-            .map(|o| o.segments)
-            .sum(),
+        segments: outcomes.iter().map(|o| o.segments).sum(),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::puzzle::{Maze, Puzzle};
 
     const ANSWER: &str = "1234341221434321";
     const OTHER: &str = "1243341221344321";
@@ -252,6 +272,7 @@ mod tests {
         let grid: Board = grid.parse().unwrap();
         Outcome {
             solved: grid.conflicts() == 0 && grid.to_string() == ANSWER,
+            valid: None,
             grid,
             halted_at,
             halted: halted_at.is_some(),
@@ -272,13 +293,14 @@ mod tests {
         }
     }
 
-    fn score(records: &[Record]) -> BTreeMap<String, usize> {
+    fn score<P: Guessable>(records: &[Record<P>]) -> BTreeMap<String, usize> {
         let s = Summary::new(records);
-        s.rules
-            .into_iter()
-            .chain(s.labelled)
-            .map(|(name, p)| (name, p.successes))
-            .collect()
+        counts(s.rules.into_iter().chain(s.labelled))
+    }
+
+    fn counts(shares: impl IntoIterator<Item = (String, Proportion)>) -> BTreeMap<String, usize> {
+        let shares = shares.into_iter();
+        shares.map(|(name, p)| (name, p.successes)).collect()
     }
 
     #[test]
@@ -403,5 +425,133 @@ mod tests {
         shuffled.rotate_left(3);
         shuffled.swap(0, 5);
         assert_eq!(Summary::new(&shuffled), s);
+    }
+
+    /// A maze with two shortest routes.
+    const QUESTION: &str = "S   #   G";
+    const KEY: &str = "Soo #o  G";
+    const EQUAL: &str = "S  o# ooG";
+    const DETOUR: &str = "Sooo#oooG";
+    const LOOSE: &str = "So  #   G";
+    const THROUGH: &str = "S   o   G";
+
+    fn walk(grid: &str, halted_at: Option<usize>, residual: f32) -> Outcome<Maze> {
+        let question = Maze::parse(QUESTION, None).unwrap();
+        let grid = Maze::parse(grid, None).unwrap();
+        Outcome {
+            solved: grid.solves(&question),
+            valid: Some(grid.is_valid(&question)),
+            grid,
+            halted_at,
+            halted: halted_at.is_some(),
+            q_halt: -residual,
+            residual,
+            segments: 4,
+        }
+    }
+
+    fn walks(checkpoint: usize, outcomes: Vec<Outcome<Maze>>) -> Record<Maze> {
+        Record {
+            puzzle: 0,
+            checkpoint,
+            rating: 4,
+            answer: Maze::parse(KEY, None).unwrap(),
+            accepted: vec![outcomes.first().is_some_and(|o| o.solved)],
+            outcomes,
+        }
+    }
+
+    #[test]
+    fn a_maze_is_scored_by_key_validity_and_optimality_apart() {
+        for (grid, exact, valid, optimal) in [
+            (KEY, 1, 1, 1),
+            (EQUAL, 0, 1, 1),
+            (DETOUR, 0, 1, 0),
+            (LOOSE, 0, 0, 0),
+            (THROUGH, 0, 0, 0),
+            (QUESTION, 0, 0, 0),
+        ] {
+            let s = Summary::new(&[walks(0, vec![walk(grid, Some(1), 0.1)])]);
+            let graded = s.graded.unwrap();
+            let all = [&s.rules, &graded.valid, &graded.optimal];
+            let found = all.map(|shares| (shares.len(), shares[0].1.successes));
+            assert_eq!(found, [(1, exact), (1, valid), (1, optimal)], "{grid}");
+            assert_eq!(s.halted_right.successes, exact, "{grid}");
+        }
+    }
+
+    #[test]
+    fn rules_on_mazes_with_known_answers() {
+        // The first is voted for and rests; a shortest route came later.
+        let s = Summary::new(&[walks(
+            0,
+            vec![
+                walk(DETOUR, Some(2), 0.1),
+                walk(EQUAL, Some(4), 0.3),
+                walk(DETOUR, None, 0.2),
+            ],
+        )]);
+        let graded = s.graded.clone().unwrap();
+        let optimal = counts(graded.optimal);
+        let (exact, valid) = (counts(s.rules), counts(graded.valid));
+        assert!(valid.values().all(|&n| n == 1), "{valid:?}");
+        for rule in [
+            "single",
+            "majority",
+            "halt-first",
+            "lowest-residual",
+            "q-head",
+        ] {
+            assert_eq!((exact[rule], optimal[rule]), (0, 0), "{rule}");
+        }
+        // The verifier takes any shortest route; the key is another one.
+        assert_eq!((exact["verifier"], optimal["verifier"]), (0, 1));
+
+        // A tie of one against one, nobody halts, all wrong: the first, no answer.
+        let tie = score(&[walks(0, vec![walk(LOOSE, None, 0.2), walk(KEY, None, 0.1)])]);
+        assert_eq!((tie["majority"], tie["halt-first"]), (0, 0));
+        assert_eq!((tie["lowest-residual"], tie["verifier"]), (1, 1));
+        // Two are right, by different routes, so that their votes are split.
+        let s = Summary::new(&[walks(
+            0,
+            vec![
+                walk(DETOUR, Some(3), 0.3),
+                walk(EQUAL, Some(2), 0.4),
+                walk(DETOUR, Some(4), 0.5),
+                walk(KEY, Some(5), 0.1),
+            ],
+        )]);
+        let (exact, optimal) = (counts(s.rules), counts(s.graded.unwrap().optimal));
+        assert_eq!((exact["majority"], optimal["majority"]), (0, 0));
+        assert_eq!((exact["halt-first"], optimal["halt-first"]), (0, 1));
+        assert_eq!((exact["verifier"], optimal["verifier"]), (0, 1));
+        assert_eq!((exact["q-head"], optimal["q-head"]), (1, 1));
+        let lost = score(&[walks(
+            0,
+            vec![walk(LOOSE, Some(1), 0.2), walk(THROUGH, Some(1), 0.1)],
+        )]);
+        assert!(lost.values().all(|&right| right == 0), "{lost:?}");
+    }
+
+    #[test]
+    fn the_reference_counts_a_maze_if_either_pass_equals_the_key() {
+        let rule = LABELLED[0];
+        // No majority and no halting is asked for, unlike of a Sudoku.
+        let either = score(&[walks(
+            0,
+            vec![walk(LOOSE, Some(1), 0.1), walk(KEY, None, 0.2)],
+        )]);
+        assert_eq!((either[rule], either["majority"]), (1, 0));
+        // But another shortest route is none of the file.
+        let other = score(&[walks(
+            0,
+            vec![walk(LOOSE, None, 0.1), walk(EQUAL, None, 0.2)],
+        )]);
+        assert_eq!((other[rule], other["verifier"]), (0, 0));
+        let later = score(&[
+            walks(0, vec![walk(LOOSE, None, 0.1)]),
+            walks(1, vec![walk(KEY, None, 0.1)]),
+        ]);
+        assert_eq!(later[rule], 1);
     }
 }

@@ -9,11 +9,12 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::flow::{Guessing, Outcome};
+use super::images::Images;
 use super::perturb::add_normal;
-use super::{Observer, SegmentReport};
+use super::{Guessable, Observer, SegmentReport};
 use crate::cpu::{CpuModel, CpuRun};
 use crate::engine::{EngineError, Taps};
-use crate::puzzle::{Board, Symmetry};
+use crate::puzzle::Puzzle;
 
 /// How to search.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -31,7 +32,7 @@ pub enum Search {
     },
     /// Every `period` segments, all start again on fresh images of the
     /// puzzle, with the cells filled in on which all guesses agreed, as long
-    /// as those break no rule.
+    /// as those break no rule ([`Puzzle::agreed`]).
     Agreement {
         /// Segments between restarts.
         period: usize,
@@ -49,17 +50,17 @@ pub enum Key {
 }
 
 /// One guess of the search, with its image of the puzzle.
-struct Member {
-    symmetry: Symmetry,
-    observer: Observer,
+struct Member<P: Puzzle> {
+    symmetry: P::Symmetry,
+    observer: Observer<P>,
     halted_at: Option<usize>,
     last: Option<SegmentReport>,
 }
 
-impl Member {
-    fn new(symmetry: Symmetry, question: &Board) -> Self {
+impl<P: Puzzle> Member<P> {
+    fn new(symmetry: P::Symmetry, question: &P) -> Self {
         Self {
-            observer: Observer::new(&symmetry.apply(question)),
+            observer: Observer::new(&question.transformed(&symmetry)),
             symmetry,
             halted_at: None,
             last: None,
@@ -67,16 +68,8 @@ impl Member {
     }
 
     /// The answer in the asker's labelling.
-    fn grid(&self) -> Board {
-        let shape = self.symmetry.shape();
-        let grid = self
-            .last
-            .as_ref()
-            .map(|l| Board::new(shape, l.grid.clone()));
-        match grid {
-            Some(Ok(grid)) => self.symmetry.inverse().apply(&grid),
-            _ => Board::blank(shape),
-        }
+    fn grid(&self) -> P {
+        self.observer.board().restored(&self.symmetry)
     }
 }
 
@@ -90,21 +83,19 @@ impl Member {
 ///
 /// # Errors
 /// The puzzle does not fit the model.
-pub fn search(
+pub fn search<P: Guessable>(
     model: &Arc<CpuModel>,
-    question: &Board,
+    question: &P,
     puzzle: usize,
     how: &Guessing,
     search: Search,
-) -> Result<Vec<Outcome>, EngineError> {
+) -> Result<Vec<Outcome<P>>, EngineError> {
     let mut rng = ChaCha8Rng::seed_from_u64(how.seed ^ 0x7365_6172_6368);
     rng.set_stream(puzzle as u64);
-    let identity = Symmetry::identity(question.shape());
     let width = how.guesses.max(1);
-    let mut members: Vec<Member> = match search {
-        Search::Beam { .. } => (0..width)
-            .map(|_| Member::new(identity.clone(), question))
-            .collect(),
+    let mut members: Vec<Member<P>> = match search {
+        // All at the puzzle as it stands, so that states can be copied.
+        Search::Beam { .. } => members(question, how, puzzle, (Images::Identity, 0)),
         Search::Agreement { .. } => images(question, how, puzzle, 0),
     };
     let mut run = begin(model, &members, question)?;
@@ -125,7 +116,7 @@ pub fn search(
             member.last = Some(report);
         }
         spent = segment;
-        let solved = |m: &Member| m.last.as_ref().is_some_and(|l| l.solved);
+        let solved = |m: &Member<P>| m.last.as_ref().is_some_and(|l| l.solved);
         if segment == how.segments || members.iter().any(solved) {
             break;
         }
@@ -134,7 +125,8 @@ pub fn search(
                 choose(&mut run, &mut members, by, noise, &mut rng);
             }
             Search::Agreement { period } if segment % period.max(1) == 0 => {
-                let hinted = agreed(question, &members);
+                let answers: Vec<P> = members.iter().map(Member::grid).collect();
+                let hinted = question.agreed(&answers);
                 members = images(question, how, puzzle, segment);
                 run = begin(model, &members, &hinted)?;
             }
@@ -145,11 +137,25 @@ pub fn search(
 }
 
 /// Fresh images; those of the first round are the ones of plain guessing.
-fn images(question: &Board, how: &Guessing, puzzle: usize, round: usize) -> Vec<Member> {
+fn images<P: Guessable>(
+    question: &P,
+    how: &Guessing,
+    puzzle: usize,
+    round: usize,
+) -> Vec<Member<P>> {
+    members(question, how, puzzle, (how.perturbation.images, round))
+}
+
+/// Members at images of a kind, drawn anew every round.
+fn members<P: Guessable>(
+    question: &P,
+    how: &Guessing,
+    puzzle: usize,
+    (images, round): (Images, usize),
+) -> Vec<Member<P>> {
     let seed = how.seed.wrapping_add((round as u64) << 32);
-    how.perturbation
-        .images
-        .symmetries(question.shape(), how.guesses.max(1), seed, puzzle)
+    images
+        .symmetries::<P>(question.kind(), how.guesses.max(1), seed, puzzle)
         .into_iter()
         .map(|symmetry| Member::new(symmetry, question))
         .collect()
@@ -157,14 +163,14 @@ fn images(question: &Board, how: &Guessing, puzzle: usize, round: usize) -> Vec<
 
 /// A batch of images of `question`, which may have more filled in than what
 /// the members are judged by.
-fn begin(
+fn begin<P: Puzzle>(
     model: &Arc<CpuModel>,
-    members: &[Member],
-    question: &Board,
+    members: &[Member<P>],
+    question: &P,
 ) -> Result<CpuRun, EngineError> {
     let inputs: Vec<Vec<u8>> = members
         .iter()
-        .map(|m| m.symmetry.apply(question).tokens())
+        .map(|m| question.transformed(&m.symmetry).tokens())
         .collect();
     CpuRun::new(Arc::clone(model), &inputs)
 }
@@ -177,8 +183,14 @@ fn disturb(run: &mut CpuRun, place: usize, noise: f64, rng: &mut ChaCha8Rng) {
 
 /// Replaces the worse half of a beam by disturbed copies of the better one.
 /// All its members are at the same image, so states can be copied.
-fn choose(run: &mut CpuRun, members: &mut [Member], by: Key, noise: f64, rng: &mut ChaCha8Rng) {
-    let key = |m: &Member| -> f64 {
+fn choose<P: Puzzle>(
+    run: &mut CpuRun,
+    members: &mut [Member<P>],
+    by: Key,
+    noise: f64,
+    rng: &mut ChaCha8Rng,
+) {
+    let key = |m: &Member<P>| -> f64 {
         m.last.as_ref().map_or(f64::INFINITY, |l| match by {
             Key::Residual => f64::from(l.residual),
             Key::Conflicts => f64::from(l.conflicts) + f64::from(u8::from(!l.keeps_givens)),
@@ -200,26 +212,7 @@ fn choose(run: &mut CpuRun, members: &mut [Member], by: Key, noise: f64, rng: &m
     }
 }
 
-/// The question with the cells on which all answers agree, or as it was if
-/// they break a rule.
-fn agreed(question: &Board, members: &[Member]) -> Board {
-    let grids: Vec<Board> = members.iter().map(Member::grid).collect();
-    let mut hinted = question.clone();
-    for cell in 0..question.cells().len() {
-        let digit = grids.first().and_then(|g| g.get(cell)).unwrap_or(0);
-        let all = grids.iter().all(|g| g.get(cell) == Some(digit));
-        if all && digit != 0 && question.get(cell) == Some(0) {
-            hinted.set(cell, digit);
-        }
-    }
-    if hinted.clash().is_some() {
-        question.clone()
-    } else {
-        hinted
-    }
-}
-
-fn outcome(member: &Member, segments: usize) -> Option<Outcome> {
+fn outcome<P: Puzzle>(member: &Member<P>, segments: usize) -> Option<Outcome<P>> {
     let last = member.last.as_ref()?;
     Some(Outcome {
         grid: member.grid(),
@@ -228,6 +221,7 @@ fn outcome(member: &Member, segments: usize) -> Option<Outcome> {
         q_halt: last.q_halt,
         residual: last.residual,
         solved: last.solved,
+        valid: member.observer.valid(),
         segments,
     })
 }

@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::{ArgMatches, Subcommand as _};
+use hrm_core::plan::Start;
+use hrm_core::puzzle::{Board, Maze, PuzzleKind};
 use hrm_core::reason::flow::{Guessing, Stop};
-use hrm_core::reason::perturb::{Images, Perturbation};
+use hrm_core::reason::perturb::Perturbation;
 use hrm_core::reason::score::Summary;
 use hrm_core::reason::search::{Key, Search};
+use hrm_core::reason::{Guessable, Images, Proportion};
 
-use crate::checkpoint::write_atomically;
+use crate::checkpoint::{Checkpoint, write_atomically};
 use crate::engine::{Device, Engine};
 use crate::evaluate::{self, Evaluation, Log, Model, Named, Setup, Spread};
 use crate::puzzles::PuzzleArgs;
@@ -102,9 +105,10 @@ pub(crate) struct RunArgs {
     /// Guesses a puzzle and checkpoint; the first is the plain pass
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     guesses: u32,
-    /// Images of the puzzle that the other guesses are at: identity, cyclic
-    /// (the reference's digit shifts), relabel (random digits) or symmetry
-    /// (the whole group)
+    /// Images of the puzzle that the other guesses are at: identity, symmetry
+    /// (the whole group), of a Sudoku cyclic (the reference's digit shifts) and
+    /// relabel (random digits), of a maze swap (the reference's second pass,
+    /// start and goal exchanged)
     #[arg(long, default_value = "symmetry", value_parser = images)]
     images: Images,
     /// Standard deviation of noise on the initial states of the other guesses
@@ -226,32 +230,37 @@ fn evaluation(args: &RunArgs) -> Result<Evaluation> {
         })
         .collect();
     let first = models.first().context("no checkpoint is given")?.load()?;
-    let shape = first.plan.config.puzzle.sudoku()?;
+    match first.plan.config.puzzle {
+        PuzzleKind::Sudoku(_) => evaluation_of::<Board>(args, &models, &first),
+        PuzzleKind::Maze(_) => evaluation_of::<Maze>(args, &models, &first),
+    }
+}
+
+/// The same of one kind of puzzle; `first` is the first of the models.
+fn evaluation_of<P: Guessable>(
+    args: &RunArgs,
+    models: &[Model],
+    first: &Checkpoint,
+) -> Result<Evaluation> {
+    let kind = first.plan.config.puzzle;
     let mut checkpoints: Vec<Named> = Vec::new();
-    for model in &models {
+    for model in models {
         let checkpoint = model.load()?;
-        let theirs = checkpoint.plan.config.puzzle.sudoku()?;
+        let theirs = checkpoint.plan.config.puzzle;
         ensure!(
-            theirs == shape,
-            "{} plays {theirs}, not {shape}",
+            theirs == kind,
+            "{} plays {theirs}, not {kind}",
             model.path.display()
         );
         checkpoints.push(model.named(&checkpoint));
     }
+    let set = args.puzzles.load::<P>(kind, args.seed)?;
     let guesses = args.guesses as usize;
-    let noise = args.initial_noise > 0.0 || args.update_noise > 0.0;
-    ensure!(
-        args.images != Images::Cyclic || guesses <= shape.side() || noise,
-        "--images cyclic: {shape} has {} digit shifts, --guesses is {guesses}",
-        shape.side()
-    );
-    ensure!(
-        args.images != Images::Identity || guesses == 1 || noise || args.search.is_some(),
-        "--images identity without noise makes {guesses} equal guesses"
-    );
-    let set = args.puzzles.load(shape, args.seed)?;
+    let random_start = first.plan.start == Start::Random;
+    check_images::<P>(args, set.rows[0].question.kind(), random_start)?;
     let engine = Engine::new(args.device, &first.plan, &first.weights)?;
     let setup = Setup {
+        puzzle: kind.sudoku().is_err().then_some(kind),
         data: Named {
             name: set.name.clone(),
             sha256: set.sha256.clone(),
@@ -267,6 +276,7 @@ fn evaluation(args: &RunArgs) -> Result<Evaluation> {
                 images: args.images,
                 initial_noise: args.initial_noise,
                 update_noise: args.update_noise,
+                random_start,
             },
             seed: args.seed,
         },
@@ -298,7 +308,7 @@ fn evaluation(args: &RunArgs) -> Result<Evaluation> {
         None => Log::in_memory(),
         Some(path) => Log::open(path, &setup)?,
     };
-    let log = evaluate::run(&models, &set, &setup, spread, log)?;
+    let log = evaluate::run(models, &set, &setup, spread, log)?;
     let seconds = log.seconds();
     let identical = match &args.against {
         None => None,
@@ -316,6 +326,28 @@ fn evaluation(args: &RunArgs) -> Result<Evaluation> {
         identical,
         seconds,
     })
+}
+
+/// Refuses images that such puzzles do not have, and more guesses than images where
+/// nothing else makes them differ.
+fn check_images<P: Guessable>(args: &RunArgs, kind: P::Kind, random_start: bool) -> Result<()> {
+    let (images, guesses) = (args.images.name(), args.guesses as usize);
+    let known: Vec<&str> = P::IMAGES.iter().map(|i| i.name()).collect();
+    ensure!(
+        P::IMAGES.contains(&args.images),
+        "--images {images}: of {kind} there are {}",
+        known.join(", ")
+    );
+    let noise = args.initial_noise > 0.0 || args.update_noise > 0.0;
+    let differ = random_start || noise || args.search.is_some();
+    if let Some(count) = P::image_count(args.images, kind).filter(|_| !differ) {
+        ensure!(
+            guesses <= count,
+            "--images {images}: {kind} has {count} of them, so without noise {guesses} guesses \
+             are not all different"
+        );
+    }
+    Ok(())
 }
 
 /// Prints a result, and writes it where it is wanted.
@@ -350,9 +382,25 @@ fn print_table(e: &Evaluation) {
     if setup.shard[1] > 1 {
         println!("  shard {} of {}", setup.shard[0] + 1, setup.shard[1]);
     }
-    for (name, p) in s.rules.iter().chain(&s.labelled) {
-        println!("  {name:<29} {p}");
+    let list = |indent: &str, shares: &[(String, Proportion)]| {
+        for (name, p) in shares {
+            println!("  {:<29} {p}", format!("{indent}{name}"));
+        }
+    };
+    match &s.graded {
+        None => list("", &s.rules),
+        Some(graded) => {
+            for (what, shares) in [
+                ("equal to the key", &s.rules),
+                ("valid (leads from start to goal)", &graded.valid),
+                ("optimal (a shortest route)", &graded.optimal),
+            ] {
+                println!("  {what}:");
+                list("  ", shares);
+            }
+        }
     }
+    list("", &s.labelled);
     println!(
         "  {:<29} {:.2} %",
         "cells right, plain pass",

@@ -98,6 +98,7 @@ pub(crate) fn run(args: &ReportArgs) -> Result<()> {
     table1(&mut text, &plain, &mixed);
     let all: Vec<&Evaluation> = plain.iter().chain(&mixed).chain(&others).collect();
     evaluations(&mut text, &all);
+    graded(&mut text, &all);
     for path in &args.analysis {
         analysis(&mut text, path, args)?;
     }
@@ -145,14 +146,18 @@ fn share(p: &Proportion) -> String {
 }
 
 fn rule(e: &Evaluation, name: &str) -> String {
-    let rules = e.summary.rules.iter().chain(&e.summary.labelled);
-    let found = rules
-        .clone()
-        .find(|(n, _)| n == name)
-        .map(|(_, p)| share(p));
-    // With one guess, every rule is the single pass.
+    named(e.summary.rules.iter().chain(&e.summary.labelled), name)
+}
+
+/// The share of that name. With one guess, every rule is the single pass, the first.
+fn named<'a>(
+    mut shares: impl Iterator<Item = &'a (String, Proportion)> + Clone,
+    name: &str,
+) -> String {
+    let found = shares.clone().find(|(n, _)| n == name);
     found
-        .or_else(|| e.summary.rules.first().map(|(_, p)| share(p)))
+        .or_else(|| shares.next())
+        .map(|(_, p)| share(p))
         .unwrap_or_default()
 }
 
@@ -269,6 +274,40 @@ fn evaluations(text: &mut String, all: &[&Evaluation]) {
             e.summary.spent.p90,
             e.seconds
         );
+    }
+}
+
+/// What there is to say of mazes beside whether an answer equals the key.
+fn graded(text: &mut String, all: &[&Evaluation]) {
+    let rules = ["single", "majority", "halt-first", "verifier"];
+    let mut begun = false;
+    for e in all {
+        let Some(graded) = &e.summary.graded else {
+            continue;
+        };
+        if !begun {
+            begun = true;
+            let _ = write!(
+                text,
+                "\n### Mazes: valid and optimal routes\n\n\
+                 The table above counts answers that equal the file's. A route is valid if it keeps walls, start and goal and leads from one to the other, optimal if none is shorter.\n\n\
+                 | checkpoint | data, n | guesses | | {} |\n|---|---|---|---|{}\n",
+                rules.join(" | "),
+                "---|".repeat(rules.len())
+            );
+        }
+        for (what, shares) in [("valid", &graded.valid), ("optimal", &graded.optimal)] {
+            let columns = rules.map(|name| named(shares.iter(), name));
+            let _ = writeln!(
+                text,
+                "| {} | {}, {} | {} | {what} | {} |",
+                models(&e.setup.checkpoints),
+                e.setup.data.name,
+                e.summary.puzzles,
+                method(e),
+                columns.join(" | ")
+            );
+        }
     }
 }
 

@@ -4,10 +4,11 @@ use std::io::BufRead;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use hrm_core::puzzle::Board;
+use hrm_core::plan::Start;
+use hrm_core::puzzle::{Board, Maze, PuzzleKind};
 use hrm_core::reason::flow::{Agenda, Done, Guessing, Outcome, Stop, drive};
-use hrm_core::reason::perturb::{Images, Perturbation};
-use hrm_core::reason::{Guess, Rule, Verdict};
+use hrm_core::reason::perturb::Perturbation;
+use hrm_core::reason::{Guess, Guessable, Images, Rule, Verdict};
 
 use crate::checkpoint::Checkpoint;
 use crate::engine::{Device, Engine};
@@ -26,8 +27,8 @@ pub(crate) struct SolveArgs {
     /// How to choose among several guesses
     #[arg(long, default_value = "verifier", value_parser = rule)]
     rule: Rule,
-    /// Guesses a puzzle: the first as it stands, the others on random
-    /// symmetric images of it
+    /// Guesses a puzzle: the first as it stands, the others on symmetric images
+    /// of it (of a maze there are eight)
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     guesses: u32,
     /// Segments of each guess
@@ -42,8 +43,9 @@ pub(crate) struct SolveArgs {
     /// One JSON object a line instead
     #[arg(long)]
     json: bool,
-    /// Puzzles, each as its cells' characters (`.`, `0` or `_` blank); `-`
-    /// reads lines from standard input
+    /// Puzzles, each as its cells' characters: of a Sudoku digits and `.`, `0` or
+    /// `_` for blanks, of a maze `#`, space, `S` and `G`. `-` reads lines from
+    /// standard input
     #[arg(required = true, allow_hyphen_values = true)]
     puzzles: Vec<String>,
 }
@@ -67,6 +69,17 @@ pub(crate) fn rule(name: &str) -> Result<Rule, String> {
 pub(crate) fn run(args: &SolveArgs) -> Result<bool> {
     let Checkpoint { plan, weights } = Checkpoint::load(&args.checkpoint, args.config.as_deref())?;
     let engine = Engine::new(args.device, &plan, &weights)?;
+    let start = plan.start;
+    match plan.config.puzzle {
+        PuzzleKind::Sudoku(shape) => solve_all::<Board>(args, &engine, start, shape),
+        PuzzleKind::Maze(size) => solve_all::<Maze>(args, &engine, start, size),
+    }
+}
+
+fn solve_all<P>(args: &SolveArgs, engine: &Engine, start: Start, kind: P::Kind) -> Result<bool>
+where
+    P: Guessable<ParseError: Send + Sync + 'static>,
+{
     let how = Guessing {
         guesses: args.guesses as usize,
         segments: args.segments as usize,
@@ -75,20 +88,21 @@ pub(crate) fn run(args: &SolveArgs) -> Result<bool> {
             images: Images::Symmetry,
             initial_noise: 0.0,
             update_noise: 0.0,
+            random_start: start == Start::Random,
         },
         seed: args.seed,
     };
     let mut all_solved = true;
     let mut index = 0;
     let mut solve = |text: &str, place: &str| -> Result<()> {
-        let board = Board::parse(text, Some(plan.config.puzzle.sudoku()?))
-            .with_context(|| place.to_owned())?;
-        if let Some(clash) = board.clash() {
-            bail!("{place}: {clash}");
+        let board = P::parse(text, Some(kind)).with_context(|| place.to_owned())?;
+        if let Some(flaw) = board.flaw() {
+            bail!("{place}: {flaw}");
         }
-        let guesses = guesses(&engine, &board, index, how)?;
+        let outcomes = outcomes(engine, &board, index, how)?;
         index += 1;
-        let Some(chosen) = args.rule.choose(&guesses).map(|i| &guesses[i]) else {
+        let guesses: Vec<Guess> = outcomes.iter().map(Outcome::guess).collect();
+        let Some(chosen) = args.rule.choose(&guesses).map(|i| &outcomes[i]) else {
             bail!("{place}: no guess was made");
         };
         let verdict = match (chosen.solved, chosen.halted) {
@@ -97,7 +111,7 @@ pub(crate) fn run(args: &SolveArgs) -> Result<bool> {
             (false, false) => Verdict::Wandering,
         };
         all_solved &= chosen.solved;
-        let grid = Board::new(plan.config.puzzle.sudoku()?, chosen.grid.clone())?;
+        let grid = &chosen.grid;
         let verdict = serde_json::to_value(verdict)?;
         if args.json {
             println!(
@@ -130,15 +144,20 @@ pub(crate) fn run(args: &SolveArgs) -> Result<bool> {
     Ok(all_solved)
 }
 
-/// The guesses at one puzzle; its index decides the images.
-fn guesses(engine: &Engine, board: &Board, index: usize, how: Guessing) -> Result<Vec<Guess>> {
+/// What came of the guesses at one puzzle; its index decides the images.
+fn outcomes<P: Guessable>(
+    engine: &Engine,
+    board: &P,
+    index: usize,
+    how: Guessing,
+) -> Result<Vec<Outcome<P>>> {
     let mut agenda = Agenda::new(how, 0, vec![(index, board.clone())]);
-    let mut done: Vec<Done> = Vec::new();
+    let mut done: Vec<Done<P>> = Vec::new();
     let capacity = how.guesses.min(BATCH);
     drive(&mut engine.places(capacity), capacity, &how, &mut |ended| {
         done.extend(ended);
         agenda.next(None)
     })?;
     done.sort_by_key(|d| d.guess);
-    Ok(done.iter().map(|d| Outcome::guess(&d.outcome)).collect())
+    Ok(done.into_iter().map(|d| d.outcome).collect())
 }

@@ -1,12 +1,14 @@
 //! The file of an evaluation: its setup, then one record a line.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use hrm_core::reason::score::Record;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Setup, since};
@@ -21,22 +23,22 @@ struct Head {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Entry {
+struct Entry<P> {
     /// Seconds of work up to here, those of earlier runs included.
     elapsed: f64,
-    record: Record,
+    record: Record<P>,
 }
 
 /// The records of an evaluation, in memory and, if wanted, in a file that a
 /// kill at any moment leaves usable.
-pub(crate) struct Log {
+pub(crate) struct Log<P> {
     file: Option<(PathBuf, File)>,
-    records: Vec<Record>,
+    records: Vec<Record<P>>,
     before: f64,
     start: Instant,
 }
 
-impl Log {
+impl<P: Serialize + DeserializeOwned> Log<P> {
     /// Records that no file keeps.
     pub(crate) fn in_memory() -> Self {
         Self {
@@ -86,7 +88,7 @@ impl Log {
     }
 
     /// Keeps a record.
-    pub(crate) fn push(&mut self, record: Record) -> Result<()> {
+    pub(crate) fn push(&mut self, record: Record<P>) -> Result<()> {
         let entry = Entry {
             elapsed: self.seconds(),
             record,
@@ -101,7 +103,7 @@ impl Log {
         Ok(())
     }
 
-    pub(crate) fn records(&self) -> &[Record] {
+    pub(crate) fn records(&self) -> &[Record<P>] {
         &self.records
     }
 
@@ -111,20 +113,42 @@ impl Log {
     }
 }
 
+/// Setup of an evaluation's file.
+pub(crate) fn read_setup(path: &Path) -> Result<Setup> {
+    let file = File::open(path).with_context(|| format!("reading {}", path.display()))?;
+    let mut line = String::new();
+    BufReader::new(file)
+        .read_line(&mut line)
+        .with_context(|| format!("reading {}", path.display()))?;
+    head(path, &line)
+}
+
 /// Setup, records and seconds of an evaluation's file.
-pub(crate) fn read(path: &Path) -> Result<(Setup, Vec<Record>, f64)> {
+pub(crate) fn read<P: DeserializeOwned>(path: &Path) -> Result<(Setup, Vec<Record<P>>, f64)> {
     let (setup, records, seconds, _) = parse(path)?;
     Ok((setup, records, seconds))
 }
 
 /// The same, and the length of the whole lines.
-fn parse(path: &Path) -> Result<(Setup, Vec<Record>, f64, u64)> {
+fn parse<P: DeserializeOwned>(path: &Path) -> Result<(Setup, Vec<Record<P>>, f64, u64)> {
     let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     let whole = text.rfind('\n').map_or(0, |end| end + 1);
     let mut lines = text[..whole].lines();
-    let head: Head = lines
-        .next()
-        .and_then(|line| serde_json::from_str(line).ok())
+    let setup = head(path, lines.next().unwrap_or_default())?;
+    let (mut records, mut seconds) = (Vec::new(), 0.0_f64);
+    for (i, line) in lines.enumerate() {
+        let entry: Entry<P> = serde_json::from_str(line)
+            .with_context(|| format!("{}, line {}", path.display(), i + 2))?;
+        seconds = seconds.max(entry.elapsed);
+        records.push(entry.record);
+    }
+    Ok((setup, records, seconds, whole as u64))
+}
+
+/// The setup that a file's first line holds.
+fn head(path: &Path, line: &str) -> Result<Setup> {
+    let head: Head = serde_json::from_str(line)
+        .ok()
         .with_context(|| format!("{} is no file of `hrm eval`", path.display()))?;
     if head.format != FORMAT {
         bail!(
@@ -133,25 +157,20 @@ fn parse(path: &Path) -> Result<(Setup, Vec<Record>, f64, u64)> {
             head.format
         );
     }
-    let (mut records, mut seconds) = (Vec::new(), 0.0_f64);
-    for (i, line) in lines.enumerate() {
-        let entry: Entry = serde_json::from_str(line)
-            .with_context(|| format!("{}, line {}", path.display(), i + 2))?;
-        seconds = seconds.max(entry.elapsed);
-        records.push(entry.record);
-    }
-    Ok((head.setup, records, seconds, whole as u64))
+    Ok(head.setup)
 }
 
-/// The fields in which two setups differ.
+/// The fields in which two setups differ, those that only one of them has included.
 fn difference(a: &Setup, b: &Setup) -> Result<String> {
     let (a, b) = (serde_json::to_value(a)?, serde_json::to_value(b)?);
-    let fields: Vec<&str> = a
-        .as_object()
+    let keys = [&a, &b]
         .into_iter()
-        .flatten()
-        .filter(|(key, value)| b.get(key) != Some(value))
-        .map(|(key, _)| key.as_str())
+        .filter_map(serde_json::Value::as_object);
+    let fields: BTreeSet<&str> = keys
+        .flat_map(|object| object.keys())
+        .map(String::as_str)
+        .filter(|key| a.get(key) != b.get(key))
         .collect();
+    let fields: Vec<&str> = fields.into_iter().collect();
     Ok(format!("{} differ", fields.join(", ")))
 }

@@ -9,7 +9,8 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use hrm_core::puzzle::Board;
+use hrm_core::puzzle::{Board, Maze, PuzzleKind, Shape};
+use hrm_core::reason::Guessable;
 use hrm_core::reason::flow::{Agenda, Done, Guessing, Job, Stop, drive};
 use hrm_core::reason::score::{Record, Summary};
 use hrm_core::reason::search::{Search, search};
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::Checkpoint;
 use crate::engine::{Device, Engine};
 use crate::puzzles::{PuzzleSet, Row, file_name};
+use log::read_setup;
 pub(crate) use log::{Log, read};
 
 /// A named thing with the sha256 of its content.
@@ -33,6 +35,9 @@ pub(crate) struct Named {
 /// Everything that decides the result of an evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Setup {
+    /// What is played, if it is no Sudoku: files without it are about Sudokus.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) puzzle: Option<PuzzleKind>,
     /// The puzzle file.
     pub(crate) data: Named,
     /// How many of its rows, from the first.
@@ -123,13 +128,13 @@ pub(crate) struct Spread {
 }
 
 /// Runs what `log` does not hold yet.
-pub(crate) fn run(
+pub(crate) fn run<P: Guessable>(
     models: &[Model],
-    set: &PuzzleSet,
+    set: &PuzzleSet<P>,
     setup: &Setup,
     spread: Spread,
-    log: Log,
-) -> Result<Log> {
+    log: Log<P>,
+) -> Result<Log<P>> {
     let total = setup.puzzles().count() * models.len();
     let bar = ProgressBar::new(total as u64).with_style(ProgressStyle::with_template(
         "{bar:30} {pos} of {len} puzzles, {per_sec}, {eta} left",
@@ -150,7 +155,7 @@ pub(crate) fn run(
             })
             .map(|r| r.puzzle)
             .collect();
-        let puzzles: Vec<(usize, Board)> = setup
+        let puzzles: Vec<(usize, P)> = setup
             .puzzles()
             .filter(|p| !done.contains(p))
             .map(|p| (p, set.rows[p].question.clone()))
@@ -181,13 +186,13 @@ pub(crate) fn run(
 }
 
 /// All the searches of one checkpoint, which run on the CPU.
-fn searches(
+fn searches<P: Guessable>(
     engine: &Engine,
-    puzzles: &[(usize, Board)],
-    (checkpoint, set, setup, kind): (usize, &PuzzleSet, &Setup, Search),
-    log: Log,
+    puzzles: &[(usize, P)],
+    (checkpoint, set, setup, kind): (usize, &PuzzleSet<P>, &Setup, Search),
+    log: Log<P>,
     bar: &ProgressBar,
-) -> Result<Log> {
+) -> Result<Log<P>> {
     let Engine::Cpu(model) = engine else {
         bail!("--search runs on the CPU engine only: --device cpu");
     };
@@ -213,12 +218,12 @@ fn searches(
 }
 
 /// All the guesses of one checkpoint.
-fn one_checkpoint(
+fn one_checkpoint<P: Guessable>(
     engine: &Engine,
-    collector: Collector<'_>,
+    collector: Collector<'_, P>,
     setup: &Setup,
     spread: Spread,
-) -> Result<Log> {
+) -> Result<Log<P>> {
     let threads = match engine {
         Engine::Cpu(_) => spread.threads,
         Engine::Gpu { .. } => 1,
@@ -248,20 +253,20 @@ fn one_checkpoint(
 }
 
 /// Hands out guesses and gathers what came of them.
-struct Collector<'a> {
-    agenda: Agenda,
+struct Collector<'a, P: Guessable> {
+    agenda: Agenda<P>,
     guesses: usize,
     checkpoint: usize,
-    rows: &'a [Row],
+    rows: &'a [Row<P>],
     /// Guesses of puzzles that still wait for others.
-    pending: HashMap<usize, Vec<Done>>,
-    log: Log,
+    pending: HashMap<usize, Vec<Done<P>>>,
+    log: Log<P>,
     error: Option<anyhow::Error>,
     bar: ProgressBar,
 }
 
-impl Collector<'_> {
-    fn next(&mut self, done: Option<Done>) -> Option<Job> {
+impl<P: Guessable> Collector<'_, P> {
+    fn next(&mut self, done: Option<Done<P>>) -> Option<Job<P>> {
         if self.error.is_some() {
             return None;
         }
@@ -299,12 +304,12 @@ impl Collector<'_> {
 
 /// Plain passes that end in the same grid as another model's, always run on
 /// the CPU, the reference of every engine.
-pub(crate) fn identical(
+pub(crate) fn identical<P: Guessable>(
     other: &Path,
-    set: &PuzzleSet,
+    set: &PuzzleSet<P>,
     setup: &Setup,
     spread: Spread,
-    records: &[Record],
+    records: &[Record<P>],
 ) -> Result<hrm_core::reason::Proportion> {
     let model = Model {
         path: other.to_path_buf(),
@@ -323,17 +328,15 @@ pub(crate) fn identical(
         ..setup.clone()
     };
     let checkpoint = model.load()?;
-    let (theirs, ours) = (
-        checkpoint.plan.config.puzzle.sudoku()?,
-        set.rows[0].question.shape(),
-    );
+    let theirs = checkpoint.plan.config.puzzle;
+    let ours: PuzzleKind = set.rows[0].question.kind().into();
     ensure!(
         theirs == ours,
         "{} plays {theirs}, not {ours}",
         other.display()
     );
     let others = run(&[model], set, &setup, spread, Log::in_memory())?;
-    let grids: HashMap<usize, &Board> = others
+    let grids: HashMap<usize, &P> = others
         .records()
         .iter()
         .filter_map(|r| Some((r.puzzle, &r.outcomes.first()?.grid)))
@@ -348,8 +351,17 @@ pub(crate) fn identical(
 
 /// Puts the files of shards together.
 pub(crate) fn merge(files: &[PathBuf]) -> Result<Evaluation> {
+    let first = read_setup(files.first().context("no file to merge")?)?;
+    match first.puzzle.unwrap_or(Shape::S9.into()) {
+        PuzzleKind::Sudoku(_) => merge_of::<Board>(files),
+        PuzzleKind::Maze(_) => merge_of::<Maze>(files),
+    }
+}
+
+/// The same of one kind of puzzle.
+fn merge_of<P: Guessable>(files: &[PathBuf]) -> Result<Evaluation> {
     let mut all: Option<(Setup, &PathBuf)> = None;
-    let mut records: Vec<Record> = Vec::new();
+    let mut records: Vec<Record<P>> = Vec::new();
     let mut seen = HashSet::new();
     let mut seconds = 0.0;
     for path in files {
@@ -404,7 +416,7 @@ pub(crate) fn merge(files: &[PathBuf]) -> Result<Evaluation> {
 }
 
 /// Puzzles for which every checkpoint has done what it had to.
-fn complete(setup: &Setup, records: &[Record]) -> usize {
+fn complete<P>(setup: &Setup, records: &[Record<P>]) -> usize {
     let mut by_puzzle: HashMap<usize, (usize, bool)> = HashMap::new();
     for record in records {
         let entry = by_puzzle.entry(record.puzzle).or_default();

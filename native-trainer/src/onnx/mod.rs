@@ -2,14 +2,14 @@
 //!
 //! Inputs `tokens` [batch, cells] int64, `z_H` and `z_L` [batch, positions,
 //! hidden]; outputs `logits` [batch, cells, vocabulary], `q` [batch, 1 or 2]
-//! (halt, continue), `z_H_out`, `z_L_out`. The initial states are in the
+//! (halt, continue), `z_H_out`, `z_L_out`. Fixed initial states are in the
 //! metadata, as JSON lists of one position's values.
 
 mod builder;
 mod proto;
 
 use hrm_core::config::{Gate, QPool};
-use hrm_core::plan::{Axis, Level, Plan, Sublayer, TensorId};
+use hrm_core::plan::{Axis, Level, Plan, Start, Sublayer, TensorId};
 use hrm_core::weights::Weights;
 use prost::Message;
 
@@ -35,6 +35,10 @@ fn model(plan: &Plan, weights: &Weights) -> proto::Model {
         key: key.to_owned(),
         value,
     };
+    let mut metadata = vec![entry("config", plan.config.to_json())];
+    if let Start::Fixed { h, l } = plan.start {
+        metadata.extend([entry("z_H_init", list(h)), entry("z_L_init", list(l))]);
+    }
     proto::Model {
         ir_version: 8,
         producer_name: "hrm".to_owned(),
@@ -44,11 +48,7 @@ fn model(plan: &Plan, weights: &Weights) -> proto::Model {
             domain: String::new(),
             version: 17,
         }],
-        metadata_props: vec![
-            entry("config", plan.config.to_json()),
-            entry("z_H_init", list(plan.init_h)),
-            entry("z_L_init", list(plan.init_l)),
-        ],
+        metadata_props: metadata,
     }
 }
 
@@ -78,10 +78,18 @@ impl Walk<'_> {
                 let sum = self.graph.node("Add", &[&x, &y]);
                 x = self.normalize(&sum);
             }
-            match update.level {
-                Level::High => high = x,
-                Level::Low => low = x,
+            let state = match update.level {
+                Level::High => &mut high,
+                Level::Low => &mut low,
+            };
+            if let Some(damping) = update.damping {
+                let g = &mut self.graph;
+                let [new, old] = [damping, 1.0 - damping].map(|share| g.float(share));
+                let old = g.node("Mul", &[state, &old]);
+                x = g.node("Mul", &[&x, &new]);
+                x = g.node("Add", &[&old, &x]);
             }
+            *state = x;
         }
         self.heads(&high);
         self.graph.output(&high, "z_H_out", &[n, d]);
@@ -271,7 +279,7 @@ mod tests {
     /// shapes say, and what is decoded is what was encoded.
     #[test]
     fn graphs_are_well_formed() {
-        for preset in ["hrm-4x4", "hrm-6x6", "compact-6x6", "hrm-small"] {
+        for preset in ["hrm-4x4", "hrm-6x6", "compact-6x6", "hrm-small", "eqr"] {
             let plan = Plan::new(&ModelConfig::preset(preset).unwrap()).unwrap();
             let weights = Weights::random(&plan, 1);
             let model = proto::Model::decode(segment(&plan, &weights).as_slice()).unwrap();

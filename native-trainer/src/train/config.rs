@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use hrm_core::config::ModelConfig;
+use hrm_core::config::{ModelConfig, Modules};
 use hrm_core::model::{
     AdamSettings, LossKind, OptimizerKind, OptimizerSettings, Precision, TrainerSettings,
+    TrainingMethod,
 };
 use hrm_core::puzzle::PuzzleKind;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,17 @@ pub(crate) enum Loss {
     Stablemax,
     /// Softmax cross entropy.
     Softmax,
+}
+
+/// The segments whose answers are trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Supervision {
+    /// Every segment, one a step, until the model halts (HRM).
+    #[default]
+    Every,
+    /// The last of `--depth` segments, the others without gradient (RSM).
+    Last,
 }
 
 /// The optimiser.
@@ -164,6 +176,33 @@ pub(crate) struct TrainConfig {
     /// Weight of the halting losses
     #[arg(long, default_value_t = 0.5)]
     pub(crate) q_weight: f64,
+    /// Segments whose answers are trained
+    #[arg(long, value_enum, default_value_t = Supervision::Every)]
+    #[serde(default)]
+    pub(crate) supervision: Supervision,
+    /// Segments of a step with `--supervision last` at the end of the run; without it the
+    /// architecture's halt_max_steps
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) depth: Option<usize>,
+    /// Segments of such a step at the beginning of the run, from which they grow one by one;
+    /// without it they are `--depth` throughout
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) depth_start: Option<usize>,
+    /// First share of the run over which they grow
+    #[arg(long, default_value_t = 0.85)]
+    #[serde(default = "depth_share")]
+    pub(crate) depth_share: f64,
+    /// Standard deviation of Gaussian noise added to every state at every update (EqR: 0.01)
+    #[arg(long, default_value_t = 0.0)]
+    #[serde(default)]
+    pub(crate) update_noise: f64,
+    /// Initial states of each puzzle, of which only the one with the lowest loss is trained
+    /// (winner-take-all: 4)
+    #[arg(long, default_value_t = 1)]
+    #[serde(default = "one")]
+    pub(crate) chains: usize,
     /// Optimiser
     #[arg(long, value_enum, default_value_t = Rule::AdamAtan2)]
     pub(crate) optimizer: Rule,
@@ -253,6 +292,9 @@ pub(crate) struct TrainConfig {
 fn one() -> usize {
     1
 }
+fn depth_share() -> f64 {
+    0.85
+}
 
 impl TrainConfig {
     pub(super) fn check(&self) -> Result<()> {
@@ -267,6 +309,7 @@ impl TrainConfig {
         share("ema", self.ema)?;
         share("decay-share", self.decay_share)?;
         share("lr-floor", self.lr_floor)?;
+        share("depth-share", self.depth_share)?;
         share("stop-at", self.stop_at.unwrap_or(0.0))?;
         let rates = [
             ("lr", self.lr),
@@ -300,6 +343,24 @@ impl TrainConfig {
             if value == 0 {
                 bail!("--{name} must be at least 1");
             }
+        }
+        if self.supervision == Supervision::Every
+            && (self.depth.is_some() || self.depth_start.is_some())
+        {
+            bail!("--depth and --depth-start are of --supervision last");
+        }
+        if let Some(depth) = self
+            .depth
+            .into_iter()
+            .chain(self.depth_start)
+            .find(|d| *d == 0)
+        {
+            bail!("--depth and --depth-start must be at least 1, one is {depth}");
+        }
+        if let (Some(start), Some(depth)) = (self.depth_start, self.depth)
+            && start > depth
+        {
+            bail!("--depth-start is {start}, more than --depth, {depth}");
         }
         if self.group_rows > 1 && (self.copies > 0 || self.hints > 0.0 || !self.no_augment) {
             bail!(
@@ -335,6 +396,15 @@ impl TrainConfig {
         let follow = |key: &str| !self.architecture.contains_key(key);
         if follow("puzzle_emb_ndim") && base.puzzle_emb_ndim == base.hidden_size {
             fields["puzzle_emb_ndim"] = fields["hidden_size"].clone();
+        }
+        // Gradient through the whole last cycle, however long that is.
+        let cycle = |fields: &serde_json::Value| fields["L_cycles"].as_u64().map(|n| n + 1);
+        if follow("gradient_updates")
+            && base.modules == Modules::Shared
+            && base.gradient_updates == base.L_cycles + 1
+            && let Some(updates) = cycle(&fields)
+        {
+            fields["gradient_updates"] = updates.into();
         }
         if let Some(name) = fields["puzzle"].as_str() {
             let kind: PuzzleKind = name.parse().context("architecture.puzzle")?;
@@ -393,6 +463,31 @@ impl TrainConfig {
             },
             seed: self.seed,
         }
+    }
+
+    /// The method that the trainer is given, see [`TrainConfig::trainer`].
+    pub(crate) fn method(&self) -> TrainingMethod {
+        TrainingMethod {
+            supervision: match self.supervision {
+                Supervision::Every => hrm_core::model::Supervision::Every,
+                Supervision::Last => hrm_core::model::Supervision::Last,
+            },
+            update_noise: self.update_noise,
+            chains: self.chains,
+        }
+    }
+
+    /// Segments of a step with `--supervision last`; `longest` are those of
+    /// the architecture. They are at their most from `depth_share` of the run
+    /// on, and in a run without an end.
+    pub(crate) fn depth_at(&self, step: u64, seconds: f64, longest: usize) -> usize {
+        let depth = self.depth.unwrap_or(longest);
+        let start = self.depth_start.unwrap_or(depth).min(depth);
+        let grown = match self.progress(step, seconds) {
+            Some(done) if done < self.depth_share => done / self.depth_share,
+            _ => 1.0,
+        };
+        depth.min(start + ((depth - start + 1) as f64 * grown) as usize)
     }
 
     /// Steps that the run has, if that is how its length is given: by `steps`, by
@@ -514,6 +609,34 @@ mod tests {
     }
 
     #[test]
+    fn depth_grows_one_by_one_and_then_stays() {
+        let args = "--data a.csv --steps 1000 --supervision last --depth 6 --depth-start 3";
+        let args: Vec<&str> = args.split(' ').chain(["--depth-share", "0.8"]).collect();
+        let config = parse(&args).config(None).unwrap();
+        let at = |step| config.depth_at(step, 0.0, 16);
+        assert_eq!([at(0), at(199), at(200), at(400)], [3, 3, 4, 5]);
+        assert_eq!([at(600), at(799), at(1000)], [6, 6, 6]);
+        let constant = parse(&args[..6]).config(None).unwrap();
+        assert_eq!(constant.depth_at(0, 0.0, 16), 16);
+    }
+
+    #[test]
+    fn a_whole_last_cycle_stays_one() {
+        let model = |preset: &str, set: &[&str]| {
+            let mut args = vec!["--data", "a.csv", "--preset", preset];
+            for assignment in set {
+                args.extend(["--set", assignment]);
+            }
+            parse(&args).config(None).unwrap().model_config().unwrap()
+        };
+        let cycles = "architecture.L_cycles=3";
+        assert_eq!(model("trm-mlp", &[cycles]).gradient_updates, 4);
+        assert_eq!(model("hrm", &[cycles]).gradient_updates, 2);
+        let both = [cycles, "architecture.gradient_updates=5"];
+        assert_eq!(model("trm-mlp", &both).gradient_updates, 5);
+    }
+
+    #[test]
     fn epochs_count_rows_drawn() {
         let mut config = parse(&["--data", "a.csv", "--epochs", "20000"])
             .config(None)
@@ -530,6 +653,16 @@ mod tests {
     fn impossible_settings_are_named() {
         for (args, named) in [
             (vec!["--data", "a.csv", "--hints", "2"], "hints"),
+            (
+                vec!["--data", "a.csv", "--depth", "4"],
+                "--supervision last",
+            ),
+            (
+                "--data a.csv --supervision last --depth 4 --depth-start 5"
+                    .split(' ')
+                    .collect(),
+                "more than --depth",
+            ),
             (vec!["--data", "a.csv", "--batch-size", "0"], "batch-size"),
             (vec![], "--data"),
         ] {

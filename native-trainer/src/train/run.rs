@@ -82,7 +82,8 @@ impl Run {
         let shape = plan.config.puzzle;
         let settings = config.trainer(devices.cpu);
         let (first, others) = (devices.first, devices.others);
-        let mut trainer = Trainer::on_devices(plan, &weights, settings, first, others);
+        let trainer = Trainer::on_devices(plan, &weights, settings, first, others);
+        let mut trainer = trainer.with_method(config.method())?;
         let mut state = TrainState::default();
         if let Some(dir) = &from {
             state = TrainState {
@@ -187,6 +188,10 @@ impl Run {
                 break;
             }
             let factor = self.config.lr_factor(self.state.step, self.state.seconds);
+            let longest = self.trainer.plan().config.halt_max_steps;
+            let (step, seconds) = (self.state.step, self.state.seconds);
+            self.trainer
+                .set_depth(self.config.depth_at(step, seconds, longest));
             self.batch = self.feed.next()?;
             let batch = &self.batch;
             let report = match self.trainer.step(factor, |row| batch[row].clone()) {

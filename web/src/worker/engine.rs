@@ -46,7 +46,7 @@ impl Engine {
     ) -> Result<(Self, EngineFacts), EngineError> {
         let plan = Arc::new(plan);
         let read_out = ReadOut::new(&plan, weights);
-        let initial = [plan.init_h, plan.init_l].map(|id| weights.dense(id).into_owned());
+        let initial = plan.plain_states(|id| weights.dense(id));
         let (processor, facts) = processor(Arc::clone(&plan), weights, choice).await?;
         let engine = Self {
             processor,
@@ -59,9 +59,7 @@ impl Engine {
 
     /// Initial `z_H` and `z_L` of one sequence, `[positions, hidden]` each.
     pub(crate) fn initial(&self) -> [Vec<f32>; 2] {
-        self.initial
-            .each_ref()
-            .map(|row| row.repeat(self.plan.positions))
+        self.initial.clone()
     }
 
     /// A run on the tokens of some puzzles, from the model's initial state.

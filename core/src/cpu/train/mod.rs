@@ -8,13 +8,14 @@
 
 mod backward;
 mod heads;
+pub(super) mod rows;
 #[cfg(test)]
 mod tests;
 
 use super::CpuModel;
 use super::bf16::Operands;
 use super::ops::{self, Scratch};
-use super::run::{add, embed};
+use super::run::{add, damp, embed};
 use crate::plan::{Level, Update};
 use backward::Backward;
 
@@ -42,9 +43,12 @@ struct Call {
 #[derive(Debug)]
 struct Tracked {
     calls: Vec<Call>,
-    /// The state after it.
+    /// What the module made, before damping and noise.
     y: Vec<f32>,
 }
+
+/// Noise on the states: told each new state, `[batch, positions, hidden]`.
+pub(crate) type Disturb<'a> = &'a mut dyn FnMut(&mut [f32]);
 
 /// A batch of training sequences at one segment.
 #[derive(Debug)]
@@ -78,18 +82,24 @@ impl<'a> Segment<'a> {
         }
     }
 
+    /// A whole segment without gradient.
+    pub(crate) fn run_whole(&mut self, disturb: Disturb<'_>) {
+        self.updates(&self.model.plan.updates, disturb);
+    }
+
     /// The updates that the plan keeps no gradient of, which come first.
-    pub(crate) fn run_frozen(&mut self) {
+    pub(crate) fn run_frozen(&mut self, disturb: Disturb<'_>) {
         let frozen = self.frozen();
-        self.updates(&self.model.plan.updates[..frozen]);
+        self.updates(&self.model.plan.updates[..frozen], disturb);
     }
 
     /// The other updates and the heads.
-    pub(crate) fn run_tracked(&mut self) -> Answer {
+    pub(crate) fn run_tracked(&mut self, disturb: Disturb<'_>) -> Answer {
         let model = self.model;
         for update in &model.plan.updates[self.frozen()..] {
             let tracked = self.tracked(update);
             self.tape.push(tracked);
+            disturb(self.state(update.level));
         }
         Answer {
             logits: heads::logits(model, &self.z_h),
@@ -100,14 +110,54 @@ impl<'a> Segment<'a> {
     /// The q of one more segment without gradient; the states stay.
     pub(crate) fn next_q(&mut self) -> Vec<f32> {
         let states = (self.z_h.clone(), self.z_l.clone());
-        self.updates(&self.model.plan.updates);
+        self.run_whole(&mut |_| {});
         let q = heads::q(self.model, &self.z_h);
         (self.z_h, self.z_l) = states;
         q
     }
 
     /// The gradients of a loss with these slopes by the answer.
-    pub(crate) fn gradients(self, logits: &[f32], q: &[f32]) -> Gradients {
+    pub(crate) fn gradients(mut self, logits: &[f32], q: &[f32]) -> Gradients {
+        let kept = self.with_slopes([logits, q]);
+        let [logits, q] = [logits, q].map(|slopes| rows::keep(slopes, &kept));
+        self.keep_rows(&kept);
+        self.backward(&logits, &q)
+    }
+
+    /// For each row whether it has any slope. One has to be left.
+    fn with_slopes(&self, slopes: [&[f32]; 2]) -> Vec<bool> {
+        let batch = self.tokens.len() / self.model.plan.config.seq_len;
+        let mut kept = vec![false; batch];
+        for slopes in slopes {
+            let rows = slopes.chunks_exact((slopes.len() / batch.max(1)).max(1));
+            for (kept, row) in kept.iter_mut().zip(rows) {
+                *kept |= row.iter().any(|slope| *slope != 0.0);
+            }
+        }
+        if !kept.contains(&true) {
+            kept.iter_mut().take(1).for_each(|first| *first = true);
+        }
+        kept
+    }
+
+    /// Forgets the other rows: what is not trained, as chains that have lost,
+    /// needs no backward pass.
+    fn keep_rows(&mut self, kept: &[bool]) {
+        if kept.iter().all(|kept| *kept) {
+            return;
+        }
+        rows::retain(&mut self.tokens, kept);
+        rows::retain(&mut self.z_h, kept);
+        for Tracked { calls, y } in &mut self.tape {
+            rows::retain(y, kept);
+            for Call { x, scratch } in calls {
+                rows::retain(x, kept);
+                scratch.retain_rows(kept);
+            }
+        }
+    }
+
+    fn backward(self, logits: &[f32], q: &[f32]) -> Gradients {
         let plan = &*self.model.plan;
         let mut backward = Backward {
             model: self.model,
@@ -124,6 +174,12 @@ impl<'a> Segment<'a> {
                 Level::High => (&mut d_h, &mut d_l),
                 Level::Low => (&mut d_l, &mut d_h),
             };
+            // The share of the old state passes by the module.
+            let kept: Option<Vec<f32>> = update.damping.map(|damping| {
+                let kept = own.iter().map(|d| (1.0 - damping) * d).collect();
+                own.iter_mut().for_each(|d| *d *= damping);
+                kept
+            });
             let module = &plan.modules[update.module];
             for (sublayer, call) in module.iter().zip(calls).rev() {
                 backward.sublayer(sublayer, &call, &y, own);
@@ -132,6 +188,9 @@ impl<'a> Segment<'a> {
             add(other, own);
             if update.adds_input {
                 add(&mut d_input, own);
+            }
+            if let Some(kept) = kept {
+                add(own, &kept);
             }
         }
         let mut gradients = backward.gradients;
@@ -145,45 +204,66 @@ impl<'a> Segment<'a> {
         updates.iter().take_while(|u| !u.gradient).count()
     }
 
-    fn updates(&mut self, updates: &[Update]) {
-        let mut scratch = Scratch::default();
-        for update in updates {
-            let (state, other) = match update.level {
-                Level::High => (&mut self.z_h, &self.z_l),
-                Level::Low => (&mut self.z_l, &self.z_h),
-            };
-            add(state, other);
-            if update.adds_input {
-                add(state, &self.input);
-            }
-            for sublayer in &self.model.plan.modules[update.module] {
-                ops::apply(self.model, sublayer, state, &mut scratch);
-            }
+    fn state(&mut self, level: Level) -> &mut Vec<f32> {
+        match level {
+            Level::High => &mut self.z_h,
+            Level::Low => &mut self.z_l,
         }
     }
 
-    fn tracked(&mut self, update: &Update) -> Tracked {
+    fn updates(&mut self, updates: &[Update], disturb: Disturb<'_>) {
+        let mut scratch = Scratch::default();
+        for update in updates {
+            let old = self.begin(update);
+            let model = self.model;
+            let state = self.state(update.level);
+            for sublayer in &model.plan.modules[update.module] {
+                ops::apply(model, sublayer, state, &mut scratch);
+            }
+            end(update, state, old.as_deref());
+            disturb(state);
+        }
+    }
+
+    /// Makes the state that an update replaces the module's input; returns
+    /// what it was, where damping needs it.
+    fn begin(&mut self, update: &Update) -> Option<Vec<f32>> {
         let (state, other) = match update.level {
             Level::High => (&mut self.z_h, &self.z_l),
             Level::Low => (&mut self.z_l, &self.z_h),
         };
+        let old = update.damping.map(|_| state.clone());
         add(state, other);
         if update.adds_input {
             add(state, &self.input);
         }
-        let module = &self.model.plan.modules[update.module];
+        old
+    }
+
+    fn tracked(&mut self, update: &Update) -> Tracked {
+        let old = self.begin(update);
+        let model = self.model;
+        let state = self.state(update.level);
+        let module = &model.plan.modules[update.module];
         let calls = module.iter().map(|sublayer| {
             let x = state.clone();
             let mut scratch = Scratch {
                 keep: true,
                 ..Scratch::default()
             };
-            ops::apply(self.model, sublayer, state, &mut scratch);
+            ops::apply(model, sublayer, state, &mut scratch);
             Call { x, scratch }
         });
-        Tracked {
-            calls: calls.collect(),
-            y: state.clone(),
-        }
+        let calls = calls.collect();
+        let y = state.clone();
+        end(update, state, old.as_deref());
+        Tracked { calls, y }
+    }
+}
+
+/// What an update does after its module.
+fn end(update: &Update, state: &mut [f32], old: Option<&[f32]>) {
+    if let (Some(damping), Some(old)) = (update.damping, old) {
+        damp(state, old, damping);
     }
 }

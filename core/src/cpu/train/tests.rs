@@ -13,7 +13,7 @@ use crate::weights::Weights;
 fn loss(model: &CpuModel, tokens: &[u8], states: &[Vec<f32>; 2], slopes: &[Vec<f32>; 2]) -> f64 {
     let [h, l] = states.clone();
     let mut segment = Segment::new(model, tokens.to_vec(), h, l);
-    let answer = segment.run_tracked();
+    let answer = segment.run_tracked(&mut noise_of(3));
     let along = |a: &[f32], b: &[f32]| -> f64 {
         let terms = a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b));
         terms.sum()
@@ -26,6 +26,18 @@ fn noise(n: usize, seed: usize) -> Vec<f32> {
     (0..n)
         .map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.5 - 1.0)
         .collect()
+}
+
+/// Adds the same noise to the states of every pass.
+fn noise_of(seed: usize) -> impl FnMut(&mut [f32]) {
+    let mut seed = seed;
+    move |state| {
+        seed += 1;
+        let noise = noise(state.len(), seed);
+        for (x, noise) in state.iter_mut().zip(noise) {
+            *x += 0.1 * noise;
+        }
+    }
 }
 
 fn check(mut config: ModelConfig) {
@@ -52,7 +64,7 @@ fn check(mut config: ModelConfig) {
         noise(batch * plan.heads.q_outputs, 8),
     ];
     let mut segment = Segment::new(&model, tokens.clone(), states[0].clone(), states[1].clone());
-    segment.run_tracked();
+    segment.run_tracked(&mut noise_of(3));
     let gradients = segment.gradients(&slopes[0], &slopes[1]);
 
     for (i, spec) in plan.tensors.iter().enumerate() {
@@ -112,4 +124,60 @@ fn mixing_over_positions_with_both_gates() {
         ..compact.clone()
     });
     check(compact);
+}
+
+#[test]
+fn damping_in_both_kinds_of_blocks() {
+    let small = |config: ModelConfig| ModelConfig {
+        mlp_inner: Some(24),
+        H_cycles: 2,
+        L_cycles: 2,
+        damping: Some(0.6),
+        ..config
+    };
+    check(small(ModelConfig::eqr(Shape::S4, 16, 12)));
+    check(small(ModelConfig::hrm(Shape::S4, 16, 2, 1)));
+}
+
+#[test]
+fn rows_without_slopes_leave_the_gradients_of_the_others() {
+    for config in [
+        ModelConfig::eqr(Shape::S4, 16, 12),
+        ModelConfig::hrm(Shape::S4, 16, 2, 1),
+    ] {
+        let plan = Arc::new(Plan::new(&config).unwrap());
+        let weights = Weights::random(&plan, 3);
+        let dense = weights.tensors().iter().map(|t| t.dense().into_owned());
+        let model = CpuModel::for_training(Arc::clone(&plan), dense.collect(), false);
+        let (cells, size) = (plan.config.seq_len, plan.positions * plan.hidden);
+        let logits = cells * plan.config.vocab_size;
+        let tokens: Vec<u8> = (0..3 * cells).map(|i| 1 + (i % 3) as u8).collect();
+        let [h, l] = [5, 6].map(|seed| noise(3 * size, seed));
+        let slopes = [noise(logits, 7), noise(plan.heads.q_outputs, 8)];
+        // Of three rows the middle one has slopes, or it is alone.
+        let of = |from: usize, to: usize| {
+            let part = |z: &[f32]| z[from * size..to * size].to_vec();
+            let tokens = tokens[from * cells..to * cells].to_vec();
+            let mut segment = Segment::new(&model, tokens, part(&h), part(&l));
+            segment.run_tracked(&mut |_| {});
+            let spread = |slopes: &[f32]| {
+                let mut all = vec![0.0; (to - from) * slopes.len()];
+                all[(1 - from) * slopes.len()..][..slopes.len()].copy_from_slice(slopes);
+                all
+            };
+            segment.gradients(&spread(&slopes[0]), &spread(&slopes[1]))
+        };
+        for ((a, b), spec) in of(0, 3).iter().zip(&of(1, 2)).zip(&plan.tensors) {
+            assert_eq!(a.len(), b.len());
+            let largest = a.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+            for (a, b) in a.iter().zip(b) {
+                assert!((a - b).abs() <= 1e-5 * largest, "{}: {a} {b}", spec.name);
+            }
+        }
+        // Without any slope every gradient is zero.
+        let mut segment = Segment::new(&model, tokens.clone(), h.clone(), l.clone());
+        segment.run_tracked(&mut |_| {});
+        let zero = segment.gradients(&vec![0.0; 3 * logits], &vec![0.0; 3 * plan.heads.q_outputs]);
+        assert!(zero.iter().flatten().all(|g| *g == 0.0));
+    }
 }

@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 
 use rand::Rng;
 use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
 
 use super::size::MazeSize;
-use super::symmetry::Dihedral;
+use super::symmetry::{Dihedral, MazeSymmetry};
 use crate::puzzle::sudoku::board::TokenError;
 use crate::puzzle::{Puzzle, TOKEN_PAD};
 
@@ -26,6 +27,9 @@ pub enum Cell {
     /// `o`: a way that is on the route.
     Route = 5,
 }
+
+/// Why a maze has no answer.
+const NO_WAY: &str = "no way leads from the start to the goal";
 
 /// Number of tokens: padding and those of [`Cell`].
 const VOCAB: usize = 6;
@@ -64,8 +68,10 @@ impl Cell {
 /// A maze, with a route marked or not, right or wrong.
 ///
 /// It always has the cells of its size. A question has no [`Cell::Route`]; an
-/// answer has a shortest route from start to goal marked.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// answer has a shortest route from start to goal marked. Serialized as its line of
+/// text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Maze {
     size: MazeSize,
     cells: Vec<Cell>,
@@ -187,6 +193,13 @@ impl Maze {
         self.cells.iter().filter(|&&c| c == Cell::Route).count()
     }
 
+    /// The ways that an answer marks and this maze does not, in reading order.
+    fn open(&self, answer: &Self) -> Vec<usize> {
+        (0..self.cells.len())
+            .filter(|&c| self.cells[c] == Cell::Way && answer.cells.get(c) == Some(&Cell::Route))
+            .collect()
+    }
+
     /// The first cell with this content.
     pub(super) fn find(&self, content: Cell) -> Option<usize> {
         self.cells.iter().position(|&c| c == content)
@@ -202,9 +215,25 @@ impl fmt::Display for Maze {
     }
 }
 
+impl From<Maze> for String {
+    fn from(maze: Maze) -> Self {
+        maze.to_string()
+    }
+}
+
+impl TryFrom<String> for Maze {
+    type Error = MazeError;
+
+    fn try_from(text: String) -> Result<Self, MazeError> {
+        Self::parse(&text, None)
+    }
+}
+
 impl Puzzle for Maze {
+    const GRADED: bool = true;
+
     type Kind = MazeSize;
-    type Symmetry = Dihedral;
+    type Symmetry = MazeSymmetry;
     type ParseError = MazeError;
 
     fn parse(text: &str, kind: Option<MazeSize>) -> Result<Self, MazeError> {
@@ -292,12 +321,29 @@ impl Puzzle for Maze {
         self.fault(question).is_none()
     }
 
+    /// Whether walls, start and goal are kept and the marked cells lead from the start to
+    /// the goal, by whatever detour and with whatever else marked.
+    fn is_valid(&self, question: &Self) -> bool {
+        self.keeps_givens(question) && self.is_connected()
+    }
+
+    fn flaw(&self) -> Option<String> {
+        for (cell, name) in [(Cell::Start, "start"), (Cell::Goal, "goal")] {
+            let count = self.cells.iter().filter(|&&c| c == cell).count();
+            if count != 1 {
+                return Some(format!("the maze has {count} cells that are its {name}"));
+            }
+        }
+        let lost = self.distance().is_none();
+        lost.then(|| NO_WAY.to_owned())
+    }
+
     fn fault(&self, question: &Self) -> Option<String> {
         if !self.keeps_givens(question) {
             return Some("the answer changes a wall, the start or the goal".to_owned());
         }
         let Some(shortest) = question.distance() else {
-            return Some("no way leads from the start to the goal".to_owned());
+            return Some(NO_WAY.to_owned());
         };
         if !self.is_connected() {
             return Some("the marked cells do not lead from the start to the goal".to_owned());
@@ -312,12 +358,17 @@ impl Puzzle for Maze {
         })
     }
 
-    fn random_symmetry<R: Rng + ?Sized>(_: MazeSize, rng: &mut R) -> Dihedral {
-        Dihedral::random(rng)
+    /// One of the eight of the square; start and goal stay what they are.
+    fn random_symmetry<R: Rng + ?Sized>(_: MazeSize, rng: &mut R) -> MazeSymmetry {
+        Dihedral::random(rng).into()
     }
 
-    fn transformed(&self, symmetry: &Dihedral) -> Self {
+    fn transformed(&self, symmetry: &MazeSymmetry) -> Self {
         symmetry.apply(self)
+    }
+
+    fn restored(&self, symmetry: &MazeSymmetry) -> Self {
+        symmetry.inverse().apply(self)
     }
 
     fn class(question: &Self, _: &Self) -> Option<Self> {
@@ -330,14 +381,45 @@ impl Puzzle for Maze {
     /// Marks a random number of the cells of the answer's route, at least one, at
     /// least one left out.
     fn with_hints<R: Rng + ?Sized>(&self, answer: &Self, rng: &mut R) -> Self {
-        let mut open: Vec<usize> = (0..self.cells.len())
-            .filter(|&c| self.cells[c] == Cell::Way && answer.cells.get(c) == Some(&Cell::Route))
-            .collect();
+        let mut open = self.open(answer);
         if open.len() < 2 {
             return self.clone();
         }
         let count = rng.random_range(1..open.len() as u32) as usize;
         let (chosen, _) = open.partial_shuffle(rng, count);
         self.marked(chosen)
+    }
+
+    fn filled<R: Rng + ?Sized>(&self, answer: &Self, share: f64, rng: &mut R) -> Self {
+        let mut open = self.open(answer);
+        let count = (share.clamp(0.0, 1.0) * open.len() as f64).round() as usize;
+        let (chosen, _) = open.partial_shuffle(rng, count);
+        self.marked(chosen)
+    }
+
+    fn written(&self) -> Vec<usize> {
+        let cells = 0..self.cells.len();
+        cells.filter(|&c| self.cells[c] == Cell::Route).collect()
+    }
+
+    fn without(&self, cells: &[usize]) -> Self {
+        let mut maze = self.clone();
+        for &cell in cells {
+            if let Some(content @ Cell::Route) = maze.cells.get_mut(cell) {
+                *content = Cell::Way;
+            }
+        }
+        maze
+    }
+
+    /// Marks the ways that all answers mark. No mark breaks a rule for good: a route
+    /// may pass any way.
+    fn agreed(&self, answers: &[Self]) -> Self {
+        let Some((first, others)) = answers.split_first() else {
+            return self.clone();
+        };
+        let mut shared = self.open(first);
+        shared.retain(|&c| others.iter().all(|a| a.cells.get(c) == Some(&Cell::Route)));
+        self.marked(&shared)
     }
 }

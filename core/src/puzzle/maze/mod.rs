@@ -10,4 +10,4 @@ pub mod symmetry;
 pub use generator::{MazeOptions, NoMaze, generate_maze};
 pub use grid::{Cell, Maze, MazeError};
 pub use size::{MazeSize, UnknownSize};
-pub use symmetry::Dihedral;
+pub use symmetry::{Dihedral, MazeSymmetry};

@@ -2,7 +2,7 @@
 
 use rand::Rng;
 
-use super::grid::Maze;
+use super::grid::{Cell, Maze};
 
 /// One of the eight symmetries of a square.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +41,21 @@ impl Dihedral {
         }
     }
 
+    /// The one that undoes it.
+    #[must_use]
+    pub fn inverse(self) -> Self {
+        if self.transpose {
+            // What flips the rows of the image flips the columns of the square.
+            Self {
+                flip_rows: self.flip_columns,
+                flip_columns: self.flip_rows,
+                ..self
+            }
+        } else {
+            self
+        }
+    }
+
     /// The maze turned or mirrored.
     #[must_use]
     pub fn apply(self, maze: &Maze) -> Maze {
@@ -49,6 +64,64 @@ impl Dihedral {
             .map(|cell| maze.cells()[self.source(side, cell)])
             .collect();
         Maze::from_valid(maze.size(), cells)
+    }
+}
+
+/// A rewriting of a maze: turned or mirrored, and its start made the goal and its goal
+/// the start or not. A shortest route stays one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MazeSymmetry {
+    square: Dihedral,
+    swap: bool,
+}
+
+impl MazeSymmetry {
+    /// Leaves every maze as it is.
+    #[must_use]
+    pub fn identity() -> Self {
+        Dihedral::all()[0].into()
+    }
+
+    /// Exchanges start and goal and moves nothing.
+    #[must_use]
+    pub fn swap() -> Self {
+        Self {
+            swap: true,
+            ..Self::identity()
+        }
+    }
+
+    /// The one that undoes it.
+    #[must_use]
+    pub fn inverse(self) -> Self {
+        Self {
+            square: self.square.inverse(),
+            ..self
+        }
+    }
+
+    /// The maze rewritten.
+    #[must_use]
+    pub fn apply(self, maze: &Maze) -> Maze {
+        let image = self.square.apply(maze);
+        if !self.swap {
+            return image;
+        }
+        let exchanged = image.cells().iter().map(|&cell| match cell {
+            Cell::Start => Cell::Goal,
+            Cell::Goal => Cell::Start,
+            other => other,
+        });
+        Maze::from_valid(maze.size(), exchanged.collect())
+    }
+}
+
+impl From<Dihedral> for MazeSymmetry {
+    fn from(square: Dihedral) -> Self {
+        Self {
+            square,
+            swap: false,
+        }
     }
 }
 
@@ -68,5 +141,21 @@ mod tests {
             assert_eq!(again, images);
         }
         assert_eq!(Dihedral::all()[0].apply(&maze), maze);
+    }
+
+    #[test]
+    fn inverses_undo() {
+        // No symmetry of the square leaves these cells as they are.
+        let maze = Maze::parse("So#oG ## ", None).unwrap();
+        for square in Dihedral::all() {
+            for swap in [false, true] {
+                let symmetry = MazeSymmetry { square, swap };
+                let image = symmetry.apply(&maze);
+                assert_eq!(symmetry.inverse().apply(&image), maze, "{symmetry:?}");
+                assert_eq!(image == maze, symmetry == MazeSymmetry::identity());
+            }
+        }
+        let swapped = MazeSymmetry::swap().apply(&maze);
+        assert_eq!(swapped.to_string(), "Go#oS ## ");
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::augment::random_hints;
+use super::augment::{fill_share, random_hints};
 use super::canonical::canonical_puzzle;
 use super::parse::ParseError;
 use super::shape::Shape;
@@ -390,6 +390,10 @@ impl Puzzle for Board {
         Self::from_tokens(kind, tokens)
     }
 
+    fn values(&self) -> Vec<u8> {
+        self.cells.clone()
+    }
+
     fn conflicts(&self) -> u32 {
         Self::conflicts(self)
     }
@@ -404,6 +408,10 @@ impl Puzzle for Board {
 
     fn solves(&self, question: &Self) -> bool {
         Self::solves(self, question)
+    }
+
+    fn flaw(&self) -> Option<String> {
+        self.clash().map(|clash| clash.to_string())
     }
 
     fn fault(&self, question: &Self) -> Option<String> {
@@ -425,12 +433,48 @@ impl Puzzle for Board {
         random_hints(rng, self, answer)
     }
 
+    fn filled<R: Rng + ?Sized>(&self, answer: &Self, share: f64, rng: &mut R) -> Self {
+        fill_share(rng, self, answer, share)
+    }
+
+    fn written(&self) -> Vec<usize> {
+        let cells = 0..self.cells.len();
+        cells.filter(|&cell| self.cells[cell] != 0).collect()
+    }
+
+    fn without(&self, cells: &[usize]) -> Self {
+        let mut board = self.clone();
+        for &cell in cells {
+            board.set(cell, 0);
+        }
+        board
+    }
+
+    fn agreed(&self, answers: &[Self]) -> Self {
+        let mut hinted = self.clone();
+        for cell in 0..self.cells.len() {
+            let digit = answers.first().and_then(|a| a.get(cell)).unwrap_or(0);
+            let all = answers.iter().all(|a| a.get(cell) == Some(digit));
+            if all && digit != 0 && self.get(cell) == Some(0) {
+                hinted.set(cell, digit);
+            }
+        }
+        if hinted.clash().is_some() {
+            return self.clone();
+        }
+        hinted
+    }
+
     fn random_symmetry<R: Rng + ?Sized>(kind: Shape, rng: &mut R) -> Symmetry {
         Symmetry::random(kind, rng)
     }
 
     fn transformed(&self, symmetry: &Symmetry) -> Self {
         symmetry.apply(self)
+    }
+
+    fn restored(&self, symmetry: &Symmetry) -> Self {
+        symmetry.inverse().apply(self)
     }
 }
 

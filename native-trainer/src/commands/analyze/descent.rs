@@ -3,14 +3,18 @@
 use anyhow::Result;
 use hrm_core::engine::Taps;
 use hrm_core::lens::descent::{cosine, smooth_conflicts};
-use hrm_core::reason::Proportion;
 use hrm_core::reason::perturb::add_normal;
+use hrm_core::reason::{Guessable, Proportion};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use super::{CommonArgs, Mean, Subject, by_chunks, film, finding, questions};
+use super::{CommonArgs, Mean, Study, Subject, by_chunks, film, finding, questions};
 use crate::plot::{Mark, Panel, figure};
+
+/// What stands for an angle where there is none.
+const NO_SMOOTH_E: &str = "none: E of a maze counts connected parts, which no smooth function of \
+                           the logits follows";
 
 /// Change of E in each segment against steps of the same length in random
 /// directions, and the angle between a segment and the steepest descent of a
@@ -18,7 +22,7 @@ use crate::plot::{Mark, Panel, figure};
 #[derive(Debug, clap::Args)]
 pub(crate) struct DescentArgs {
     #[command(flatten)]
-    common: CommonArgs,
+    pub(super) common: CommonArgs,
     /// Segments of each run
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     segments: u32,
@@ -35,10 +39,9 @@ struct Step {
     null: f64,
     /// Share of random directions that end with a higher E, ties half.
     beats: f64,
-    /// Cosine between the step and the steepest descent of the smooth E.
-    cosine: f64,
-    /// The same for the first random direction.
-    null_cosine: f64,
+    /// Cosine between the step and the steepest descent of the smooth E, and the
+    /// same for the first random direction; where there is a smooth E.
+    cosines: Option<[f64; 2]>,
 }
 
 /// All runs' steps of one segment.
@@ -52,6 +55,13 @@ struct Segment {
     equal: Proportion,
     higher: Proportion,
     beats_random: Mean,
+    #[serde(flatten)]
+    cosines: Option<Cosines>,
+}
+
+/// Angles to the steepest descent of the smooth E.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Cosines {
     cosine: Mean,
     null_cosine: Mean,
 }
@@ -78,13 +88,12 @@ struct Whole {
     equal: Mean,
     higher: Mean,
     beats_random: Mean,
-    cosine: Mean,
-    null_cosine: Mean,
+    #[serde(flatten)]
+    cosines: Option<Cosines>,
 }
 
-pub(crate) fn run(args: &DescentArgs) -> Result<()> {
-    let (subjects, set) = args.common.load_one()?;
-    let [subject] = &subjects;
+pub(crate) fn run<P: Guessable>(args: &DescentArgs, study: &Study<P>) -> Result<()> {
+    let (subject, set) = (study.only()?, &study.set);
     let taps = Taps {
         logits: true,
         states: true,
@@ -123,16 +132,22 @@ pub(crate) fn run(args: &DescentArgs) -> Result<()> {
         })
         .collect();
     let all = whole(&runs);
-    let findings = [
+    let mut findings = vec![
         finding("change of E a segment, from the second on", all.change),
         finding("the same in random directions", all.null_change),
         finding("share of segments after which E is lower", all.lower),
         finding("share with E equal", all.equal),
         finding("share with E higher", all.higher),
         finding("share of random directions that do worse", all.beats_random),
-        finding("cosine with steepest descent of smooth E", all.cosine),
-        finding("the same of random directions", all.null_cosine),
     ];
+    let cosine = "cosine with steepest descent of smooth E";
+    match all.cosines {
+        Some(cosines) => findings.extend([
+            finding(cosine, cosines.cosine),
+            finding("the same of random directions", cosines.null_cosine),
+        ]),
+        None => findings.push(finding(cosine, NO_SMOOTH_E)),
+    }
     let title = format!(
         "Does a segment descend? {} on {} puzzles of {}",
         subject.named.name,
@@ -146,8 +161,7 @@ pub(crate) fn run(args: &DescentArgs) -> Result<()> {
         segments,
         all,
     };
-    args.common
-        .write("descent", (&subjects, &set), &findings, &data, &svg)
+    args.common.write("descent", study, &findings, &data, &svg)
 }
 
 /// Where a run stands after a segment.
@@ -172,9 +186,9 @@ fn step(
         .map(|(&a, &b)| f64::from(a) - f64::from(b))
         .collect();
     let length = moved.iter().map(|x| x * x).sum::<f64>().sqrt();
-    let descent: Vec<f64> = gradient(subject, &old.logits).iter().map(|g| -g).collect();
+    let descent: Option<Vec<f64>> = gradient(subject, &old.logits);
     let read_out = subject.model.read_out();
-    let (mut null, mut beats, mut null_cosine) = (0.0, 0.0, 0.0);
+    let (mut null, mut beats, mut cosines) = (0.0, 0.0, None);
     let change = new.conflicts - old.conflicts;
     for k in 0..directions {
         let mut direction = vec![0.0; old.z.len()];
@@ -189,7 +203,9 @@ fn step(
             .map(|&x| f64::from(x) * length / norm)
             .collect();
         if k == 0 {
-            null_cosine = cosine(&random, &descent);
+            cosines = descent
+                .as_ref()
+                .map(|descent| [cosine(&moved, descent), cosine(&random, descent)]);
         }
         let there: Vec<f32> = old
             .z
@@ -210,19 +226,29 @@ fn step(
         change,
         null: null / f64::from(directions),
         beats: beats / f64::from(directions),
-        cosine: cosine(&moved, &descent),
-        null_cosine,
+        cosines,
     }
 }
 
-/// Gradient of the smooth E with respect to z_H, through the output head.
-fn gradient(subject: &Subject, logits: &[f32]) -> Vec<f64> {
+/// Steepest descent of the smooth E with respect to z_H, through the output head;
+/// none of a puzzle that has no smooth E.
+fn gradient(subject: &Subject, logits: &[f32]) -> Option<Vec<f64>> {
     let plan = subject.plan();
-    let (_, by_logits) = smooth_conflicts(subject.shape, logits);
-    subject
-        .model
-        .read_out()
-        .pull_back(&by_logits, plan.positions)
+    let shape = plan.config.puzzle.sudoku().ok()?;
+    let (_, mut by_logits) = smooth_conflicts(shape, logits);
+    by_logits.iter_mut().for_each(|g| *g = -*g);
+    let read_out = subject.model.read_out();
+    Some(read_out.pull_back(&by_logits, plan.positions))
+}
+
+/// The mean cosines of steps, each given by its own or by the means of a run's.
+fn cosines(each: Vec<Option<[f64; 2]>>) -> Option<Cosines> {
+    let each: Vec<[f64; 2]> = each.into_iter().collect::<Option<_>>()?;
+    let mean = |i: usize| Mean::of(&each.iter().map(|pair| pair[i]).collect::<Vec<_>>());
+    Some(Cosines {
+        cosine: mean(0),
+        null_cosine: mean(1),
+    })
 }
 
 fn segment(number: usize, steps: &[Step]) -> Segment {
@@ -238,8 +264,7 @@ fn segment(number: usize, steps: &[Step]) -> Segment {
         equal: share(&|c| c == 0.0),
         higher: share(&|c| c > 0.0),
         beats_random: mean(&|s| s.beats),
-        cosine: mean(&|s| s.cosine),
-        null_cosine: mean(&|s| s.null_cosine),
+        cosines: cosines(steps.iter().map(|s| s.cosines).collect()),
     }
 }
 
@@ -256,12 +281,18 @@ fn whole(runs: &[Vec<Step>]) -> Whole {
         equal: share(|c| c == 0.0),
         higher: share(|c| c > 0.0),
         beats_random: mean(&|s| s.beats),
-        cosine: mean(&|s| s.cosine),
-        null_cosine: mean(&|s| s.null_cosine),
+        cosines: cosines(runs.iter().map(|r| of_run_cosines(r)).collect()),
     }
 }
 
-fn panels(segments: &[Segment]) -> [Panel; 3] {
+/// One run's mean cosines over its segments.
+fn of_run_cosines(run: &[Step]) -> Option<[f64; 2]> {
+    let each: Vec<[f64; 2]> = run.iter().map(|s| s.cosines).collect::<Option<_>>()?;
+    let mean = |i: usize| each.iter().map(|pair| pair[i]).sum::<f64>() / each.len().max(1) as f64;
+    Some([mean(0), mean(1)])
+}
+
+fn panels(segments: &[Segment]) -> Vec<Panel> {
     let line = |name: &str, colour, of: &dyn Fn(&Segment) -> f64| Mark::Line {
         name: name.into(),
         colour,
@@ -276,7 +307,7 @@ fn panels(segments: &[Segment]) -> [Panel; 3] {
             .map(|(x, m)| [x, m.mean - m.half_width, m.mean + m.half_width])
             .collect(),
     };
-    [
+    let mut panels = vec![
         Panel::new("change of E, mean with 95 %", "segment", "change of E")
             .with(band(0, &|s| s.change))
             .with(line("segment", 0, &|s| s.change.mean))
@@ -289,13 +320,36 @@ fn panels(segments: &[Segment]) -> [Panel; 3] {
             .with(line("E lower", 2, &|s| s.lower.value))
             .with(line("E equal", 5, &|s| s.equal.value))
             .with(line("E higher", 1, &|s| s.higher.value)),
+    ];
+    // All segments have cosines, or none does.
+    let known: Vec<(f64, Cosines)> = segments
+        .iter()
+        .filter_map(|s| Some((s.segment as f64, s.cosines?)))
+        .collect();
+    if known.is_empty() {
+        return panels;
+    }
+    let curve = |name: &str, colour, of: fn(&Cosines) -> Mean| Mark::Line {
+        name: name.into(),
+        colour,
+        dashed: false,
+        points: known.iter().map(|(x, c)| [*x, of(c).mean]).collect(),
+    };
+    let bounds = known.iter().map(|(x, c)| (*x, c.cosine));
+    panels.push(
         Panel::new(
             "cosine with the steepest descent of smooth E",
             "segment",
             "cosine",
         )
-        .with(band(0, &|s| s.cosine))
-        .with(line("segment", 0, &|s| s.cosine.mean))
-        .with(line("random direction", 1, &|s| s.null_cosine.mean)),
-    ]
+        .with(Mark::Band {
+            colour: 0,
+            points: bounds
+                .map(|(x, m)| [x, m.mean - m.half_width, m.mean + m.half_width])
+                .collect(),
+        })
+        .with(curve("segment", 0, |c| c.cosine))
+        .with(curve("random direction", 1, |c| c.null_cosine)),
+    );
+    panels
 }

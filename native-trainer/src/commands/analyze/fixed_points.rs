@@ -7,14 +7,14 @@ use hrm_core::cpu::CpuRun;
 use hrm_core::engine::Taps;
 use hrm_core::lens::fixed_points::{End, FIXED, SAME, fixed_points, probes};
 use hrm_core::lens::spectrum::{Eigenvalue, arnoldi};
-use hrm_core::puzzle::Board;
-use hrm_core::reason::Proportion;
+use hrm_core::puzzle::Puzzle;
+use hrm_core::reason::{Guessable, Proportion};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{CommonArgs, Mean, Subject, finding, progress};
+use super::{CommonArgs, Mean, Study, Subject, finding, progress};
 use crate::plot::{Mark, Panel, figure};
 
 /// Find the fixed points of puzzles from many random starts: true or false,
@@ -23,7 +23,7 @@ use crate::plot::{Mark, Panel, figure};
 #[derive(Debug, clap::Args)]
 pub(crate) struct FixedPointsArgs {
     #[command(flatten)]
-    common: CommonArgs,
+    pub(super) common: CommonArgs,
     /// Starts a puzzle, the plain one included
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     starts: u32,
@@ -45,8 +45,8 @@ const POINTS: usize = 3;
 const VALUES: usize = 6;
 
 #[derive(Debug, Serialize)]
-struct Point {
-    grid: Board,
+struct Point<P> {
+    grid: P,
     /// Whether the rules accept the answer there.
     right: bool,
     conflicts: u32,
@@ -56,9 +56,9 @@ struct Point {
 }
 
 #[derive(Debug, Serialize)]
-struct Found {
-    puzzle: Board,
-    points: Vec<Point>,
+struct Found<P> {
+    puzzle: P,
+    points: Vec<Point<P>>,
     /// Starts that came to rest nowhere, and how many of those read right at
     /// the end.
     restless: Proportion,
@@ -66,7 +66,7 @@ struct Found {
 }
 
 #[derive(Debug, Serialize)]
-struct Data {
+struct Data<P> {
     starts: u32,
     noise: f64,
     segments: u32,
@@ -80,14 +80,13 @@ struct Data {
     /// unit circle.
     stable_true: Proportion,
     stable_false: Proportion,
-    puzzles: Vec<Found>,
+    puzzles: Vec<Found<P>>,
 }
 
-pub(crate) fn run(args: &FixedPointsArgs) -> Result<()> {
-    let (subjects, set) = args.common.load_one()?;
-    let [subject] = &subjects;
+pub(crate) fn run<P: Guessable>(args: &FixedPointsArgs, study: &Study<P>) -> Result<()> {
+    let (subject, set) = (study.only()?, &study.set);
     let bar = progress(set.rows.len(), "puzzles")?;
-    let puzzles: Vec<Found> = set
+    let puzzles: Vec<Found<P>> = set
         .rows
         .par_iter()
         .enumerate()
@@ -100,7 +99,8 @@ pub(crate) fn run(args: &FixedPointsArgs) -> Result<()> {
     bar.finish_and_clear();
 
     let points = || puzzles.iter().flat_map(|p| &p.points);
-    let mean = |of: &dyn Fn(&Found) -> f64| Mean::of(&puzzles.iter().map(of).collect::<Vec<_>>());
+    let mean =
+        |of: &dyn Fn(&Found<P>) -> f64| Mean::of(&puzzles.iter().map(of).collect::<Vec<_>>());
     let stable = |right: bool| {
         let known = points().filter(|p| p.right == right && !p.eigenvalues.is_empty());
         let stable = known.clone().filter(|p| p.eigenvalues[0].modulus() < 1.0);
@@ -140,11 +140,16 @@ pub(crate) fn run(args: &FixedPointsArgs) -> Result<()> {
         ),
     ];
     args.common
-        .write("fixed-points", (&subjects, &set), &findings, &data, &svg)
+        .write("fixed-points", study, &findings, &data, &svg)
 }
 
 /// The fixed points of one puzzle.
-fn find(subject: &Subject, puzzle: &Board, index: usize, args: &FixedPointsArgs) -> Result<Found> {
+fn find<P: Puzzle>(
+    subject: &Subject,
+    puzzle: &P,
+    index: usize,
+    args: &FixedPointsArgs,
+) -> Result<Found<P>> {
     // Starts of different puzzles are drawn apart.
     let seed = args.common.seed.wrapping_add((index as u64) << 32);
     let starts = args.starts as usize;
@@ -152,7 +157,7 @@ fn find(subject: &Subject, puzzle: &Board, index: usize, args: &FixedPointsArgs)
     let width = subject.plan().positions * subject.plan().hidden;
     // Which start each place of the batch holds, and where starts ended.
     let mut places: Vec<usize> = (0..starts).collect();
-    let mut ends: Vec<Option<(End, Board)>> = vec![None; starts];
+    let mut ends: Vec<Option<(End, P)>> = vec![None; starts];
     for segment in 1..=args.segments {
         let outputs = run.segment(Taps::default());
         let last = segment == args.segments;
@@ -165,7 +170,7 @@ fn find(subject: &Subject, puzzle: &Board, index: usize, args: &FixedPointsArgs)
             let (z_h, z_l) = run.states_mut(place);
             let mut state = z_h.to_vec();
             state.extend_from_slice(z_l);
-            let grid = Board::from_tokens(puzzle.shape(), &output.tokens)?;
+            let grid = P::from_tokens(puzzle.kind(), &output.tokens)?;
             ends[places[place]] = Some((End { rests, state }, grid));
             run.swap_remove(place);
             places.swap_remove(place);
@@ -174,7 +179,7 @@ fn find(subject: &Subject, puzzle: &Board, index: usize, args: &FixedPointsArgs)
             break;
         }
     }
-    let (ends, grids): (Vec<End>, Vec<Board>) = ends.into_iter().flatten().unzip();
+    let (ends, grids): (Vec<End>, Vec<P>) = ends.into_iter().flatten().unzip();
     let (found, restless) = fixed_points(&ends);
     let points = found
         .iter()
@@ -216,9 +221,9 @@ fn find(subject: &Subject, puzzle: &Board, index: usize, args: &FixedPointsArgs)
 
 /// Leading eigenvalues of the derivative of one segment, as a map of
 /// (z_H, z_L), at a state.
-fn eigenvalues(
+fn eigenvalues<P: Puzzle>(
     subject: &Subject,
-    puzzle: &Board,
+    puzzle: &P,
     state: &[f32],
     width: usize,
     args: &FixedPointsArgs,
@@ -254,10 +259,10 @@ fn eigenvalues(
     Ok(values)
 }
 
-fn panels(puzzles: &[Found]) -> [Panel; 2] {
+fn panels<P>(puzzles: &[Found<P>]) -> [Panel; 2] {
     let mut basins = Panel::new("where starts end", "puzzle", "share of starts").y(0.0, 1.25);
-    type Height<'a> = &'a dyn Fn(&Found) -> f64;
-    let kinds: [(&str, usize, Height<'_>); 3] = [
+    type Height<'a, P> = &'a dyn Fn(&Found<P>) -> f64;
+    let kinds: [(&str, usize, Height<'_, P>); 3] = [
         ("rest nowhere", 4, &|f| {
             f.restless.value + share(f, false) + share(f, true)
         }),
@@ -319,11 +324,12 @@ fn panels(puzzles: &[Found]) -> [Panel; 2] {
 }
 
 /// Share of a puzzle's starts that end in true (false) points.
-fn share(found: &Found, right: bool) -> f64 {
+fn share<P>(found: &Found<P>, right: bool) -> f64 {
     found
         .points
         .iter()
         .filter(|p| p.right == right)
         .map(|p| p.basin.value)
-        .sum()
+        // The sum of nothing is -0.
+        .fold(0.0, |sum, share| sum + share)
 }

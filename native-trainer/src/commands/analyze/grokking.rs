@@ -3,10 +3,10 @@
 use anyhow::Result;
 use hrm_core::engine::{SegmentOutput, Taps};
 use hrm_core::lens::modes::{GROK_SHARE, Grok, PLATEAU_FACTOR, grok};
-use hrm_core::reason::Proportion;
+use hrm_core::reason::{Guessable, Proportion};
 use serde::Serialize;
 
-use super::{CommonArgs, by_chunks, film, finding, quantile, questions};
+use super::{CommonArgs, Study, by_chunks, film, finding, quantile, questions, right};
 use crate::plot::{Mark, Panel, figure};
 
 /// Loss, E, changed cells and accuracy after every segment, for many puzzles:
@@ -14,7 +14,7 @@ use crate::plot::{Mark, Panel, figure};
 #[derive(Debug, clap::Args)]
 pub(crate) struct GrokkingArgs {
     #[command(flatten)]
-    common: CommonArgs,
+    pub(super) common: CommonArgs,
     /// Segments of each run
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     segments: u32,
@@ -58,9 +58,8 @@ struct Data {
     runs: Vec<Run>,
 }
 
-pub(crate) fn run(args: &GrokkingArgs) -> Result<()> {
-    let (subjects, set) = args.common.load_one()?;
-    let [subject] = &subjects;
+pub(crate) fn run<P: Guessable>(args: &GrokkingArgs, study: &Study<P>) -> Result<()> {
+    let (subject, set) = (study.only()?, &study.set);
     let segments = args.segments as usize;
     let taps = Taps {
         logits: true,
@@ -73,12 +72,13 @@ pub(crate) fn run(args: &GrokkingArgs) -> Result<()> {
             segments,
             taps,
             |i, report, output| {
-                let right = report.grid == rows[i].answer.cells();
+                let answer = rows[i].answer.tokens();
                 Moment {
-                    loss: loss(output, &rows[i].answer.tokens(), right),
+                    // Halting is learned from the key alone, of a maze too.
+                    loss: loss(output, &answer, output.tokens == answer),
                     conflicts: report.conflicts,
                     changed: report.changed.len(),
-                    right,
+                    right: right(report, &rows[i]),
                 }
             },
         )?;
@@ -129,8 +129,7 @@ pub(crate) fn run(args: &GrokkingArgs) -> Result<()> {
             format!("median {middle}, 10 to 90 % {low} to {high}"),
         ),
     ];
-    args.common
-        .write("grokking", (&subjects, &set), &findings, &data, &svg)
+    args.common.write("grokking", study, &findings, &data, &svg)
 }
 
 fn summarized(film: &[Moment]) -> Run {
@@ -145,7 +144,7 @@ fn summarized(film: &[Moment]) -> Run {
 }
 
 /// The reference's loss of one segment.
-fn loss(output: &SegmentOutput, answer: &[u8], right: bool) -> f64 {
+fn loss(output: &SegmentOutput, answer: &[u8], equal: bool) -> f64 {
     let logits = output.logits.as_deref().unwrap_or_default();
     let vocab = (logits.len() / answer.len().max(1)).max(1);
     let entropy: f64 = logits
@@ -156,8 +155,8 @@ fn loss(output: &SegmentOutput, answer: &[u8], right: bool) -> f64 {
             (sum / stable(f64::from(row[usize::from(token)]))).ln()
         })
         .sum();
-    // BCE of a logit: ln(1 + e^-q) if right, ln(1 + e^q) if not.
-    let q = f64::from(output.q_halt) * if right { -1.0 } else { 1.0 };
+    // BCE of a logit: ln(1 + e^-q) if equal, ln(1 + e^q) if not.
+    let q = f64::from(output.q_halt) * if equal { -1.0 } else { 1.0 };
     let halt = q.max(0.0) + (-q.abs()).exp().ln_1p();
     entropy / answer.len().max(1) as f64 + 0.5 * halt
 }

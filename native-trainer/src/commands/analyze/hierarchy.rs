@@ -6,9 +6,10 @@ use hrm_core::engine::Taps;
 use hrm_core::lens::fixed_points::distance;
 use hrm_core::lens::hierarchy::Covariance;
 use hrm_core::plan::Level;
+use hrm_core::reason::Guessable;
 use serde::Serialize;
 
-use super::{CHUNK, CommonArgs, Mean, finding, progress, questions};
+use super::{CHUNK, CommonArgs, Mean, Study, finding, progress, questions};
 use crate::plot::{Mark, Panel, figure};
 
 /// How far z_L and z_H move in each update, and their effective dimension
@@ -17,7 +18,7 @@ use crate::plot::{Mark, Panel, figure};
 #[derive(Debug, clap::Args)]
 pub(crate) struct HierarchyArgs {
     #[command(flatten)]
-    common: CommonArgs,
+    pub(super) common: CommonArgs,
     /// Segments of each run
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     segments: u32,
@@ -51,9 +52,8 @@ struct Data {
     high_over_run: Mean,
 }
 
-pub(crate) fn run(args: &HierarchyArgs) -> Result<()> {
-    let (subjects, set) = args.common.load_one()?;
-    let [subject] = &subjects;
+pub(crate) fn run<P: Guessable>(args: &HierarchyArgs, study: &Study<P>) -> Result<()> {
+    let (subject, set) = (study.only()?, &study.set);
     let plan = subject.plan();
     let width = plan.positions * plan.hidden;
     let levels: Vec<Level> = plan.updates.iter().map(|u| u.level).collect();
@@ -127,7 +127,7 @@ pub(crate) fn run(args: &HierarchyArgs) -> Result<()> {
     let svg = figure(&title, &panels(&updates, levels.len()), 2);
     let data = Data { updates, ..data };
     args.common
-        .write("hierarchy", (&subjects, &set), &findings, &data, &svg)
+        .write("hierarchy", study, &findings, &data, &svg)
 }
 
 /// The ratios; the updates are filled in later.

@@ -6,11 +6,12 @@ use hrm_core::engine::Taps;
 use hrm_core::lens::fixed_points::distance;
 use hrm_core::lens::landscape::{Landscape, LandscapeOptions, Sample};
 use hrm_core::lens::pca::Plane;
-use hrm_core::puzzle::Board;
+use hrm_core::puzzle::Puzzle;
+use hrm_core::reason::Guessable;
 use serde::Serialize;
 
 use super::trajectory::{Trace, puzzle, traces};
-use super::{CommonArgs, Subject, finding, progress};
+use super::{CommonArgs, Study, Subject, finding, progress};
 use crate::plot::{Mark, Panel, figure};
 
 /// Points in one batch.
@@ -26,7 +27,7 @@ const BEYOND: f64 = 0.25;
 #[derive(Debug, clap::Args)]
 pub(crate) struct LandscapeArgs {
     #[command(flatten)]
-    common: CommonArgs,
+    pub(super) common: CommonArgs,
     /// Row of the puzzle file, from 1
     #[arg(long, default_value_t = 1)]
     row: usize,
@@ -71,8 +72,8 @@ struct Line {
 }
 
 #[derive(Debug, Serialize)]
-struct Data {
-    puzzle: Board,
+struct Data<P> {
+    puzzle: P,
     segments: u32,
     options: LandscapeOptions,
     explained: [f64; 2],
@@ -84,15 +85,14 @@ struct Data {
     line: Option<Line>,
 }
 
-pub(crate) fn run(args: &LandscapeArgs) -> Result<()> {
+pub(crate) fn run<P: Guessable>(args: &LandscapeArgs, study: &Study<P>) -> Result<()> {
     ensure!(
         args.spacing.is_finite() && args.spacing > 0.0,
         "--spacing is {}, must be above 0",
         args.spacing
     );
-    let (subjects, set) = args.common.load_one()?;
-    let [subject] = &subjects;
-    let puzzle = puzzle(&set, args.row)?;
+    let (subject, set) = (study.only()?, &study.set);
+    let puzzle = puzzle(set, args.row)?;
     let traces = traces(
         subject,
         puzzle,
@@ -156,11 +156,11 @@ pub(crate) fn run(args: &LandscapeArgs) -> Result<()> {
         line,
     };
     args.common
-        .write("landscape", (&subjects, &set), &findings, &data, &svg)
+        .write("landscape", study, &findings, &data, &svg)
 }
 
 /// Computes every point.
-fn sample(subject: &Subject, puzzle: &Board, landscape: &mut Landscape) -> Result<()> {
+fn sample<P: Puzzle>(subject: &Subject, puzzle: &P, landscape: &mut Landscape) -> Result<()> {
     let read_out = subject.model.read_out();
     let bar = progress(landscape.samples().len(), "points")?;
     loop {
@@ -182,9 +182,9 @@ fn sample(subject: &Subject, puzzle: &Board, landscape: &mut Landscape) -> Resul
 }
 
 /// z_H of each state after one further segment.
-fn one_segment(
+fn one_segment<P: Puzzle>(
     subject: &Subject,
-    puzzle: &Board,
+    puzzle: &P,
     states: &[Vec<f32>],
     z_l: &[f32],
 ) -> Result<Vec<Vec<f32>>> {
@@ -203,7 +203,7 @@ fn one_segment(
 /// The line between the plain run's end and its strongest rival: of the ends
 /// on the other side of right and wrong if there are any, else of all, the
 /// farthest one.
-fn line(subject: &Subject, puzzle: &Board, traces: &[Trace]) -> Result<Option<Line>> {
+fn line<P: Puzzle>(subject: &Subject, puzzle: &P, traces: &[Trace]) -> Result<Option<Line>> {
     let end = |t: &Trace| t.z_h.last().cloned().unwrap_or_default();
     let Some(plain) = traces.first() else {
         return Ok(None);

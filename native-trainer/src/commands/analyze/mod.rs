@@ -7,6 +7,7 @@ mod grokking;
 mod hierarchy;
 mod landscape;
 mod modes;
+mod quantization;
 mod stability;
 mod trajectory;
 
@@ -18,9 +19,9 @@ use anyhow::{Context, Result, bail, ensure};
 use hrm_core::cpu::{CpuModel, CpuRun};
 use hrm_core::engine::{SegmentOutput, Taps};
 use hrm_core::plan::Plan;
-use hrm_core::puzzle::{Board, Shape};
+use hrm_core::puzzle::{Board, Maze, Puzzle, PuzzleKind};
 use hrm_core::reason::perturb::add_normal;
-use hrm_core::reason::{Observer, SegmentReport};
+use hrm_core::reason::{Guessable, Observer, SegmentReport};
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -50,20 +51,48 @@ enum What {
     Hierarchy(hierarchy::HierarchyArgs),
     Landscape(landscape::LandscapeArgs),
     Modes(modes::ModesArgs),
+    Quantization(quantization::QuantizationArgs),
     Stability(stability::StabilityArgs),
     Trajectory(trajectory::TrajectoryArgs),
 }
 
+impl What {
+    fn common(&self) -> &CommonArgs {
+        match self {
+            Self::Descent(args) => &args.common,
+            Self::FixedPoints(args) => &args.common,
+            Self::Grokking(args) => &args.common,
+            Self::Hierarchy(args) => &args.common,
+            Self::Landscape(args) => &args.common,
+            Self::Modes(args) => &args.common,
+            Self::Quantization(args) => &args.common,
+            Self::Stability(args) => &args.common,
+            Self::Trajectory(args) => &args.common,
+        }
+    }
+}
+
 pub(crate) fn run(args: &AnalyzeArgs) -> Result<()> {
-    match &args.what {
-        What::Descent(args) => descent::run(args),
-        What::FixedPoints(args) => fixed_points::run(args),
-        What::Grokking(args) => grokking::run(args),
-        What::Hierarchy(args) => hierarchy::run(args),
-        What::Landscape(args) => landscape::run(args),
-        What::Modes(args) => modes::run(args),
-        What::Stability(args) => stability::run(args),
-        What::Trajectory(args) => trajectory::run(args),
+    let subjects = args.what.common().subjects()?;
+    match subjects[0].plan().config.puzzle {
+        PuzzleKind::Sudoku(_) => analyze::<Board>(&args.what, subjects),
+        PuzzleKind::Maze(_) => analyze::<Maze>(&args.what, subjects),
+    }
+}
+
+/// The analysis of models that play puzzles of type `P`.
+fn analyze<P: Guessable>(what: &What, subjects: Vec<Subject>) -> Result<()> {
+    let study = what.common().study::<P>(subjects)?;
+    match what {
+        What::Descent(args) => descent::run(args, &study),
+        What::FixedPoints(args) => fixed_points::run(args, &study),
+        What::Grokking(args) => grokking::run(args, &study),
+        What::Hierarchy(args) => hierarchy::run(args, &study),
+        What::Landscape(args) => landscape::run(args, &study),
+        What::Modes(args) => modes::run(args, &study),
+        What::Quantization(args) => quantization::run(args, &study),
+        What::Stability(args) => stability::run(args, &study),
+        What::Trajectory(args) => trajectory::run(args, &study),
     }
 }
 
@@ -97,9 +126,13 @@ fn finding(what: &str, value: impl std::fmt::Display) -> Finding {
 /// A model with its name.
 struct Subject {
     named: Named,
-    /// The Sudoku it plays.
-    shape: Shape,
     model: Arc<CpuModel>,
+}
+
+/// What is studied: models and the puzzles that they are run on.
+struct Study<P> {
+    subjects: Vec<Subject>,
+    set: PuzzleSet<P>,
 }
 
 impl Subject {
@@ -108,14 +141,14 @@ impl Subject {
     }
 
     /// A batch of puzzles at the initial state.
-    fn start(&self, puzzles: &[&Board]) -> Result<CpuRun> {
+    fn start<P: Puzzle>(&self, puzzles: &[&P]) -> Result<CpuRun> {
         let inputs: Vec<Vec<u8>> = puzzles.iter().map(|p| p.tokens()).collect();
         Ok(CpuRun::new(Arc::clone(&self.model), &inputs)?)
     }
 
     /// One puzzle from many starts: the plain one first, then random states
     /// with noise of this deviation added to the initial one.
-    fn starts(&self, puzzle: &Board, count: usize, noise: f64, seed: u64) -> Result<CpuRun> {
+    fn starts<P: Puzzle>(&self, puzzle: &P, count: usize, noise: f64, seed: u64) -> Result<CpuRun> {
         let mut run = self.start(&vec![puzzle; count])?;
         for start in 1..count {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -128,9 +161,22 @@ impl Subject {
     }
 }
 
+impl<P> Study<P> {
+    /// The one model of an analysis that takes one.
+    fn only(&self) -> Result<&Subject> {
+        match self.subjects.as_slice() {
+            [one] => Ok(one),
+            several => bail!(
+                "this analysis takes one --checkpoint, {} are given",
+                several.len()
+            ),
+        }
+    }
+}
+
 impl CommonArgs {
-    /// The models, all of one shape, and the puzzles.
-    fn load(&self) -> Result<(Vec<Subject>, PuzzleSet)> {
+    /// The models, one or more, all of one kind of puzzle.
+    fn subjects(&self) -> Result<Vec<Subject>> {
         let mut subjects: Vec<Subject> = Vec::new();
         for path in &self.checkpoint {
             let source = Model {
@@ -140,7 +186,6 @@ impl CommonArgs {
             let checkpoint = source.load()?;
             subjects.push(Subject {
                 named: source.named(&checkpoint),
-                shape: checkpoint.plan.config.puzzle.sudoku()?,
                 model: Arc::new(CpuModel::new(
                     Arc::clone(&checkpoint.plan),
                     &checkpoint.weights,
@@ -148,36 +193,30 @@ impl CommonArgs {
             });
         }
         let first = subjects.first().context("no checkpoint is given")?;
-        let shape = first.shape;
+        let kind = first.plan().config.puzzle;
         for (subject, path) in subjects.iter().zip(&self.checkpoint) {
-            let theirs = subject.shape;
+            let theirs = subject.plan().config.puzzle;
             ensure!(
-                theirs == shape,
-                "{} plays {theirs}, not {shape}",
+                theirs == kind,
+                "{} plays {theirs}, not {kind}",
                 path.display()
             );
         }
-        let set = self.puzzles.load(shape, self.seed)?;
-        Ok((subjects, set))
+        Ok(subjects)
     }
 
-    /// The one model of an analysis that takes one.
-    fn load_one(&self) -> Result<([Subject; 1], PuzzleSet)> {
-        let (subjects, set) = self.load()?;
-        match <[Subject; 1]>::try_from(subjects) {
-            Ok(one) => Ok((one, set)),
-            Err(several) => bail!(
-                "this analysis takes one --checkpoint, {} are given",
-                several.len()
-            ),
-        }
+    /// The models with the puzzles to run them on.
+    fn study<P: Puzzle>(&self, subjects: Vec<Subject>) -> Result<Study<P>> {
+        let kind = subjects[0].plan().config.puzzle;
+        let set = self.puzzles.load(kind, self.seed)?;
+        Ok(Study { subjects, set })
     }
 
     /// Prints the findings, writes them with data and figure, and says where.
-    fn write<T: Serialize>(
+    fn write<T: Serialize, P>(
         &self,
         analysis: &str,
-        (subjects, set): (&[Subject], &PuzzleSet),
+        study: &Study<P>,
         findings: &[Finding],
         data: &T,
         figure: &str,
@@ -196,12 +235,12 @@ impl CommonArgs {
         }
         let file = File {
             analysis,
-            checkpoints: subjects.iter().map(|s| &s.named).collect(),
+            checkpoints: study.subjects.iter().map(|s| &s.named).collect(),
             data: Named {
-                name: set.name.clone(),
-                sha256: set.sha256.clone(),
+                name: study.set.name.clone(),
+                sha256: study.set.sha256.clone(),
             },
-            rows: set.rows.len(),
+            rows: study.set.rows.len(),
             filled: self.puzzles.filled,
             seed: self.seed,
             findings,
@@ -244,9 +283,9 @@ fn progress(length: usize, what: &str) -> Result<ProgressBar> {
 }
 
 /// Does something for chunks of puzzles on all cores, in order.
-fn by_chunks<T: Send>(
-    rows: &[Row],
-    work: impl Fn(usize, &[Row]) -> Result<Vec<T>> + Sync,
+fn by_chunks<P: Puzzle, T: Send>(
+    rows: &[Row<P>],
+    work: impl Fn(usize, &[Row<P>]) -> Result<Vec<T>> + Sync,
 ) -> Result<Vec<T>> {
     let bar = progress(rows.len(), "puzzles")?;
     let parts: Vec<Vec<T>> = rows
@@ -264,15 +303,15 @@ fn by_chunks<T: Send>(
 
 /// Runs puzzles and shows every segment of each to `look`: the puzzle's
 /// number in the chunk, the report and the raw output.
-fn film<T>(
+fn film<P: Puzzle, T>(
     subject: &Subject,
-    puzzles: &[&Board],
+    puzzles: &[&P],
     segments: usize,
     taps: Taps,
     mut look: impl FnMut(usize, &SegmentReport, &SegmentOutput) -> T,
 ) -> Result<Vec<Vec<T>>> {
     let mut run = subject.start(puzzles)?;
-    let mut observers: Vec<Observer> = puzzles.iter().map(|p| Observer::new(p)).collect();
+    let mut observers: Vec<Observer<P>> = puzzles.iter().copied().map(Observer::new).collect();
     let mut seen: Vec<Vec<T>> = puzzles.iter().map(|_| Vec::new()).collect();
     for _ in 0..segments {
         for (i, output) in run.segment(taps).iter().enumerate() {
@@ -284,8 +323,18 @@ fn film<T>(
 }
 
 /// The questions of some rows.
-fn questions(rows: &[Row]) -> Vec<&Board> {
+fn questions<P>(rows: &[Row<P>]) -> Vec<&P> {
     rows.iter().map(|r| &r.question).collect()
+}
+
+/// Whether a run is right after a segment: it says what the answer key says or,
+/// where answers are graded, what is as good.
+fn right<P: Puzzle>(report: &SegmentReport, row: &Row<P>) -> bool {
+    if P::GRADED {
+        report.solved
+    } else {
+        report.grid == row.answer.values()
+    }
 }
 
 /// Quantile of sorted values by nearest rank; NaN without any.

@@ -3,10 +3,10 @@
 use anyhow::Result;
 use hrm_core::engine::Taps;
 use hrm_core::lens::modes::{AT_ONCE, AT_REST, Behaviour, Mode, Moment, WINDOW, judge};
-use hrm_core::reason::Proportion;
+use hrm_core::reason::{Guessable, Proportion};
 use serde::Serialize;
 
-use super::{CommonArgs, Finding, Subject, by_chunks, film, finding, questions};
+use super::{CommonArgs, Finding, Study, Subject, by_chunks, film, finding, questions, right};
 use crate::plot::{Mark, Panel, figure};
 
 /// Count the four modes of arXiv 2601.10679, and how many failures settle, by
@@ -14,7 +14,7 @@ use crate::plot::{Mark, Panel, figure};
 #[derive(Debug, clap::Args)]
 pub(crate) struct ModesArgs {
     #[command(flatten)]
-    common: CommonArgs,
+    pub(super) common: CommonArgs,
     /// Segments of each run
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     segments: u32,
@@ -56,10 +56,10 @@ struct Data {
     outcomes: Vec<Outcome>,
 }
 
-pub(crate) fn run(args: &ModesArgs) -> Result<()> {
-    let (subjects, set) = args.common.load()?;
+pub(crate) fn run<P: Guessable>(args: &ModesArgs, study: &Study<P>) -> Result<()> {
+    let (subjects, set) = (&study.subjects, &study.set);
     let mut outcomes = Vec::new();
-    for subject in &subjects {
+    for subject in subjects {
         let runs = by_chunks(&set.rows, |_, rows| {
             let films = film(
                 subject,
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &ModesArgs) -> Result<()> {
                 args.segments as usize,
                 Taps::default(),
                 |i, report, _| Moment {
-                    right: report.grid == rows[i].answer.cells(),
+                    right: right(report, &rows[i]),
                     ..Moment::from(report)
                 },
             )?;
@@ -102,7 +102,7 @@ pub(crate) fn run(args: &ModesArgs) -> Result<()> {
     };
     args.common.write(
         "modes",
-        (&subjects, &set),
+        study,
         &findings,
         &data,
         &figure(&title, &panels, 2),

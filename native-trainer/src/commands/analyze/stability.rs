@@ -6,24 +6,24 @@ use anyhow::Result;
 use hrm_core::cpu::CpuRun;
 use hrm_core::engine::Taps;
 use hrm_core::lens::modes::AT_ONCE;
-use hrm_core::puzzle::Board;
-use hrm_core::reason::{Observer, Proportion};
+use hrm_core::puzzle::{Puzzle, PuzzleKind};
+use hrm_core::reason::{Guessable, Observer, Proportion};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use super::{CommonArgs, Finding, Subject, by_chunks, finding};
+use super::{CommonArgs, Finding, Study, Subject, by_chunks, finding};
 use crate::plot::{Mark, Panel, figure};
 use crate::puzzles::Row;
 
-/// Fixed-point tests: solutions with a few blanks, with a row masked, and the
-/// puzzle itself started from the state of its solution; which share of runs
-/// is right after every segment.
+/// Fixed-point tests: solutions with a few blanks (of a maze, marks of the route
+/// taken out), with a row masked, and the puzzle itself started from the state of
+/// its solution; which share of runs is right after every segment.
 #[derive(Debug, clap::Args)]
 pub(crate) struct StabilityArgs {
     #[command(flatten)]
-    common: CommonArgs,
+    pub(super) common: CommonArgs,
     /// Numbers of blanks to test
     #[arg(long, value_delimiter = ',', default_value = "1,2,5,10")]
     blanks: Vec<usize>,
@@ -57,22 +57,27 @@ impl Test {
         }
     }
 
-    fn question(self, row: &Row, rng: &mut ChaCha8Rng) -> Board {
-        let mut board = row.answer.clone();
-        let side = board.shape().side();
+    fn question<P: Puzzle>(self, row: &Row<P>, rng: &mut ChaCha8Rng) -> P {
+        let mut written = row.answer.written();
         match self {
             Self::Blanks(count) => {
-                let mut cells: Vec<usize> = (0..board.cells().len()).collect();
-                let (chosen, _) = cells.partial_shuffle(rng, count);
-                chosen.iter().for_each(|&c| board.set(c, 0));
+                let (chosen, _) = written.partial_shuffle(rng, count);
+                row.answer.without(chosen)
             }
             Self::Row => {
-                let line = rng.random_range(0..side as u32) as usize;
-                (line * side..(line + 1) * side).for_each(|c| board.set(c, 0));
+                let kind: PuzzleKind = row.answer.kind().into();
+                // A row in which there is nothing to mask would be no test.
+                let mut lines: Vec<usize> = written.iter().map(|c| c / kind.side()).collect();
+                lines.dedup();
+                if lines.is_empty() {
+                    return row.answer.clone();
+                }
+                let line = lines[rng.random_range(0..lines.len() as u32) as usize];
+                written.retain(|c| c / kind.side() == line);
+                row.answer.without(&written)
             }
-            Self::SolutionState => return row.question.clone(),
+            Self::SolutionState => row.question.clone(),
         }
-        board
     }
 }
 
@@ -98,12 +103,12 @@ struct Data {
     outcomes: Vec<Outcome>,
 }
 
-pub(crate) fn run(args: &StabilityArgs) -> Result<()> {
-    let (subjects, set) = args.common.load()?;
+pub(crate) fn run<P: Guessable>(args: &StabilityArgs, study: &Study<P>) -> Result<()> {
+    let (subjects, set) = (&study.subjects, &study.set);
     let mut tests: Vec<Test> = args.blanks.iter().map(|&n| Test::Blanks(n)).collect();
     tests.extend([Test::Row, Test::SolutionState]);
     let mut outcomes = Vec::new();
-    for subject in &subjects {
+    for subject in subjects {
         for (number, &test) in tests.iter().enumerate() {
             let runs = by_chunks(&set.rows, |first, rows| {
                 one_chunk(subject, test, rows, args, |i| {
@@ -158,7 +163,7 @@ pub(crate) fn run(args: &StabilityArgs) -> Result<()> {
     };
     args.common.write(
         "stability",
-        (&subjects, &set),
+        study,
         &findings,
         &data,
         &figure(&title, &panels, 2),
@@ -166,14 +171,14 @@ pub(crate) fn run(args: &StabilityArgs) -> Result<()> {
 }
 
 /// Whether each run is right, segment by segment.
-fn one_chunk(
+fn one_chunk<P: Puzzle>(
     subject: &Subject,
     test: Test,
-    rows: &[Row],
+    rows: &[Row<P>],
     args: &StabilityArgs,
     stream: impl Fn(usize) -> u64,
 ) -> Result<Vec<Vec<bool>>> {
-    let questions: Vec<Board> = rows
+    let questions: Vec<P> = rows
         .iter()
         .enumerate()
         .map(|(i, row)| {
@@ -182,10 +187,10 @@ fn one_chunk(
             test.question(row, &mut rng)
         })
         .collect();
-    let inputs: Vec<Vec<u8>> = questions.iter().map(Board::tokens).collect();
+    let inputs: Vec<Vec<u8>> = questions.iter().map(P::tokens).collect();
     let mut run = CpuRun::new(Arc::clone(&subject.model), &inputs)?;
     if matches!(test, Test::SolutionState) {
-        let solutions: Vec<&Board> = rows.iter().map(|r| &r.answer).collect();
+        let solutions: Vec<&P> = rows.iter().map(|r| &r.answer).collect();
         let mut settled = subject.start(&solutions)?;
         for _ in 0..args.settle {
             settled.segment(Taps::default());
@@ -193,7 +198,7 @@ fn one_chunk(
         let (z_h, z_l) = settled.states();
         run.set_states(z_h, z_l)?;
     }
-    let mut observers: Vec<Observer> = questions.iter().map(Observer::new).collect();
+    let mut observers: Vec<Observer<P>> = questions.iter().map(Observer::new).collect();
     let mut right: Vec<Vec<bool>> = vec![Vec::new(); rows.len()];
     for _ in 0..args.segments {
         let outputs = run.segment(Taps::default());

@@ -4,10 +4,11 @@ use anyhow::{Context, Result};
 use hrm_core::engine::Taps;
 use hrm_core::lens::pca::Plane;
 use hrm_core::plan::Level;
-use hrm_core::puzzle::Board;
+use hrm_core::puzzle::Puzzle;
+use hrm_core::reason::Guessable;
 use serde::Serialize;
 
-use super::{CommonArgs, Subject, finding};
+use super::{CommonArgs, Study, Subject, finding};
 use crate::plot::{Mark, Panel, figure};
 use crate::puzzles::PuzzleSet;
 
@@ -17,7 +18,7 @@ use crate::puzzles::PuzzleSet;
 #[derive(Debug, clap::Args)]
 pub(crate) struct TrajectoryArgs {
     #[command(flatten)]
-    common: CommonArgs,
+    pub(super) common: CommonArgs,
     /// Row of the puzzle file, from 1
     #[arg(long, default_value_t = 1)]
     row: usize,
@@ -42,9 +43,9 @@ pub(super) struct Trace {
 }
 
 /// Runs one puzzle from `starts` starts.
-pub(super) fn traces(
+pub(super) fn traces<P: Puzzle>(
     subject: &Subject,
-    puzzle: &Board,
+    puzzle: &P,
     starts: usize,
     noise: f64,
     segments: usize,
@@ -68,7 +69,7 @@ pub(super) fn traces(
         .zip(z_l)
         .zip(&outputs)
         .map(|((z_h, z_l), output)| {
-            let grid = Board::from_tokens(puzzle.shape(), &output.tokens)?;
+            let grid = P::from_tokens(puzzle.kind(), &output.tokens)?;
             Ok(Trace {
                 z_h,
                 last_z_l: z_l.to_vec(),
@@ -79,7 +80,7 @@ pub(super) fn traces(
 }
 
 /// A row of the set, counted from 1.
-pub(super) fn puzzle(set: &PuzzleSet, row: usize) -> Result<&Board> {
+pub(super) fn puzzle<P>(set: &PuzzleSet<P>, row: usize) -> Result<&P> {
     row.checked_sub(1)
         .and_then(|i| set.rows.get(i))
         .map(|r| &r.question)
@@ -96,8 +97,8 @@ struct Run {
 }
 
 #[derive(Debug, Serialize)]
-struct Data {
-    puzzle: Board,
+struct Data<P> {
+    puzzle: P,
     segments: u32,
     updates_a_segment: usize,
     /// Share of the plain run's variance on each component.
@@ -105,10 +106,9 @@ struct Data {
     runs: Vec<Run>,
 }
 
-pub(crate) fn run(args: &TrajectoryArgs) -> Result<()> {
-    let (subjects, set) = args.common.load_one()?;
-    let [subject] = &subjects;
-    let puzzle = puzzle(&set, args.row)?;
+pub(crate) fn run<P: Guessable>(args: &TrajectoryArgs, study: &Study<P>) -> Result<()> {
+    let (subject, set) = (study.only()?, &study.set);
+    let puzzle = puzzle(set, args.row)?;
     let traces = traces(
         subject,
         puzzle,
@@ -159,7 +159,7 @@ pub(crate) fn run(args: &TrajectoryArgs) -> Result<()> {
         runs,
     };
     args.common
-        .write("trajectory", (&subjects, &set), &findings, &data, &svg)
+        .write("trajectory", study, &findings, &data, &svg)
 }
 
 /// Plain runs are blue, others green if they end right, else orange.

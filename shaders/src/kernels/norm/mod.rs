@@ -1,5 +1,5 @@
 //! RMS norm over the channels, without weights, at the end of a module call;
-//! and what the next call works on.
+//! damping, and what the next call works on.
 
 use hrm_core::engine::EngineError;
 
@@ -16,15 +16,19 @@ struct Params {
     width: f32,
     epsilon: f32,
     three: u32,
-    unused: [u32; 3],
+    damping: f32,
+    unused: [u32; 2],
 }
 
-/// What a module call after the norm works on: `next = y + other (+ input)`.
+/// The end of an update. The new state `y` is the normalised `x`, with damping
+/// λ `(1 - λ) y + λ` times it; what the next module call works on is `next = y
+/// + other (+ input)`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Next<'a> {
     pub(crate) other: &'a Array,
     pub(crate) input: Option<&'a Array>,
     pub(crate) next: &'a Array,
+    pub(crate) damping: Option<f32>,
 }
 
 /// `x`, `y` and those of `next` are `[rows, fours(width)]`, zero beyond
@@ -38,12 +42,22 @@ pub(crate) fn dispatch(
     next: Option<Next<'_>>,
 ) -> Result<Dispatch, EngineError> {
     let mut arrays = vec![(1, x), (2, y)];
-    let (end, name) = match next {
-        None => (include_str!("store.wgsl"), "store"),
-        Some(Next { other, input, next }) => {
+    let mut parts = vec![include_str!("params.wgsl")];
+    let name = match next {
+        None => {
+            parts.push(include_str!("store.wgsl"));
+            "store"
+        }
+        Some(end) => {
             // Unread without an input, but the binding must be there.
-            arrays.extend([(3, other), (4, input.unwrap_or(other)), (5, next)]);
-            (include_str!("next.wgsl"), "next")
+            let input = end.input.unwrap_or(end.other);
+            arrays.extend([(3, end.other), (4, input), (5, end.next)]);
+            let (settled, name) = match end.damping {
+                None => (include_str!("whole.wgsl"), "next"),
+                Some(_) => (include_str!("damped.wgsl"), "damped next"),
+            };
+            parts.extend([settled, include_str!("next.wgsl")]);
+            name
         }
     };
     for (_, array) in &arrays {
@@ -55,14 +69,13 @@ pub(crate) fn dispatch(
         width: width as f32,
         epsilon,
         three: u32::from(next.is_some_and(|n| n.input.is_some())),
-        unused: [0; 3],
+        damping: next.and_then(|n| n.damping).unwrap_or(1.0),
+        unused: [0; 2],
     };
     let (body, variant) =
         kernels.by_variant(include_str!("direct.wgsl"), include_str!("tiled.wgsl"));
-    let kernel = kernels.get(
-        &format!("norm {name} {variant}"),
-        &[include_str!("params.wgsl"), end, body],
-    );
+    parts.push(body);
+    let kernel = kernels.get(&format!("norm {name} {variant}"), &parts);
     let groups = match kernels.context().variant() {
         Variant::Direct => rows.div_ceil(32),
         Variant::Tiled => rows,
@@ -95,22 +108,34 @@ mod tests {
                     // The padding stays zero.
                     expected.extend(values.chain(vec![0.0; fours(width) - width]));
                 }
-                for input in [None, Some(&input)] {
-                    let after = Next { other: &other, input, next: &next };
+                let old = values(&mut rng, rows * width);
+                for (input, damping) in [(None, None), (Some(&input), None), (Some(&input), Some(0.7f32))] {
+                    y.write(&context, &restride(&old, width, fours(width)));
+                    let after = Next { other: &other, input, next: &next, damping };
                     let found = run(&kernels, &[&y, &next], || {
                         dispatch(&kernels, [rows, width], 1e-5, &x_array, &y, Some(after)).unwrap()
                     }).await;
-                    assert_close(&found[0], &expected, 2e-6, &format!("{rows} x {width}"));
-                    let sums: Vec<f64> = expected
+                    let what = format!("{rows} x {width}, damping {damping:?}");
+                    let share = f64::from(damping.unwrap_or(1.0));
+                    let at = |i: usize| {
+                        let (row, column) = (i / fours(width), i % fours(width));
+                        (column < width).then_some(row * width + column)
+                    };
+                    let states: Vec<f64> = expected
+                        .iter()
+                        .enumerate()
+                        .map(|(i, e)| share * e + (1.0 - share) * at(i).map_or(0.0, |at| f64::from(old[at])))
+                        .collect();
+                    assert_close(&found[0], &states, 2e-6, &what);
+                    let sums: Vec<f64> = states
                         .iter()
                         .enumerate()
                         .map(|(i, e)| {
-                            let (r, c) = (i / fours(width), i % fours(width));
-                            let term = |t: usize| if c < width { f64::from(terms[t][r * width + c]) } else { 0.0 };
+                            let term = |t: usize| at(i).map_or(0.0, |at| f64::from(terms[t][at]));
                             e + term(0) + if input.is_some() { term(1) } else { 0.0 }
                         })
                         .collect();
-                    assert_close(&found[1], &sums, 2e-6, &format!("next of {rows} x {width}"));
+                    assert_close(&found[1], &sums, 2e-6, &format!("next of {what}"));
                 }
             }
         }

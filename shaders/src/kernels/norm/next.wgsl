@@ -5,8 +5,9 @@
 @group(0) @binding(5) var<storage, read_write> next: array<vec4<f32>>;
 
 fn write(i: u32, value: vec4<f32>) {
-    y[i] = value;
-    var sum = value + other[i];
+    let state = settled(i, value);
+    y[i] = state;
+    var sum = state + other[i];
     if params.three != 0u {
         sum += input[i];
     }

@@ -7,9 +7,10 @@ struct Params {
     epsilon: f32,
     // Whether the next module call gets the embedded puzzle too.
     three: u32,
+    // Share of the new state, 1 without damping.
+    damping: f32,
     unused0: u32,
     unused1: u32,
-    unused2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
