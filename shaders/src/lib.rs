@@ -14,6 +14,7 @@ mod pack;
 mod probe;
 mod program;
 mod readback;
+mod relief;
 mod run;
 #[cfg(test)]
 mod testing;
@@ -23,4 +24,5 @@ mod tune;
 
 pub use context::{GpuContext, GpuOptions, Variant};
 pub use model::GpuModel;
-pub use run::{Change, GpuRun};
+pub use relief::{Relief, Scene};
+pub use run::{Change, GpuRun, Trace};

@@ -39,6 +39,38 @@ impl Readback {
         Self { buffer, words }
     }
 
+    /// Records the copy of a texture of four bytes a pixel; also returns the
+    /// words from the beginning of a row to that of the next.
+    pub(crate) fn record_texture(
+        context: &GpuContext,
+        encoder: &mut wgpu::CommandEncoder,
+        texture: &wgpu::Texture,
+    ) -> (Self, usize) {
+        let (width, height) = (texture.width(), texture.height());
+        let row = (4 * width).next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT);
+        let size = u64::from(row) * u64::from(height);
+        let buffer = context.device().create_buffer(&wgpu::BufferDescriptor {
+            label: Some("readback"),
+            size,
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        encoder.copy_texture_to_buffer(
+            texture.as_image_copy(),
+            wgpu::TexelCopyBufferInfo {
+                buffer: &buffer,
+                layout: wgpu::TexelCopyBufferLayout {
+                    offset: 0,
+                    bytes_per_row: Some(row),
+                    rows_per_image: None,
+                },
+            },
+            texture.size(),
+        );
+        let words = size as usize / 4;
+        (Self { buffer, words }, row as usize / 4)
+    }
+
     /// The words, once everything submitted before has run.
     pub(crate) async fn read(self, context: &GpuContext) -> Result<Vec<u32>, EngineError> {
         let (sender, receiver) = oneshot::channel();

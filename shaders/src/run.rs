@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hrm_core::engine::{EngineError, Probe, Probed, SegmentOutput, Taps, check_inputs};
+use hrm_core::plan::Level;
 
 use crate::kernel::{Array, Dispatch};
 use crate::kernels::summary;
@@ -19,6 +20,10 @@ const SUBMISSION_FLOPS: f64 = 5e11;
 /// What alters a state before a run begins from it.
 pub type Change<'a> = &'a mut dyn FnMut(&mut [f32]);
 
+/// A state after each of its updates inside a segment, `[positions, hidden]`
+/// each.
+pub type Trace = Vec<Vec<f32>>;
+
 /// A batch of sequences with their states on the device, advanced segment by
 /// segment. What does not fit the device at once goes through in parts.
 #[derive(Debug)]
@@ -30,6 +35,9 @@ pub struct GpuRun {
     size: usize,
     /// The sequences by part; one part's states stay in the program.
     parts: Vec<Part>,
+    /// `[updates, size, positions, hidden]` of the state that is followed
+    /// inside segments, once it has been.
+    followed: Option<Array>,
     bytes: u64,
 }
 
@@ -77,6 +85,7 @@ impl GpuRun {
                         program,
                         size,
                         parts,
+                        followed: None,
                     };
                     run.set_inputs(inputs)?;
                     run.reset_states();
@@ -299,15 +308,45 @@ impl GpuRun {
     pub async fn segment(&mut self, taps: Taps) -> Result<Vec<SegmentOutput>, EngineError> {
         let mut outputs = Vec::with_capacity(self.batch);
         for part in 0..self.parts.len() {
-            outputs.extend(self.segment_of(part, taps).await?);
+            outputs.extend(self.segment_of(part, taps, None, &mut Vec::new()).await?);
         }
         Ok(outputs)
+    }
+
+    /// Like [`GpuRun::segment`]; also returns, for each sequence, the state of
+    /// that level after each of its updates.
+    ///
+    /// # Errors
+    /// As [`GpuRun::segment`], or if what is kept exceeds the memory.
+    pub async fn segment_followed(
+        &mut self,
+        taps: Taps,
+        level: Level,
+    ) -> Result<(Vec<SegmentOutput>, Vec<Trace>), EngineError> {
+        let updates = self.program.updates.iter().filter(|u| u.0 == level).count();
+        let len = updates * self.program.states[0].len();
+        if self.followed.as_ref().is_none_or(|kept| kept.len() != len) {
+            let context = self.model.context();
+            let make = || Array::zeros(context, "followed state", len);
+            self.followed = Some(context.scoped(make).await?);
+        }
+        let mut outputs = Vec::with_capacity(self.batch);
+        let mut traces = Vec::with_capacity(self.batch);
+        for part in 0..self.parts.len() {
+            outputs.extend(
+                self.segment_of(part, taps, Some(level), &mut traces)
+                    .await?,
+            );
+        }
+        Ok((outputs, traces))
     }
 
     async fn segment_of(
         &mut self,
         index: usize,
         taps: Taps,
+        followed: Option<Level>,
+        traces: &mut Vec<Trace>,
     ) -> Result<Vec<SegmentOutput>, EngineError> {
         let context = self.model.context();
         context.check()?;
@@ -338,16 +377,31 @@ impl GpuRun {
             encode(&mut encoder, std::slice::from_ref(&program.embed));
         }
         let mut done = 0;
+        let followed = followed.zip(self.followed.as_ref());
         if let Some(probe) = &part.probe {
-            let state = program.state(probe.level);
-            probe.keep(&mut encoder, state, None);
-            let ends = program.updates.iter().filter(|u| u.0 == probe.level);
-            for (update, (&(_, end), measure)) in ends.zip(&probe.measure).enumerate() {
+            probe.keep(&mut encoder, program.state(probe.level), None);
+        }
+        // How often each level has been updated.
+        let mut counts = [0; 2];
+        for &(level, end) in &program.updates {
+            let state = program.state(level);
+            let count = &mut counts[usize::from(level == Level::Low)];
+            let probe = part.probe.as_ref().filter(|probe| probe.level == level);
+            let kept = followed.filter(|(wanted, _)| *wanted == level);
+            if probe.is_some() || kept.is_some() {
                 encode(&mut encoder, &program.segment[done..end]);
-                encode(&mut encoder, std::slice::from_ref(measure));
-                probe.keep(&mut encoder, state, Some(update));
                 done = end;
             }
+            if let Some((probe, measure)) = probe.and_then(|p| Some((p, p.measure.get(*count)?))) {
+                encode(&mut encoder, std::slice::from_ref(measure));
+                probe.keep(&mut encoder, state, Some(*count));
+            }
+            if let Some((_, kept)) = kept {
+                let bytes = 4 * state.len() as u64;
+                let to = bytes * *count as u64;
+                encoder.copy_buffer_to_buffer(state.buffer(), 0, kept.buffer(), to, bytes);
+            }
+            *count += 1;
         }
         encode(&mut encoder, &program.segment[done..]);
         for (state, parked) in program.states.iter().zip(part.parked.iter().flatten()) {
@@ -360,7 +414,9 @@ impl GpuRun {
         if taps.states {
             arrays.extend(&program.states);
         }
+        arrays.extend(followed.iter().map(|(_, kept)| *kept));
         arrays.extend(part.probe.iter().map(|probe| &probe.results));
+        let kept = followed.map_or(0, |(_, kept)| kept.len());
         let readback = Readback::record(context, &mut encoder, &arrays);
         context.queue().submit([encoder.finish()]);
         part.stale = false;
@@ -377,7 +433,28 @@ impl GpuRun {
             }
         }
         let sequences = part.sequences;
+        let states;
+        (words, states) = words.split_at(words.len() - kept);
+        if kept > 0 {
+            traces.extend(self.traces(states, sequences));
+        }
         Ok(self.outputs(words, taps, sequences))
+    }
+
+    /// Takes apart the states that were followed: for each sequence, one an
+    /// update.
+    fn traces(&self, words: &[u32], sequences: usize) -> Vec<Trace> {
+        let (stride, hidden) = (self.model.hidden(), self.model.plan().hidden);
+        let each = self.model.plan().positions * stride;
+        let floats: Vec<f32> = words.iter().map(|&w| f32::from_bits(w)).collect();
+        let updates = floats.chunks_exact(self.size * each);
+        (0..sequences)
+            .map(|i| {
+                let of_update =
+                    |states: &[f32]| restride(&states[i * each..][..each], stride, hidden);
+                updates.clone().map(of_update).collect()
+            })
+            .collect()
     }
 
     /// Takes apart what a part's segment has read back.

@@ -290,6 +290,43 @@ gpu_test! {
 }
 
 gpu_test! {
+    /// The state after each update inside a segment is the CPU engine's, in
+    /// parts too, and following it changes nothing.
+    async fn states_are_followed_inside_segments(context) {
+        let plan = Arc::new(Plan::new(&architectures()[2].1).unwrap());
+        let weights = weights(&plan, 3);
+        let inputs = inputs(&plan, 5, 4);
+        let elements = plan.positions * plan.hidden;
+        for context in [context.clone(), limited(&context, 30_000).await] {
+            let mut gpu = start(&context, &plan, &weights, &inputs).await;
+            let mut plain = start(&context, &plan, &weights, &inputs).await;
+            let model = CpuModel::new(Arc::clone(&plan), &weights);
+            let mut cpu = CpuRun::new(Arc::new(model), &inputs).unwrap();
+            for _ in 0..2 {
+                let mut expected = vec![Vec::new(); 5];
+                cpu.segment_observed(Taps::default(), |level, z| {
+                    if level == Level::High {
+                        for (trace, z) in expected.iter_mut().zip(z.chunks_exact(elements)) {
+                            trace.push(z.to_vec());
+                        }
+                    }
+                });
+                let (outputs, traces) = gpu.segment_followed(ALL, Level::High).await.unwrap();
+                assert_eq!(outputs, plain.segment(ALL).await.unwrap());
+                assert_eq!(traces.len(), 5);
+                for ((found, expected), output) in traces.iter().zip(&expected).zip(&outputs) {
+                    assert_eq!(found.len(), plan.config.H_cycles);
+                    for (found, expected) in found.iter().zip(expected) {
+                        assert_close(found, expected, 1e-3, "followed");
+                    }
+                    assert_eq!(found.last(), output.z_h.as_ref());
+                }
+            }
+        }
+    }
+}
+
+gpu_test! {
     async fn inputs_and_states_can_be_replaced(context) {
         let plan = Arc::new(Plan::new(&architectures()[3].1).unwrap());
         let weights = weights(&plan, 9);

@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod page;
+pub mod plane;
 pub mod rooms;
 pub mod server;
 pub mod visit;

@@ -82,10 +82,27 @@ impl Playground {
         self.until(
             "a loaded model",
             // Before the program has drawn the page there is no such element.
-            "return (document.querySelector('#engine strong')?.textContent ?? '') !== '' \
-             && document.querySelector('#weights') === null",
+            "return (document.querySelector('#engine')?.dataset.model ?? '') !== ''",
         )
         .await
+    }
+
+    /// Waits until the model of that folder name is ready.
+    ///
+    /// # Errors
+    /// If it does not get ready.
+    pub async fn loaded_model(&self, id: &str) -> Result<()> {
+        let script = format!("return document.querySelector('#engine')?.dataset.model === {id:?}");
+        self.until(&format!("the model {id}"), &script).await
+    }
+
+    /// Goes back to the puzzle.
+    ///
+    /// # Errors
+    /// If the page does not.
+    pub async fn reset(&self) -> Result<()> {
+        self.click("#reset").await?;
+        self.says("#segment-text", "The puzzle").await
     }
 
     /// Waits until a run has at least that many segments.
@@ -260,7 +277,7 @@ impl Playground {
     pub async fn choose_model(&self, id: &str) -> Result<()> {
         self.click(&format!("input[name=model][value='{id}']"))
             .await?;
-        self.loaded().await
+        self.loaded_model(id).await
     }
 
     /// Folder names of the models in the picker, by the side of their board.

@@ -37,6 +37,9 @@ struct Shared {
     prefix: String,
     /// End of a path and what happens to files whose path ends so.
     fault: Mutex<Option<(String, Fault)>>,
+    /// Beginning of a path below the prefix and the folder that stands in for
+    /// it.
+    instead: Mutex<Option<(String, PathBuf)>>,
     requested: Mutex<BTreeSet<String>>,
     closing: AtomicBool,
 }
@@ -58,6 +61,7 @@ impl Server {
                 format!("/{prefix}/")
             },
             fault: Mutex::default(),
+            instead: Mutex::default(),
             requested: Mutex::default(),
             closing: AtomicBool::new(false),
         });
@@ -89,6 +93,12 @@ impl Server {
     pub fn spoil(&self, fault: Option<(&str, Fault)>) {
         let fault = fault.map(|(suffix, fault)| (suffix.to_owned(), fault));
         *lock(&self.shared.fault) = fault;
+    }
+
+    /// From now on serves `folder` in place of the page's own folder of that
+    /// name.
+    pub fn replace(&self, name: &str, folder: &Path) {
+        *lock(&self.shared.instead) = Some((format!("{name}/"), folder.to_owned()));
     }
 
     /// From now on refuses every connection, as a host does that is gone.
@@ -123,9 +133,16 @@ fn answer(stream: &TcpStream, shared: &Shared) -> Result<()> {
     }
     let target = first.split(' ').nth(1).context("no address")?;
     let path = target.split(['?', '#']).next().unwrap_or_default();
-    let file = path
-        .strip_prefix(&shared.prefix)
-        .and_then(|path| find(&shared.root, path));
+    let instead = lock(&shared.instead).clone();
+    let file = path.strip_prefix(&shared.prefix).and_then(|path| {
+        let replaced = instead
+            .as_ref()
+            .and_then(|(name, folder)| Some((folder, path.strip_prefix(name.as_str())?)));
+        match replaced {
+            Some((folder, rest)) => find(folder, rest),
+            None => find(&shared.root, path),
+        }
+    });
     let fault = lock(&shared.fault).clone();
     let fault = fault
         .filter(|(suffix, _)| path.ends_with(suffix))

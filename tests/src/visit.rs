@@ -11,6 +11,10 @@ static TURN: Mutex<()> = Mutex::const_new(());
 
 /// The window of a desk.
 pub const DESKTOP: (u32, u32) = (1440, 900);
+/// The window of a tablet.
+pub const TABLET: (u32, u32) = (820, 1180);
+/// The window of a screen on a wall.
+pub const WALL: (u32, u32) = (3840, 2160);
 /// The window of a phone.
 pub const PHONE: (u32, u32) = (390, 844);
 

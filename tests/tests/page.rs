@@ -32,6 +32,8 @@ fn read(path: &Path) -> Result<String> {
 #[tokio::test]
 async fn opens_to_a_usable_board() -> Result<()> {
     with_page(Graphics::None, DESKTOP, async |server, browser| {
+        // At rest, so that the board is the puzzle.
+        browser.prefer("light", true).await?;
         let (page, milliseconds) = Playground::open(&browser.client, &server.url()).await?;
         println!("from navigation to a usable board: {milliseconds:.0} ms");
         let board = page.board().await?;
@@ -54,12 +56,11 @@ async fn opens_to_a_usable_board() -> Result<()> {
         );
         let complaints = browser.complaints().await?;
         assert!(complaints.is_empty(), "{complaints:#?}");
-        let address = browser.client.current_url().await?;
-        assert!(
-            address.fragment().is_some_and(|f| f.contains(&board)),
-            "{address}"
-        );
-        Ok(())
+        page.until(
+            "the puzzle in the address",
+            &format!("return location.hash.includes({board:?})"),
+        )
+        .await
     })
     .await
 }
@@ -92,7 +93,7 @@ async fn solves_a_pasted_puzzle_on_the_cpu() -> Result<()> {
         .await?;
         assert_eq!(page.board().await?, question.to_string());
         assert_eq!(page.text("#segment-text").await?, "The puzzle");
-        page.click("#reset").await?;
+        page.reset().await?;
         assert_eq!(page.text("#play").await?, "Play");
         assert_eq!(page.text("#verdict").await?, "");
         Ok(())
@@ -160,7 +161,7 @@ async fn a_lost_gpu_is_replaced_and_the_run_goes_on() -> Result<()> {
         assert!(page.text("#engine").await?.contains("GPU"));
         // The same as a run that nothing has happened to.
         let board = page.board().await?;
-        page.click("#reset").await?;
+        page.reset().await?;
         page.click("#step").await?;
         page.segments(1).await?;
         page.click("#step").await?;
@@ -207,6 +208,8 @@ async fn without_an_adapter_there_is_the_cpu() -> Result<()> {
 #[tokio::test]
 async fn wrong_input_is_explained() -> Result<()> {
     with_page(Graphics::None, DESKTOP, async |server, browser| {
+        // At rest, so that nothing but the text could change the board.
+        browser.prefer("light", true).await?;
         let (page, _) = Playground::open(&browser.client, &server.url()).await?;
         page.loaded().await?;
         let before = page.board().await?;

@@ -5,9 +5,10 @@ use anyhow::{Context, Result};
 use hrm_core::puzzle::{Board, Difficulty, Shape, generate};
 use hrm_tests::browser::{Browser, Graphics};
 use hrm_tests::page::Playground;
+use hrm_tests::plane::LatentPlane;
 use hrm_tests::rooms::Rooms;
 use hrm_tests::server::Server;
-use hrm_tests::visit::{DESKTOP, with_page};
+use hrm_tests::visit::{DESKTOP, PHONE, with_page};
 use serde_json::json;
 
 /// Opens the page with a model and a puzzle, on the CPU.
@@ -239,15 +240,12 @@ async fn the_latent_plane_has_a_landscape_and_visitors() -> Result<()> {
     with_page(Graphics::None, DESKTOP, async |server, browser| {
         let (question, _) = puzzle(Shape::S4, Difficulty::Extreme, 2)?;
         let (page, rooms) = open(server, browser, "hrm-4x4", &question, "&room=latent").await?;
-        rooms.press("#step").await?;
-        page.segments(1).await?;
-        rooms.press("#step").await?;
-        page.segments(2).await?;
+        let plane = LatentPlane::of(&page);
+        plane.step(2).await?;
         rooms.has("#plane .track.own", 1).await?;
         rooms.has("#plane .stop", 4).await?;
 
-        rooms.press("#draw-landscape").await?;
-        page.says("#landscape-known", "1681 of 1681").await?;
+        plane.draw_landscape().await?;
         page.until(
             "arrows",
             "return (document.querySelector('#plane .flow')?.getAttribute('d') ?? '').length > 1000",
@@ -255,32 +253,13 @@ async fn the_latent_plane_has_a_landscape_and_visitors() -> Result<()> {
         .await?;
 
         // The same as a surface, which turns.
-        rooms.press("#solid").await?;
-        let picture = "return document.querySelector('#surface').toDataURL().length";
-        page.until("a surface", &format!("{picture} > 20000")).await?;
-        let before = page.script(&picture.replace(".length", "")).await?;
-        page.script("document.querySelector('#surface').focus()").await?;
-        rooms.key(&json!({ "key": "ArrowLeft" })).await?;
-        page.until(
-            "another view of it",
-            &format!("{} !== {before}", picture.replace(".length", "")),
-        )
-        .await?;
+        turns(&page, &rooms).await?;
 
         // A click starts a run there; the end of it is one to walk to.
-        page.script(
-            "const plane = document.querySelector('#plane'); const r = plane.getBoundingClientRect(); \
-             plane.dispatchEvent(new MouseEvent('click', { bubbles: true, \
-             clientX: r.left + r.width / 4, clientY: r.top + r.height / 4 }))",
-        )
-        .await?;
+        plane.click(0.25, 0.25).await?;
         rooms.has("#plane .track", 2).await?;
         rooms.has(".ends-table tbody tr", 2).await?;
-        page.until(
-            "a visit that is over",
-            "return document.querySelector('#stop-latent') === null",
-        )
-        .await?;
+        plane.idle().await?;
         rooms.press("#walk-line").await?;
         page.until(
             "a line",
@@ -296,6 +275,206 @@ async fn the_latent_plane_has_a_landscape_and_visitors() -> Result<()> {
              && document.querySelector('#stop-latent') === null",
         )
         .await
+    })
+    .await
+}
+
+/// Shows the landscape as a surface and turns it.
+async fn turns(page: &Playground, rooms: &Rooms) -> Result<()> {
+    rooms.press("#solid").await?;
+    let picture = "return document.querySelector('#surface').toDataURL()";
+    page.until("a surface", &format!("{picture}.length > 20000"))
+        .await?;
+    let before = page.script(picture).await?;
+    page.script("document.querySelector('#surface').focus()")
+        .await?;
+    rooms.key(&json!({ "key": "ArrowLeft" })).await?;
+    page.until("another view of it", &format!("{picture} !== {before}"))
+        .await
+}
+
+#[tokio::test]
+async fn on_a_gpu_the_plane_has_every_update_and_a_surface() -> Result<()> {
+    with_page(Graphics::Software, DESKTOP, async |server, browser| {
+        let (question, _) = puzzle(Shape::S4, Difficulty::Extreme, 2)?;
+        let url = format!(
+            "{}?device=gpu#model=hrm-4x4&puzzle={question}&room=latent",
+            server.url()
+        );
+        let (page, _) = Playground::open(&browser.client, &url).await?;
+        page.loaded().await?;
+        let rooms = Rooms::of(&page);
+        let plane = LatentPlane::of(&page);
+        plane.step(2).await?;
+        rooms.has("#plane .stop", 4).await?;
+        rooms.press("#fine").await?;
+        rooms.press("#back").await?;
+        page.says("#segment-text", "Segment 2 of 16, update 1")
+            .await?;
+        plane.draw_landscape().await?;
+        turns(&page, &rooms).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_link_leads_to_a_view_of_the_plane() -> Result<()> {
+    with_page(Graphics::None, DESKTOP, async |server, browser| {
+        let (question, _) = puzzle(Shape::S4, Difficulty::Extreme, 2)?;
+        let (page, rooms) = open(server, browser, "hrm-4x4", &question, "&room=latent").await?;
+        let plane = LatentPlane::of(&page);
+        plane.step(1).await?;
+        plane.draw_landscape().await?;
+        plane.click(0.75, 0.25).await?;
+        rooms.has("#plane .track", 2).await?;
+        rooms.press("#noisy-visit").await?;
+        rooms.has("#plane .track", 3).await?;
+        plane.idle().await?;
+        let drawn = plane.drawn_tracks().await?;
+        let link = page
+            .script("return document.querySelector('.plane .permalink').href")
+            .await?;
+        let link = link.as_str().context("no link")?.to_owned();
+        assert!(link.contains("latent=landscape,held,"), "{link}");
+
+        // The same tracks on the same ground.
+        browser.client.goto("about:blank").await?;
+        let (page, _) = Playground::open(&browser.client, &link).await?;
+        page.loaded().await?;
+        let rooms = Rooms::of(&page);
+        rooms.has("#plane .track", 3).await?;
+        page.says("#landscape-known", "1681 of 1681").await?;
+        let plane = LatentPlane::of(&page);
+        plane.idle().await?;
+        assert_eq!(plane.drawn_tracks().await?, drawn);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn other_networks_guess_too_and_seeds_repeat() -> Result<()> {
+    with_page(Graphics::None, DESKTOP, async |server, browser| {
+        let (question, _) = puzzle(Shape::S6, Difficulty::Extreme, 4)?;
+        let link = "&room=guesses&guesses=4,dlm,1,77";
+        let (page, rooms) = open(server, browser, "hrm-6x6", &question, link).await?;
+        let boards = "return [...document.querySelectorAll('.runner svg')].map(s => s.textContent)";
+        rooms.press("#race").await?;
+        page.says("#race-status", "It took").await?;
+        rooms.has(".runner .network", 2).await?;
+        assert!(rooms.text(".runner .network").await?.contains("Compact"));
+        let first = page.script(boards).await?;
+        // The address has everything that a race depends on.
+        let address = browser.client.current_url().await?;
+        browser.client.goto("about:blank").await?;
+        let (page, _) = Playground::open(&browser.client, address.as_str()).await?;
+        page.loaded().await?;
+        let rooms = Rooms::of(&page);
+        rooms.press("#race").await?;
+        page.says("#race-status", "It took").await?;
+        assert_eq!(page.script(boards).await?, first, "{address}");
+        rooms.choose("#guess-seed", "78").await?;
+        page.until(
+            "the seed in the address",
+            "return location.hash.includes('guesses=4,dlm,1,78')",
+        )
+        .await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn runs_have_a_speed_and_go_on_as_far_as_one_likes() -> Result<()> {
+    with_page(Graphics::None, DESKTOP, async |server, browser| {
+        let puzzle: Board = "11..............".parse()?;
+        let (page, rooms) = open(server, browser, "hrm-4x4", &puzzle, "").await?;
+        rooms.choose("#speed", "3").await?;
+        rooms.press("#play").await?;
+        page.ended().await?;
+        page.says("#segment-text", "Segment 16 of 16").await?;
+        page.says("#play", "Go on").await?;
+        rooms.press("#play").await?;
+        page.segments(32).await?;
+        page.ended().await?;
+        rooms.press("#step").await?;
+        page.segments(33).await?;
+        // A link leads to the inside of a segment, and keeps the depth.
+        rooms.choose("#depth", "64").await?;
+        rooms.press("#fine").await?;
+        rooms.press("#back").await?;
+        page.says("#segment-text", "Segment 33 of 64, update 1")
+            .await?;
+        let board = page.board().await?;
+        page.until(
+            "the moment in the address",
+            "return location.hash.includes('step=33.1') && location.hash.includes('depth=64')",
+        )
+        .await?;
+        let address = browser.client.current_url().await?;
+        browser.client.goto("about:blank").await?;
+        let (page, _) = Playground::open(&browser.client, address.as_str()).await?;
+        page.says("#segment-text", "Segment 33 of 64, update 1")
+            .await?;
+        assert_eq!(page.board().await?, board);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn without_keys_several_cells_can_be_filled() -> Result<()> {
+    with_page(Graphics::None, PHONE, async |server, browser| {
+        let blank = Board::blank(Shape::S4);
+        let (page, rooms) = open(server, browser, "hrm-4x4", &blank, "").await?;
+        rooms.press("#gather").await?;
+        for cell in [2, 7, 9] {
+            page.click(&format!("#cell-{cell}")).await?;
+        }
+        rooms.has("#board .cell.selected", 3).await?;
+        page.click("#cell-7").await?;
+        rooms.has("#board .cell.selected", 2).await?;
+        page.click("[aria-label='Write 3']").await?;
+        assert_eq!(page.board().await?, "..3......3......");
+        rooms
+            .press("[aria-label='Edit the puzzle'] .edits button:nth-child(2)")
+            .await?;
+        assert_eq!(page.board().await?, ".".repeat(16), "taken back");
+        rooms
+            .press("[aria-label='Edit the puzzle'] .edits button:nth-child(3)")
+            .await?;
+        assert_eq!(page.board().await?, "..3......3......", "and repeated");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn groups_and_boards_are_pictures_too() -> Result<()> {
+    with_page(Graphics::None, DESKTOP, async |server, browser| {
+        let (question, answer) = puzzle(Shape::S4, Difficulty::Medium, 7)?;
+        let (page, rooms) = open(server, browser, "hrm-4x4", &question, "&room=guesses").await?;
+        rooms.press("#race").await?;
+        page.says("#race-status", "It took").await?;
+        page.catch_files().await?;
+        let save =
+            |group: &str| format!("{group} + .caption [aria-label='Save the picture as SVG']");
+        rooms.press(&save("#race-boards")).await?;
+        let (name, text) = page.saved().await?;
+        assert_eq!(name, "hrm-guesses.svg");
+        assert_eq!(text.matches("<svg").count(), 1 + 9, "{text:.500}");
+        assert!(text.contains(">as it is</text>") && text.contains(">guess 9</text>"));
+
+        rooms.press("#play").await?;
+        page.ended().await?;
+        page.script("document.querySelector('.as-picture').open = true")
+            .await?;
+        rooms.has("#board-picture", 1).await?;
+        rooms.press(&save("#board-picture")).await?;
+        let (name, text) = page.saved().await?;
+        assert_eq!(name, "hrm-board.svg");
+        let digits = text.chars().filter(char::is_ascii_digit);
+        assert!(digits.count() > 16 && answer.clues() == 16);
+        Ok(())
     })
     .await
 }
@@ -320,8 +499,8 @@ async fn experiments_have_a_button_and_a_link() -> Result<()> {
         let hinted = Board::parse(&page.board().await?, Some(Shape::S4))?;
         assert_eq!(hinted.clues(), question.clues() + 1);
 
+        // One click chooses and runs.
         rooms.press("#experiment-one-blank").await?;
-        rooms.press("#run-experiment").await?;
         page.says("#experiment-status", "of 16 solved").await?;
         rooms.has("#one-blank text", 16).await?;
         let address = browser.client.current_url().await?;
@@ -329,11 +508,9 @@ async fn experiments_have_a_button_and_a_link() -> Result<()> {
         assert!(fragment.contains("experiment=one-blank"), "{fragment}");
 
         rooms.press("#experiment-noise").await?;
-        rooms.press("#run-experiment").await?;
         page.says("#experiment-status", "95 % interval").await?;
         rooms.has("#noise-chart circle", 6).await?;
         rooms.press("#experiment-relabellings").await?;
-        rooms.press("#run-experiment").await?;
         page.says("#experiment-status", "of 4 solved").await
     })
     .await

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 /// What to vary between guesses.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Variety {
     /// How many guesses; the first is the puzzle as it is.
     pub count: usize,
@@ -17,13 +17,16 @@ pub struct Variety {
     pub ways: Ways,
     /// Standard deviation of the noise in the initial state.
     pub noise: f32,
+    /// Folder names of other models, which take turns with the loaded one.
+    pub others: Vec<String>,
     /// The same seed gives the same guesses.
     pub seed: u64,
 }
 
 impl Variety {
     /// The runs. Where digits alone are renamed, the first are the cyclic
-    /// shifts of arXiv 2601.10679; the rest are drawn at random.
+    /// shifts of arXiv 2601.10679; the rest are drawn at random. Where other
+    /// models take part, all get the same rewritings.
     #[must_use]
     pub fn items(&self, puzzle: &Board) -> Vec<Item> {
         let shape = puzzle.shape();
@@ -33,17 +36,27 @@ impl Variety {
                 digits: true,
                 ..Ways::default()
             };
+        let networks = 1 + self.others.len();
+        let mut symmetry = None;
         (0..self.count)
             .map(|i| {
-                let symmetry = match i {
-                    0 => None,
-                    _ if self.ways == Ways::default() => None,
-                    _ if only_digits && i < shape.side() => Some(Symmetry::digit_shift(shape, i)),
-                    _ => Some(Symmetry::random_of(shape, self.ways, &mut rng)),
-                };
+                let (round, network) = (i / networks, i % networks);
+                if network == 0 {
+                    symmetry = match round {
+                        0 => None,
+                        _ if self.ways == Ways::default() => None,
+                        _ if only_digits && round < shape.side() => {
+                            Some(Symmetry::digit_shift(shape, round))
+                        }
+                        _ => Some(Symmetry::random_of(shape, self.ways, &mut rng)),
+                    };
+                }
                 Item {
-                    symmetry,
-                    noise: if i == 0 { 0.0 } else { self.noise },
+                    symmetry: symmetry.clone(),
+                    model: network
+                        .checked_sub(1)
+                        .map(|other| self.others[other].clone()),
+                    noise: if round == 0 { 0.0 } else { self.noise },
                     seed: self.seed.wrapping_add(i as u64),
                     ..Item::plain(puzzle.clone())
                 }
@@ -277,6 +290,7 @@ mod tests {
                 ..Ways::default()
             },
             noise: 0.5,
+            others: Vec::new(),
             seed: 3,
         };
         let items = variety.items(&puzzle);
@@ -285,6 +299,16 @@ mod tests {
         assert_eq!(items[1].symmetry, Some(Symmetry::digit_shift(Shape::S4, 1)));
         assert!(items[4].symmetry.is_some() && items[4].noise == 0.5);
         assert_eq!(items, variety.items(&puzzle));
+        let with_others = Variety {
+            others: vec!["a".into(), "b".into()],
+            ..variety.clone()
+        };
+        let both = with_others.items(&puzzle);
+        let of = |i: usize| (both[i].model.as_deref(), both[i].symmetry.clone());
+        assert_eq!([of(0).0, of(1).0, of(2).0], [None, Some("a"), Some("b")]);
+        assert_eq!(of(3), (None, Some(Symmetry::digit_shift(Shape::S4, 1))));
+        assert_eq!(of(4).1, of(3).1, "the same for every network");
+        assert_eq!(both[1].noise, 0.0);
         let noise_only = Variety {
             ways: Ways::default(),
             ..variety

@@ -15,3 +15,4 @@ pub mod plot;
 pub mod surface;
 pub mod timeline;
 pub mod trials;
+pub mod view;

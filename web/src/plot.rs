@@ -33,6 +33,13 @@ pub fn colour(value: f32) -> String {
     text
 }
 
+/// Evenly spaced colours of [`colour`] from 0 to 1, with what is between them
+/// in a straight line; red, green and blue from 0 to 1.
+#[must_use]
+pub fn palette() -> [[f32; 3]; 9] {
+    CIVIDIS.map(|colour| colour.map(|part| f32::from(part) / 255.0))
+}
+
 /// Ends of basins, told apart by colour and named by letter (after Okabe and
 /// Ito).
 const ENDS: [&str; 7] = [

@@ -1,5 +1,9 @@
 //! From the reports of a run to what the board and the chart show.
 
+use std::fmt::{self, Display};
+use std::num::{NonZeroUsize, ParseIntError};
+use std::str::FromStr;
+
 use hrm_core::puzzle::Board;
 use hrm_core::reason::{SegmentReport, Verdict};
 
@@ -182,6 +186,33 @@ impl Moment {
     }
 }
 
+impl Display for Moment {
+    /// As addresses name it: `3` for the end of the third segment, `3.1` for
+    /// the first update inside it, nothing for the puzzle.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.segment, self.update) {
+            (0, _) => Ok(()),
+            (segment, None) => write!(f, "{segment}"),
+            (segment, Some(update)) => write!(f, "{segment}.{}", update + 1),
+        }
+    }
+}
+
+impl FromStr for Moment {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        let (segment, update) = match text.split_once('.') {
+            None => (text.parse()?, None),
+            Some((segment, update)) => {
+                let update: NonZeroUsize = update.parse()?;
+                (segment.parse()?, Some(update.get() - 1))
+            }
+        };
+        Ok(Self { segment, update })
+    }
+}
+
 /// The model's confidence that its answer is right: the logistic function of
 /// `q_halt`.
 #[must_use]
@@ -330,6 +361,15 @@ mod tests {
         assert_eq!(Moment::at(4, 2).segment, 2);
         assert_eq!(Moment::at(4, 2).update, None);
         assert_eq!(Moment::at(0, 2).segment, 0);
+        for index in 1..20 {
+            let moment = Moment::at(index, 2);
+            assert_eq!(moment.to_string().parse(), Ok(moment));
+        }
+        assert_eq!(first.to_string(), "1.1");
+        assert_eq!(Moment::at(0, 2).to_string(), "");
+        for text in ["", "x", "3.", "3.0", "-1", "3.1.1"] {
+            assert!(text.parse::<Moment>().is_err(), "{text}");
+        }
     }
 
     #[test]

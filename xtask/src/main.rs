@@ -51,7 +51,7 @@ enum Task {
     Test(test::TestArgs),
     /// Measure the engines against onnxruntime-web in headless Chromium
     BenchWeb(bench_web::BenchArgs),
-    /// Photograph a page in headless Chromium, wide and narrow, light and dark
+    /// Photograph a page in headless Chromium, from wide to narrow, light and dark
     Screenshot {
         /// Address of the page; by default dist/ is served for the occasion
         url: Option<String>,

@@ -15,7 +15,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Name, width and height (CSS pixels), pixel ratio.
-const SIZES: [(&str, u32, u32, u32); 2] = [("wide", 1440, 900, 1), ("narrow", 390, 844, 2)];
+const SIZES: [(&str, u32, u32, u32); 3] = [
+    ("wide", 1440, 900, 1),
+    ("tablet", 820, 1180, 1),
+    ("narrow", 390, 844, 2),
+];
 
 /// Takes a picture in every size and colour scheme, and prints what the page
 /// wrote to its console.

@@ -17,6 +17,8 @@ pub struct Item {
     pub puzzle: Board,
     /// How it is rewritten for the model; answers are mapped back.
     pub symmetry: Option<Symmetry>,
+    /// Folder name of the model, if not the one that is loaded.
+    pub model: Option<String>,
     /// Standard deviation of the Gaussian noise on every element of the
     /// initial `z_H` and `z_L`, whose own is 1.
     pub noise: f32,
@@ -31,6 +33,7 @@ impl Item {
         Self {
             puzzle,
             symmetry: None,
+            model: None,
             noise: 0.0,
             seed: 0,
         }
@@ -70,9 +73,6 @@ pub enum LabRequest {
     Batch {
         /// Number of the job.
         job: u32,
-        /// Address of the models' folder and name of the model, if not the
-        /// one that is loaded.
-        model: Option<(String, String)>,
         /// The runs.
         items: Vec<Item>,
         /// Segments each takes at most.
@@ -125,6 +125,22 @@ pub enum LabRequest {
         to: u32,
         /// Steps between the two.
         steps: usize,
+    },
+    /// Draw a landscape as a surface, where there is a GPU. The answer is a
+    /// picture and no message of this kind; where there can't be one, the job
+    /// has failed.
+    Relief {
+        /// Number of the job.
+        job: u32,
+        /// As in [`GridMap`].
+        values: Vec<Option<u32>>,
+        /// Points along one side.
+        side: usize,
+        /// Turn of the camera around the vertical and height above the
+        /// horizon, a sine and a cosine each.
+        camera: [[f64; 2]; 2],
+        /// Width and height of the picture in pixels.
+        size: [u32; 2],
     },
     /// Give up a job; if none is named, all.
     Cancel {
@@ -295,12 +311,12 @@ mod tests {
         let requests = [
             LabRequest::Batch {
                 job: 7,
-                model: Some(("https://example.org/models/".into(), "m".into())),
                 items: vec![
                     Item::plain(puzzle.clone()),
                     Item {
                         puzzle,
                         symmetry: Some(Symmetry::digit_shift(Shape::S4, 1)),
+                        model: Some("m".into()),
                         noise: 0.25,
                         seed: u64::MAX,
                     },
@@ -333,6 +349,13 @@ mod tests {
                 from: 0,
                 to: 8,
                 steps: 20,
+            },
+            LabRequest::Relief {
+                job: 12,
+                values: vec![Some(3), None, Some(0), Some(1)],
+                side: 2,
+                camera: [[0.0, 1.0], [0.6, 0.8]],
+                size: [30, 20],
             },
             LabRequest::Cancel { job: None },
         ];

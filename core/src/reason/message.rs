@@ -139,8 +139,8 @@ pub enum Request {
     },
     /// Stop after the present segment.
     Pause,
-    /// Run that many segments without a word: those of a run that another
-    /// engine, or a recording, has shown so far.
+    /// Run that many segments at once: those of a run that another engine, or
+    /// a recording, has shown so far.
     CatchUp {
         /// How many.
         segments: usize,

@@ -96,6 +96,35 @@ impl Recording {
         Ok(recording)
     }
 
+    /// The text of a recording whose messages are JSON already.
+    ///
+    /// # Errors
+    /// As [`Recording::to_json`].
+    pub fn join(
+        model: &str,
+        engine: &EngineFacts,
+        puzzle: &Board,
+        messages: &[String],
+    ) -> Result<String, serde_json::Error> {
+        #[derive(Serialize)]
+        struct Head<'a> {
+            #[serde(rename = "hrm-run")]
+            version: u32,
+            model: &'a str,
+            engine: &'a EngineFacts,
+            puzzle: &'a Board,
+        }
+        let mut text = serde_json::to_string(&Head {
+            version: VERSION,
+            model,
+            engine,
+            puzzle,
+        })?;
+        // The messages come before the head's last brace.
+        text.truncate(text.len() - 1);
+        Ok(format!("{text},\"events\":[{}]}}", messages.join(",")))
+    }
+
     /// The file's text.
     ///
     /// # Errors
@@ -163,6 +192,11 @@ mod tests {
         );
         assert_eq!(Recording::from_json(&text).unwrap(), recording);
         assert_eq!(recording.verdict(), Some(Verdict::Wandering));
+        let messages = recording.events.iter().map(serde_json::to_string);
+        let messages: Vec<String> = messages.map(Result::unwrap).collect();
+        let (model, engine) = (&recording.model, &recording.engine);
+        let joined = Recording::join(model, engine, &recording.puzzle, &messages);
+        assert_eq!(joined.unwrap(), text);
     }
 
     #[test]

@@ -35,7 +35,11 @@ impl Page {
             tape: StoredValue::new(Tape::default()),
         };
         page.open_with_demo();
-        let link = Link::open(move |event| page.hear(event));
+        let relief = page.state.lab.latent.relief;
+        let link = Link::open(
+            move |event, text| page.hear(event, text),
+            move |seen| relief.set(Some(seen)),
+        );
         page.link.set_value(Some(Rc::new(link)));
         page.count_solutions();
         // The address follows what is shown.
@@ -64,7 +68,8 @@ impl Page {
 
     // What the worker says.
 
-    pub(crate) fn hear(&self, event: Event) {
+    /// Hears an event; its `text` is kept where it belongs to a live run.
+    pub(crate) fn hear(&self, event: Event, text: &str) {
         let s = self.state;
         let current = |run: u32| run == s.run.get_untracked() && s.started.get_untracked();
         match event {
@@ -117,11 +122,7 @@ impl Page {
                 let solved = report.solved;
                 let segment = report.segment;
                 let verdict = report.verdict();
-                self.record(Event::Segment {
-                    run,
-                    report: report.clone(),
-                    milliseconds,
-                });
+                self.record(text);
                 s.reports.update(|reports| reports.push(report));
                 if !following && s.playing.get_untracked() {
                     s.looking_at.set(None);
@@ -142,6 +143,19 @@ impl Page {
                     self.go_to(goal);
                 }
             }
+            // The live engine catches up with what is shown.
+            Event::Segment {
+                run,
+                report,
+                milliseconds,
+            } if current(run) => {
+                self.record(text);
+                s.times.update(|times| {
+                    if let Some(time) = times.get_mut(report.segment.saturating_sub(1)) {
+                        *time = milliseconds;
+                    }
+                });
+            }
             // Of a run that was given up.
             Event::Segment { .. } | Event::Finished { .. } => {}
             Event::Checked {
@@ -159,9 +173,7 @@ impl Page {
             }
             Event::Lab { event } => {
                 if matches!(&event, LabEvent::Inside { run, .. } if current(*run)) {
-                    self.record(Event::Lab {
-                        event: event.clone(),
-                    });
+                    self.record(text);
                 }
                 self.hear_lab(event);
             }
@@ -599,6 +611,6 @@ impl Page {
     }
 }
 
-pub(crate) fn models_base() -> String {
+fn models_base() -> String {
     dom::absolute("models/")
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hrm_core::puzzle::Board;
 use hrm_web::address::Address;
+use hrm_web::timeline::Moment;
 use leptos::mount::mount_to;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -45,18 +46,16 @@ fn App() -> impl IntoView {
             <div class="play-area">
                 <BoardView page/>
                 <Transport page/>
-                <Legend page/>
-                <CellFacts page/>
-                <Pad page/>
+                {later(1, move || view! { <Legend page/> <CellFacts page/> <Pad page/> }.into_any())}
             </div>
             <div class="panels">
                 <TourCard page/>
                 <Status page/>
-                {later(1, move || view! { <Chart page/> }.into_any())}
-                {later(2, move || view! { <Puzzles page/> <Models page/> }.into_any())}
+                {later(2, move || view! { <Chart page/> }.into_any())}
+                {later(3, move || view! { <Puzzles page/> <Models page/> }.into_any())}
             </div>
         </div>
-        {later(3, move || view! { <Rooms page/> }.into_any())}
+        {later(4, move || view! { <Rooms page/> }.into_any())}
     }
 }
 
@@ -92,27 +91,51 @@ fn follow_address(page: Page) {
     on_cleanup(move || handle.remove());
 }
 
-/// The segment looked at is part of the address while nothing plays.
+/// Where one looks, and how far runs go, is part of the address while nothing
+/// plays.
 fn follow_step(page: Page) {
     let s = page.state;
+    let lab = s.lab;
     Effect::new(move || {
-        if s.playing.get() || s.goal.get().is_some() {
-            return;
-        }
-        let step = s.segment();
-        let step = if step == 0 {
-            String::new()
-        } else {
-            step.to_string()
-        };
-        s.place.keep("step", &step);
+        let depth = lab.depth.get().map(|depth| depth.to_string());
+        s.place.keep("depth", &depth.unwrap_or_default());
     });
     Effect::new(move || {
-        if let Some(step) = s.place.asked("step").and_then(|text| text.parse().ok()) {
-            page.go_to(step);
+        let depth: Option<usize> = s.place.asked("depth").and_then(|text| text.parse().ok());
+        if let Some(depth) = depth.filter(|depth| (1..=MOST).contains(depth)) {
+            page.set_depth(depth);
+        }
+    });
+    Effect::new(move || {
+        if !s.playing.get() && s.goal.get().is_none() {
+            s.place.keep("step", &page.moment());
+        }
+    });
+    // The inside of a segment can be looked at once it has been run.
+    let inside = RwSignal::new(None);
+    Effect::new(move || {
+        let asked = s
+            .place
+            .asked("step")
+            .and_then(|text| text.parse::<Moment>().ok());
+        let Some(moment) = asked.filter(|moment| moment.segment <= MOST) else {
+            return;
+        };
+        page.go_to(moment.segment);
+        inside.set(moment.update.map(|_| moment));
+    });
+    Effect::new(move || {
+        let run = s.goal.get().is_none().then(|| lab.insides.with(Vec::len));
+        if let Some(moment) = inside.get().filter(|m: &Moment| run >= Some(m.segment)) {
+            inside.set(None);
+            lab.fine.set(true);
+            page.look_at(moment);
         }
     });
 }
+
+/// Segments that an address may ask for.
+const MOST: usize = 1024;
 
 /// Light or dark.
 #[component]

@@ -134,21 +134,29 @@ fn Cell(page: Page, shape: Shape, cell: usize) -> impl IntoView {
     };
     let ends_box_row = (row + 1) % shape.box_rows() == 0 && row + 1 < shape.side();
     let ends_box_column = (column + 1) % shape.box_cols() == 0 && column + 1 < shape.side();
+    // One text: a closure for every mark would be several kilobytes.
+    let class = move || {
+        let state = state.get();
+        let marks = [
+            (" below", ends_box_row),
+            (" right", ends_box_column),
+            (" given", is_given(state)),
+            (" overwritten", state.overwritten()),
+            (" changed", state.changed),
+            (" settled", state.settled),
+            (" conflict", state.conflict),
+            (" cursor", here.get()),
+            (" selected", selected.get()),
+            (" mistaken", mistaken.get()),
+        ];
+        let marks = marks.into_iter().filter(|(_, holds)| *holds);
+        "cell".to_owned() + &marks.map(|(name, _)| name).collect::<String>()
+    };
     view! {
         <div
             id=cell_id(cell)
-            class="cell"
+            class=class
             role="gridcell"
-            class=("below", ends_box_row)
-            class=("right", ends_box_column)
-            class=("given", move || is_given(state.get()))
-            class=("overwritten", move || state.get().overwritten())
-            class=("changed", move || state.get().changed)
-            class=("settled", move || state.get().settled)
-            class=("conflict", move || state.get().conflict)
-            class=("cursor", move || here.get())
-            class=("selected", move || selected.get())
-            class=("mistaken", move || mistaken.get())
             aria-selected=move || if selected.get() { "true" } else { "false" }
             tabindex=move || if here.get() { "0" } else { "-1" }
             aria-label=move || format!("Row {}, column {}: {}", row + 1, column + 1, spoken())
@@ -175,18 +183,19 @@ fn digits_text(digits: &[u8]) -> String {
     digits.iter().map(ToString::to_string).collect()
 }
 
-/// A press of the mouse: selects this cell alone, or with a modifier adds it
-/// or takes it away.
+/// A press of the mouse: selects this cell alone, or with a modifier, or while
+/// several are being selected, adds it or takes it away.
 fn begin_selection(page: Page, cell: usize, event: &MouseEvent) {
     let lab = page.state.lab;
     let cursor = page.state.cursor.get_untracked();
-    if event.ctrl_key() || event.meta_key() || event.shift_key() {
+    let modifier = event.ctrl_key() || event.meta_key() || event.shift_key();
+    if modifier || lab.gather.get_untracked() {
         lab.selected.update(|cells| {
-            if cells.is_empty() {
+            if cells.is_empty() && modifier {
                 cells.push(cursor);
             }
             match cells.iter().position(|&known| known == cell) {
-                Some(at) if cells.len() > 1 => {
+                Some(at) if cells.len() > 1 || !modifier => {
                     cells.remove(at);
                 }
                 Some(_) => {}
@@ -311,7 +320,21 @@ pub(crate) fn Pad(page: Page) -> impl IntoView {
     .collect_view();
     view! {
         <div class="pad" role="group" aria-label="Edit the puzzle">
-            <div class="modes" role="group" aria-label="What digits mean">{modes}</div>
+            <div class="modes">
+                <div class="meanings" role="group" aria-label="What digits mean">{modes}</div>
+                <button
+                    id="gather"
+                    type="button"
+                    aria-label="Select several cells"
+                    aria-pressed=move || if s.lab.gather.get() { "true" } else { "false" }
+                    on:click=move |_| {
+                        s.lab.gather.update(|gather| *gather = !*gather);
+                        s.lab.selected.set(Vec::new());
+                    }
+                >
+                    "Several"
+                </button>
+            </div>
             <div class="digits">{digits}</div>
             <div class="edits">
                 <button type="button" on:click=move |_| page.write(0)>"Erase"</button>

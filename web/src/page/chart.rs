@@ -3,6 +3,7 @@
 
 use hrm_web::chart::{HEIGHT, LEFT, Scale, WIDTH, draw};
 use hrm_web::dynamics::Story;
+use hrm_web::experiments::wrong_cells;
 use hrm_web::timeline::{Moment, probability};
 use leptos::prelude::*;
 
@@ -98,6 +99,11 @@ fn Telling(page: Page) -> impl IntoView {
 fn Numbers(page: Page) -> impl IntoView {
     let s = page.state;
     let rows = move || {
+        let answer = s.lab.answer.get();
+        let wrong = |grid: &[u8]| match &answer {
+            Some(answer) => wrong_cells(grid, answer).to_string(),
+            None => "–".to_owned(),
+        };
         s.reports.with(|reports| {
             s.times.with(|times| {
                 reports
@@ -109,6 +115,7 @@ fn Numbers(page: Page) -> impl IntoView {
                                 <th scope="row">{r.segment}</th>
                                 <td>{r.conflicts}</td>
                                 <td>{r.changed.len()}</td>
+                                <td>{wrong(&r.grid)}</td>
                                 <td>{format!("{:.1} %", 100.0 * probability(r.q_halt))}</td>
                                 <td>{format!("{:.4}", r.residual)}</td>
                                 <td>{format!("{ms:.1}")}</td>
@@ -129,6 +136,7 @@ fn Numbers(page: Page) -> impl IntoView {
                             <th scope="col">"Segment"</th>
                             <th scope="col">"Conflicts"</th>
                             <th scope="col">"Changed"</th>
+                            <th scope="col">"Wrong"</th>
                             <th scope="col">"Sure"</th>
                             <th scope="col">"Movement"</th>
                             <th scope="col">"ms"</th>

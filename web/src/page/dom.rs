@@ -2,7 +2,8 @@
 
 use js_sys::Reflect;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{HtmlElement, Url, UrlSearchParams, Window};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{HtmlElement, Response, Url, UrlSearchParams, Window};
 
 fn window() -> Option<Window> {
     web_sys::window()
@@ -25,6 +26,20 @@ pub(crate) fn absolute(path: &str) -> String {
         .and_then(|w| w.location().href().ok())
         .and_then(|page| Url::new_with_base(path, &page).ok())
         .map_or_else(|| path.to_owned(), |url| url.href())
+}
+
+/// A number with decimals, read by the browser: a reader of our own would be
+/// several kilobytes of tables.
+pub(crate) fn number(text: &str) -> Option<f64> {
+    Some(js_sys::parse_float(text)).filter(|number| number.is_finite())
+}
+
+/// Text of a file beside the page.
+pub(crate) async fn file(name: &str) -> Option<String> {
+    let response = JsFuture::from(window()?.fetch_with_str(name)).await.ok()?;
+    let response: Response = response.dyn_into().ok()?;
+    let text = response.ok().then(|| response.text().ok())??;
+    JsFuture::from(text).await.ok()?.as_string()
 }
 
 /// A parameter of the page's query.

@@ -34,7 +34,10 @@ pub(crate) fn Experiments(page: Page) -> impl IntoView {
                 type="button"
                 class="chip"
                 aria-pressed=move || if chosen() { "true" } else { "false" }
-                on:click=move |_| choose(page, experiment)
+                on:click=move |_| {
+                    choose(page, experiment);
+                    start(page, experiment, "");
+                }
             >
                 {experiment.title()}
             </button>
@@ -48,57 +51,48 @@ pub(crate) fn Experiments(page: Page) -> impl IntoView {
 
 fn choose(page: Page, experiment: Experiment) {
     let lab = page.state.lab;
-    for runs in lab.trials {
-        page.cancel(runs);
-        runs.clear();
-    }
+    page.cancel(lab.trial);
+    lab.trial.clear();
     lab.experiment.set(experiment);
+}
+
+/// Why the experiment can't be done with what is on the board. Tracked.
+fn missing(page: Page, experiment: Experiment) -> Option<&'static str> {
+    let found = page.state.solutions.get();
+    if found.is_some_and(|found| found != Solutions::One) {
+        Some("Experiments need a puzzle with exactly one solution on the board.")
+    } else if experiment == Experiment::TwoModels && page.rivals().is_empty() {
+        Some("There is no second network for boards of this size; 6×6 has two.")
+    } else {
+        None
+    }
+}
+
+/// Runs the experiment, if it can be done; one of two networks against the
+/// rival of that name, or the first there is.
+fn start(page: Page, experiment: Experiment, rival: &str) {
+    let s = page.state;
+    let ready = untrack(|| page.is_ready() && missing(page, experiment).is_none());
+    let Some(answer) = s.lab.answer.get_untracked().filter(|_| ready) else {
+        return;
+    };
+    let rival = (experiment == Experiment::TwoModels).then(|| {
+        let rivals = untrack(|| page.rivals());
+        let known = rivals.iter().find(|(id, _)| id == rival);
+        known.or(rivals.first()).map(|(id, _)| id.clone())
+    });
+    page.experiment(experiment, &answer, rival.flatten(), s.trained_for());
 }
 
 /// One experiment.
 #[component]
 fn Trial(page: Page, experiment: Experiment) -> impl IntoView {
-    let s = page.state;
-    let lab = s.lab;
-    let runs = lab.trials[0];
-    let rivals = Memo::new(move |_| {
-        let here = s.model.get();
-        let shape = s.shape.get();
-        s.models.with(|models| {
-            models
-                .iter()
-                .filter(|m| m.puzzle == shape && Some(&m.id) != here.as_ref())
-                .map(|m| (m.id.clone(), m.title.clone()))
-                .collect::<Vec<_>>()
-        })
-    });
+    let lab = page.state.lab;
+    let runs = lab.trial;
+    let rivals = Memo::new(move |_| page.rivals());
     let rival = RwSignal::new(String::new());
     let two = experiment == Experiment::TwoModels;
-    let missing = move || {
-        if s.solutions
-            .get()
-            .is_some_and(|found| found != Solutions::One)
-        {
-            Some("Experiments need a puzzle with exactly one solution on the board.")
-        } else if two && rivals.with(Vec::is_empty) {
-            Some("There is no second network for boards of this size; 6×6 has two.")
-        } else {
-            None
-        }
-    };
-    let start = move |_| {
-        let Some(answer) = lab.answer.get_untracked() else {
-            return;
-        };
-        let other = two.then(|| {
-            let chosen = rival.get_untracked();
-            rivals.with_untracked(|rivals| {
-                let known = rivals.iter().find(|(id, _)| *id == chosen);
-                known.or(rivals.first()).map(|(id, _)| id.clone())
-            })
-        });
-        page.experiment(experiment, &answer, other.flatten(), s.trained_for());
-    };
+    let missing = move || missing(page, experiment);
     let picker = move || {
         two.then(|| {
             view! {
@@ -115,13 +109,9 @@ fn Trial(page: Page, experiment: Experiment) -> impl IntoView {
         <p class="lede">{experiment.question()}</p>
         <div class="controls">
             {picker}
-            {move || if runs.busy.get() || lab.trials[1].busy.get() {
+            {move || if runs.busy.get() {
                 view! {
-                    <button id="stop-experiment" type="button" on:click=move |_| {
-                        for runs in lab.trials {
-                            page.cancel(runs);
-                        }
-                    }>"Stop"</button>
+                    <button id="stop-experiment" type="button" on:click=move |_| page.cancel(runs)>"Stop"</button>
                 }.into_any()
             } else {
                 view! {
@@ -130,7 +120,7 @@ fn Trial(page: Page, experiment: Experiment) -> impl IntoView {
                         type="button"
                         class="go"
                         disabled=move || !page.is_ready() || lab.answer.with(Option::is_none) || missing().is_some()
-                        on:click=start
+                        on:click=move |_| rival.with_untracked(|rival| start(page, experiment, rival))
                     >
                         "Run it"
                     </button>
@@ -139,7 +129,7 @@ fn Trial(page: Page, experiment: Experiment) -> impl IntoView {
             <p id="experiment-status" class="room-status" role="status">{move || progress(page)}</p>
         </div>
         <p class="problem" role="alert">
-            {move || runs.problem.get().or_else(|| lab.trials[1].problem.get()).or_else(|| missing().map(str::to_owned))}
+            {move || runs.problem.get().or_else(|| missing().map(str::to_owned))}
         </p>
         {move || runs.puzzle.get().map(|puzzle| match experiment {
             Experiment::OneBlank => view! { <Blanks page puzzle/> }.into_any(),
@@ -153,7 +143,7 @@ fn Trial(page: Page, experiment: Experiment) -> impl IntoView {
 
 /// How far it is, and the share of solved runs.
 fn progress(page: Page) -> Option<String> {
-    let runs = page.state.lab.trials[0];
+    let runs = page.state.lab.trial;
     runs.puzzle.get()?;
     if page.state.lab.experiment.get() == Experiment::TwoModels {
         // One run of each says nothing about shares.
@@ -183,7 +173,7 @@ fn standings(page: Page) -> Vec<Option<Standing>> {
     let Some(answer) = lab.answer.get() else {
         return Vec::new();
     };
-    lab.trials[0]
+    lab.trial
         .reports
         .with(|runs| runs.iter().map(|run| standing(run, &answer)).collect())
 }
@@ -239,7 +229,8 @@ fn Hints(page: Page, puzzle: Board) -> impl IntoView {
     let boards = StoredValue::new(boards);
     let counts = StoredValue::new(counts);
     let limit = move || {
-        s.lab.trials[0]
+        s.lab
+            .trial
             .reports
             .with(|runs| runs.iter().map(Vec::len).max().unwrap_or(1))
     };
@@ -293,22 +284,19 @@ fn Hints(page: Page, puzzle: Board) -> impl IntoView {
 fn Rivals(page: Page, puzzle: Board) -> impl IntoView {
     let s = page.state;
     let lab = s.lab;
-    let title = |id: Option<String>| {
-        s.models.with_untracked(|models| {
-            models
-                .iter()
-                .find(|m| Some(&m.id) == id.as_ref())
-                .map(|m| m.title.clone())
-        })
-    };
-    let here = title(s.model.get_untracked()).unwrap_or_else(|| "The network above".to_owned());
+    let here = page.title(s.model.get_untracked());
+    let there = lab
+        .trial
+        .models
+        .with_untracked(|m| m.get(1).cloned().flatten());
+    let there = page.title(there);
     let shape = puzzle.shape();
     let board = move |side: usize, name: String| {
         let puzzle = puzzle.clone();
         let last = move || {
-            lab.trials[side]
+            lab.trial
                 .reports
-                .with(|runs| runs.first().and_then(|run| run.last().cloned()))
+                .with(|runs| runs.get(side).and_then(|run| run.last().cloned()))
         };
         let drawn = move || {
             mini(
@@ -334,20 +322,22 @@ fn Rivals(page: Page, puzzle: Board) -> impl IntoView {
     };
     let curves = move || {
         trials::rivals(&[0, 1].map(|side| {
-            lab.trials[side].reports.with(|runs| {
-                runs.first().map_or_else(Vec::new, |run| {
+            lab.trial.reports.with(|runs| {
+                runs.get(side).map_or_else(Vec::new, |run| {
                     run.iter().map(|report| report.conflicts).collect()
                 })
             })
         }))
     };
-    let second = move || lab.trials[1].puzzle.get().map(|_| ());
     let first_board = board.clone();
     view! {
-        <div class="race two">
+        <div id="rivals" class="race two">
             {first_board(0, here)}
-            {second().map(|()| board(1, "The other".to_owned()))}
+            {board(1, there)}
         </div>
+        <Caption page picture="rivals" name="hrm-two-networks-boards">
+            "The same puzzle after the last segment of each."
+        </Caption>
         <figure class="chart wide">
             <svg id="rivals-chart" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label="Conflicts of both networks over the segments" inner_html=curves></svg>
             <Caption page picture="rivals-chart" name="hrm-two-networks">
@@ -366,7 +356,7 @@ fn Renamed(page: Page, puzzle: Board) -> impl IntoView {
         .map(|index| {
             let puzzle = puzzle.clone();
             let last = Memo::new(move |_| {
-                lab.trials[0]
+                lab.trial
                     .reports
                     .with(|runs| runs.get(index).and_then(|run| run.last().cloned()))
             });
@@ -399,7 +389,12 @@ fn Renamed(page: Page, puzzle: Board) -> impl IntoView {
             }
         })
         .collect_view();
-    view! { <div class="race">{boards}</div> }
+    view! {
+        <div id="relabelled" class="race">{boards}</div>
+        <Caption page picture="relabelled" name="hrm-renamed">
+            "The same puzzle with its digits renamed in a circle; in brackets the segment."
+        </Caption>
+    }
 }
 
 /// Success by the noise in the initial state.
@@ -407,7 +402,7 @@ fn Renamed(page: Page, puzzle: Board) -> impl IntoView {
 fn Noise(page: Page) -> impl IntoView {
     let lab = page.state.lab;
     let shares = move || {
-        lab.trials[0].reports.with(|runs| {
+        lab.trial.reports.with(|runs| {
             NOISES.map(|noise| {
                 let of_noise = runs
                     .iter()

@@ -27,6 +27,9 @@ const NOISES: [(&str, f64); 5] = [
     ("very much (2)", 2.0),
 ];
 
+/// The seed that needs no place in the address.
+const SEED: u32 = 1;
+
 /// What the room remembers while it is open.
 #[derive(Clone, Copy)]
 struct Wishes {
@@ -34,8 +37,10 @@ struct Wishes {
     digits: RwSignal<bool>,
     transpose: RwSignal<bool>,
     lines: RwSignal<bool>,
+    networks: RwSignal<bool>,
     noise: RwSignal<f64>,
     first: RwSignal<bool>,
+    seed: RwSignal<u32>,
 }
 
 impl Wishes {
@@ -43,16 +48,18 @@ impl Wishes {
     fn new(page: Page) -> Self {
         let asked = untrack(|| page.state.place.asked("guesses")).unwrap_or_default();
         let mut parts = asked.split(',');
-        let count = parts.next().and_then(|n| n.parse().ok()).unwrap_or(9.0);
+        let count = parts.next().and_then(dom::number).unwrap_or(9.0);
         let flags = parts.next().unwrap_or("d").to_owned();
-        let noise = parts.next().and_then(|n| n.parse().ok()).unwrap_or(0.0);
+        let noise = parts.next().and_then(dom::number).unwrap_or(0.0);
         Self {
             count: RwSignal::new(f64::clamp(count, 1.0, 25.0)),
             digits: RwSignal::new(flags.contains('d')),
             transpose: RwSignal::new(flags.contains('t')),
             lines: RwSignal::new(flags.contains('l')),
+            networks: RwSignal::new(flags.contains('m')),
             noise: RwSignal::new(f64::clamp(noise, 0.0, 4.0)),
             first: RwSignal::new(flags.contains('v')),
+            seed: RwSignal::new(parts.next().and_then(|n| n.parse().ok()).unwrap_or(SEED)),
         }
     }
 
@@ -61,15 +68,22 @@ impl Wishes {
             (self.digits, 'd'),
             (self.transpose, 't'),
             (self.lines, 'l'),
+            (self.networks, 'm'),
             (self.first, 'v'),
         ]
         .into_iter()
         .filter_map(|(flag, letter)| flag.get().then_some(letter))
         .collect();
-        format!("{},{flags},{}", self.count.get(), self.noise.get())
+        let seed = match self.seed.get() {
+            SEED => String::new(),
+            seed => format!(",{seed}"),
+        };
+        format!("{},{flags},{}{seed}", self.count.get(), self.noise.get())
     }
 
-    fn variety(&self) -> Variety {
+    fn variety(&self, page: Page) -> Variety {
+        let others = untrack(|| page.rivals());
+        let others = others.into_iter().filter(|_| self.networks.get_untracked());
         Variety {
             count: self.count.get_untracked() as usize,
             ways: Ways {
@@ -78,7 +92,8 @@ impl Wishes {
                 lines: self.lines.get_untracked(),
             },
             noise: self.noise.get_untracked() as f32,
-            seed: dom::seed() >> 16,
+            others: others.map(|(id, _)| id).collect(),
+            seed: u64::from(self.seed.get_untracked()),
         }
     }
 }
@@ -107,7 +122,7 @@ pub(crate) fn Guesses(page: Page) -> impl IntoView {
         } else {
             Stop::Never
         };
-        page.race(&wishes.variety(), s.trained_for(), stop);
+        page.race(&wishes.variety(page), s.trained_for(), stop);
     };
     let square = move || s.shape.get().square_boxes();
     view! {
@@ -119,7 +134,19 @@ pub(crate) fn Guesses(page: Page) -> impl IntoView {
             <Check id="vary-digits" label="rename digits" chosen=wishes.digits/>
             {move || square().then(|| view! { <Check id="vary-transpose" label="transpose" chosen=wishes.transpose/> })}
             <Check id="vary-lines" label="permute bands and lines" chosen=wishes.lines/>
+            {move || (!page.rivals().is_empty()).then(|| view! { <Check id="vary-networks" label="take turns with the other networks" chosen=wishes.networks/> })}
             <Choice id="guess-noise" label="Noise" values=&NOISES chosen=wishes.noise/>
+            <label class="choice">
+                <span>"Seed"</span>
+                <input
+                    id="guess-seed"
+                    type="number"
+                    min="0"
+                    max=u32::MAX
+                    prop:value=move || wishes.seed.get().to_string()
+                    on:change=move |event| wishes.seed.set(event_target_value(&event).parse().unwrap_or(SEED))
+                />
+            </label>
             <Check id="stop-first" label="stop at the first that is verified" chosen=wishes.first/>
             {move || if race.busy.get() {
                 view! { <button id="stop-race" type="button" on:click=move |_| page.cancel(race)>"Stop"</button> }.into_any()
@@ -184,7 +211,10 @@ fn Race(page: Page, puzzle: Board) -> impl IntoView {
     };
     view! {
         <p id="race-status" class="room-status" role="status">{status}</p>
-        <div class="race">{boards}</div>
+        <div id="race-boards" class="race">{boards}</div>
+        <Caption page picture="race-boards" name="hrm-guesses">
+            "Every guess in the asker's own digits; in brackets the segment."
+        </Caption>
         <div class="tally">
             <figure class="votes">
                 <svg id="votes" viewBox=view_box(shape) role="img" aria-label=label inner_html=ballot_of></svg>
@@ -217,11 +247,15 @@ fn Runner(page: Page, puzzle: Board, index: usize) -> impl IntoView {
         _ => "runner",
     };
     let shape = puzzle.shape();
+    let network = race
+        .models
+        .with_untracked(|m| m.get(index).cloned().flatten());
     let name = if index == 0 {
         "as it is".to_owned()
     } else {
         format!("guess {}", index + 1)
     };
+    let network = network.map(|id| page.title(Some(id)));
     let said = move || {
         last.with(|report| {
             report.as_ref().map_or_else(
@@ -245,7 +279,11 @@ fn Runner(page: Page, puzzle: Board, index: usize) -> impl IntoView {
     view! {
         <figure class=class>
             <svg viewBox=view_box(shape) role="img" aria-label=label inner_html=board></svg>
-            <figcaption><b>{name}</b><span>{said}</span></figcaption>
+            <figcaption>
+                <b>{name}</b>
+                <span>{said}</span>
+                {network.map(|title| view! { <span class="network">{title}</span> })}
+            </figcaption>
         </figure>
     }
 }

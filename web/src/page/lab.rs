@@ -3,11 +3,12 @@
 
 use hrm_core::puzzle::Board;
 use hrm_core::reason::SegmentReport;
-use hrm_core::reason::lab::{Arrow, BasinEnd, GridMap, Inner, LinePoint, Track};
+use hrm_core::reason::lab::{Arrow, BasinEnd, GridMap, Inner, Item, LinePoint, Origin, Track};
 use hrm_web::entry::Mode;
 use hrm_web::experiments::Experiment;
 use hrm_web::timeline::{self, CellState, Moment};
 use leptos::prelude::*;
+use web_sys::ImageData;
 
 /// What happened inside a segment.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +39,8 @@ pub(crate) struct Runs {
     pub(crate) reports: RwSignal<Vec<Vec<SegmentReport>>>,
     /// The puzzle they are about.
     pub(crate) puzzle: RwSignal<Option<Board>>,
+    /// The model of each, if not the one that is loaded.
+    pub(crate) models: RwSignal<Vec<Option<String>>>,
     /// What it took, milliseconds, once it is done.
     pub(crate) took: RwSignal<Option<f64>>,
     /// Why it could not be done.
@@ -51,15 +54,18 @@ impl Runs {
             busy: RwSignal::new(false),
             reports: RwSignal::new(Vec::new()),
             puzzle: RwSignal::new(None),
+            models: RwSignal::new(Vec::new()),
             took: RwSignal::new(None),
             problem: RwSignal::new(None),
         }
     }
 
-    /// Begins a batch of `count` runs.
-    pub(crate) fn begin(&self, job: u32, puzzle: &Board, count: usize) {
+    /// Begins a batch.
+    pub(crate) fn begin(&self, job: u32, puzzle: &Board, items: &[Item]) {
         self.job.set(Some(job));
-        self.reports.set(vec![Vec::new(); count]);
+        self.models
+            .set(items.iter().map(|item| item.model.clone()).collect());
+        self.reports.set(vec![Vec::new(); items.len()]);
         self.puzzle.set(Some(puzzle.clone()));
         self.took.set(None);
         self.problem.set(None);
@@ -154,6 +160,14 @@ pub(crate) struct Latent {
     pub(crate) basins: RwSignal<Picture<(GridMap, Vec<BasinEnd>)>>,
     /// E and flow on the line between two ends.
     pub(crate) line: RwSignal<Picture<Vec<LinePoint>>>,
+    /// The landscape as a surface, as the worker's GPU has drawn it last.
+    pub(crate) relief: RwSignal<Option<ImageData>, LocalStorage>,
+    /// The job that is drawing it.
+    pub(crate) painting: RwSignal<Option<u32>>,
+    /// Whether the worker can't draw it.
+    pub(crate) unpainted: RwSignal<bool>,
+    /// Where visitors began, in their order.
+    pub(crate) visits: RwSignal<Vec<Origin>>,
     /// Jobs that are under way.
     pub(crate) busy: RwSignal<Vec<u32>>,
     /// Why the last job could not be done.
@@ -217,6 +231,9 @@ pub(crate) struct Lab {
     pub(crate) mode: RwSignal<Mode>,
     /// Cells selected besides the one at the cursor.
     pub(crate) selected: RwSignal<Vec<usize>>,
+    /// Whether a press adds to the selection without a modifier: where there
+    /// are no keys and no mouse to drag.
+    pub(crate) gather: RwSignal<bool>,
     /// The cell the pointer is on.
     pub(crate) hovered: RwSignal<Option<usize>>,
     /// Cells that a check has found wrong.
@@ -228,8 +245,8 @@ pub(crate) struct Lab {
     pub(crate) race: Runs,
     /// The chosen experiment.
     pub(crate) experiment: RwSignal<Experiment>,
-    /// Its runs, and those of the second model.
-    pub(crate) trials: [Runs; 2],
+    /// Its runs.
+    pub(crate) trial: Runs,
     /// The latent plane.
     pub(crate) latent: Latent,
     jobs: StoredValue<u32>,
@@ -247,17 +264,22 @@ impl Lab {
             base_answer: RwSignal::new(None),
             mode: RwSignal::new(Mode::Digit),
             selected: RwSignal::new(Vec::new()),
+            gather: RwSignal::new(false),
             hovered: RwSignal::new(None),
             mistakes: RwSignal::new(Vec::new()),
             room: RwSignal::new(None),
             race: Runs::new(),
             experiment: RwSignal::new(Experiment::OneBlank),
-            trials: [Runs::new(), Runs::new()],
+            trial: Runs::new(),
             latent: Latent {
                 frame: RwSignal::new(None),
                 landscape: RwSignal::new(Picture::default()),
                 basins: RwSignal::new(Picture::default()),
                 line: RwSignal::new(Picture::default()),
+                relief: RwSignal::new_local(None),
+                painting: RwSignal::new(None),
+                unpainted: RwSignal::new(false),
+                visits: RwSignal::new(Vec::new()),
                 busy: RwSignal::new(Vec::new()),
                 problem: RwSignal::new(None),
             },
@@ -282,13 +304,14 @@ impl Lab {
         latent.landscape.set(Picture::default());
         latent.basins.set(Picture::default());
         latent.line.set(Picture::default());
+        latent.visits.set(Vec::new());
         latent.busy.set(Vec::new());
         latent.problem.set(None);
     }
 
     /// The worker has dropped all jobs.
     pub(crate) fn give_up(&self) {
-        for runs in [self.race, self.trials[0], self.trials[1]] {
+        for runs in [self.race, self.trial] {
             runs.busy.set(false);
         }
         self.latent.busy.set(Vec::new());

@@ -1,21 +1,45 @@
 //! What the rooms below the board have the worker do, and what it answers.
 
 use hrm_core::puzzle::Board;
-use hrm_core::reason::lab::{Item, LabEvent, LabRequest, Origin, Stop};
+use hrm_core::reason::lab::{GridMap, Item, LabEvent, LabRequest, Origin, Stop};
 use hrm_core::reason::message::Request;
 use hrm_web::entry::Mode;
 use hrm_web::experiments::Experiment;
 use hrm_web::guesses::Variety;
+use hrm_web::surface::Camera;
 use hrm_web::timeline::Moment;
 use leptos::prelude::*;
 
-use crate::actions::{Page, models_base};
+use crate::actions::Page;
 use crate::lab::{Inside, Picture, Pin, PlaneFrame, Runs};
 use crate::state::Phase;
 
 impl Page {
     fn ask(&self, request: LabRequest) {
         self.send(&Request::Lab { request });
+    }
+
+    /// Folder names and titles of the other models that play what is on the
+    /// board. Tracked.
+    pub(crate) fn rivals(&self) -> Vec<(String, String)> {
+        let s = self.state;
+        let (here, shape) = (s.model.get(), s.shape.get());
+        s.models.with(|models| {
+            models
+                .iter()
+                .filter(|m| m.puzzle == shape && Some(&m.id) != here.as_ref())
+                .map(|m| (m.id.clone(), m.title.clone()))
+                .collect()
+        })
+    }
+
+    /// What the model of that folder name is called.
+    pub(crate) fn title(&self, id: Option<String>) -> String {
+        let title = self.state.models.with_untracked(|models| {
+            let found = models.iter().find(|m| Some(&m.id) == id.as_ref());
+            found.map(|m| m.title.clone())
+        });
+        title.or(id).unwrap_or_else(|| "The network".to_owned())
     }
 
     /// Whether a model is there to run on. Tracked.
@@ -87,6 +111,10 @@ impl Page {
                 for runs in self.batches() {
                     runs.end(job, None, Some(&message));
                 }
+                if lab.latent.painting.get_untracked() == Some(job) {
+                    lab.latent.painting.set(None);
+                    lab.latent.unpainted.set(true);
+                }
                 if lab.latent.busy.with_untracked(|jobs| jobs.contains(&job)) {
                     lab.latent
                         .busy
@@ -97,9 +125,9 @@ impl Page {
         }
     }
 
-    fn batches(&self) -> [Runs; 3] {
+    fn batches(&self) -> [Runs; 2] {
         let lab = self.state.lab;
-        [lab.race, lab.trials[0], lab.trials[1]]
+        [lab.race, lab.trial]
     }
 
     // Time.
@@ -214,7 +242,7 @@ impl Page {
         self.cancel(s.lab.race);
         let puzzle = s.puzzle();
         let items = variety.items(&puzzle);
-        self.begin(s.lab.race, &puzzle, items, None, segments, stop);
+        self.begin(s.lab.race, &puzzle, items, segments, stop);
     }
 
     /// Runs an experiment on the puzzle; `other` is the second model of those
@@ -227,38 +255,29 @@ impl Page {
         segments: usize,
     ) {
         let s = self.state;
-        let [first, second] = s.lab.trials;
-        self.cancel(first);
-        self.cancel(second);
-        second.clear();
+        let trial = s.lab.trial;
+        self.cancel(trial);
         let puzzle = s.puzzle();
-        let items = experiment.items(&puzzle, answer, 1);
+        let mut items = experiment.items(&puzzle, answer, 1);
         let stop = if experiment == Experiment::TwoModels {
             Stop::Never
         } else {
             Stop::EachSolved
         };
-        if let Some(id) = other {
-            let model = Some((models_base(), id));
-            self.begin(second, &puzzle, items.clone(), model, segments, stop);
+        if other.is_some() {
+            items.push(Item {
+                model: other,
+                ..Item::plain(puzzle.clone())
+            });
         }
-        self.begin(first, &puzzle, items, None, segments, stop);
+        self.begin(trial, &puzzle, items, segments, stop);
     }
 
-    fn begin(
-        &self,
-        runs: Runs,
-        puzzle: &Board,
-        items: Vec<Item>,
-        model: Option<(String, String)>,
-        limit: usize,
-        stop: Stop,
-    ) {
+    fn begin(&self, runs: Runs, puzzle: &Board, items: Vec<Item>, limit: usize, stop: Stop) {
         let job = self.state.lab.job();
-        runs.begin(job, puzzle, items.len());
+        runs.begin(job, puzzle, &items);
         self.ask(LabRequest::Batch {
             job,
-            model,
             items,
             limit,
             stop,
@@ -294,6 +313,8 @@ impl Page {
     /// Follows another run on the plane.
     pub(crate) fn visit(&self, from: Origin, segments: usize) {
         let job = self.latent_job();
+        let visits = self.state.lab.latent.visits;
+        visits.update(|visits| visits.push(from));
         self.ask(LabRequest::Visit {
             job,
             from,
@@ -306,6 +327,19 @@ impl Page {
         let job = self.latent_job();
         self.state.lab.latent.landscape.set(Picture::of(job));
         self.ask(LabRequest::Landscape { job, half });
+    }
+
+    /// Has the worker's GPU draw a landscape as a surface.
+    pub(crate) fn paint(&self, map: &GridMap, camera: Camera, size: [u32; 2]) {
+        let job = self.state.lab.job();
+        self.state.lab.latent.painting.set(Some(job));
+        self.ask(LabRequest::Relief {
+            job,
+            values: map.values.clone(),
+            side: map.side,
+            camera: [camera.turn, camera.tilt],
+            size,
+        });
     }
 
     /// Finds out which attractor takes the points of the plane.

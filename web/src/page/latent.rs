@@ -3,11 +3,11 @@
 
 use hrm_core::reason::lab::{Origin, Track};
 use hrm_web::plane::{self, SIZE, Window, basin_colour};
+use hrm_web::view::{Ground, LatentView, NOISE, nameable};
 use leptos::ev::{KeyboardEvent, MouseEvent};
 use leptos::prelude::*;
 
 use crate::actions::Page;
-use crate::dom;
 use crate::picture::Caption;
 use crate::rooms::Check;
 use crate::state::Phase;
@@ -15,14 +15,6 @@ use crate::surface::Surface;
 
 /// Segments that a visitor is followed for.
 const VISIT: usize = 12;
-
-/// What lies under the tracks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ground {
-    None,
-    Landscape,
-    Basins,
-}
 
 /// The room.
 #[component]
@@ -41,6 +33,45 @@ pub(crate) fn LatentSpace(page: Page) -> impl IntoView {
         }
     });
     on_cleanup(move || page.watch_plane(false, false));
+    let draw = move |wanted: Ground| {
+        ground.set(wanted);
+        match wanted {
+            Ground::None => return,
+            Ground::Landscape => page.landscape(20),
+            Ground::Basins => page.basins(8, 8),
+        }
+        fixed.set(true);
+    };
+    let visit = move |from: Origin| {
+        fixed.set(true);
+        page.visit(from, VISIT);
+    };
+    // A link's view is made once the run has come to where the link leads.
+    let wanted = RwSignal::new(None);
+    Effect::new(move || wanted.set(s.place.asked("latent").map(|text| LatentView::parse(&text))));
+    Effect::new(move || {
+        let arrived =
+            s.goal.with(Option::is_none) && !s.playing.get() && latent.frame.with(Option::is_some);
+        let Some(view) = wanted.get().filter(|_| arrived) else {
+            return;
+        };
+        wanted.set(None);
+        solid.set(view.surface);
+        fixed.set(view.held);
+        draw(view.ground);
+        view.visits.into_iter().for_each(visit);
+    });
+    Effect::new(move || {
+        let view = LatentView {
+            ground: ground.get(),
+            surface: solid.get(),
+            held: fixed.get(),
+            visits: latent.visits.get(),
+        };
+        if wanted.with_untracked(Option::is_none) {
+            s.place.keep("latent", &view);
+        }
+    });
     let frame = latent.frame;
     let has_plane = move || frame.with(Option::is_some);
     let busy = move || !latent.busy.with(Vec::is_empty);
@@ -76,8 +107,7 @@ pub(crate) fn LatentSpace(page: Page) -> impl IntoView {
     let visit_at = move |x: f64, y: f64| {
         if untrack(has_plane) {
             let point = window.with_untracked(|window| window.point(x, y));
-            fixed.set(true);
-            page.visit(Origin::Point(point), VISIT);
+            visit(Origin::Point(nameable(point)));
         }
     };
     let click = move |event: MouseEvent| {
@@ -128,19 +158,15 @@ pub(crate) fn LatentSpace(page: Page) -> impl IntoView {
             "Every state of the run is a point in thousands of dimensions; this is the plane in which it moves most. Colours show how many rules an answer read off there would break."
         </p>
         <div class="controls">
-            <button id="draw-landscape" type="button" class="go" disabled=move || !has_plane() || busy() on:click=move |_| {
-                ground.set(Ground::Landscape);
-                fixed.set(true);
-                page.landscape(20);
-            }>"Draw the landscape"</button>
-            <button id="draw-basins" type="button" disabled=move || !has_plane() || busy() on:click=move |_| {
-                ground.set(Ground::Basins);
-                fixed.set(true);
-                page.basins(8, 8);
-            }>"Colour the basins"</button>
+            <button id="draw-landscape" type="button" class="go" disabled=move || !has_plane() || busy() on:click=move |_| draw(Ground::Landscape)>
+                "Draw the landscape"
+            </button>
+            <button id="draw-basins" type="button" disabled=move || !has_plane() || busy() on:click=move |_| draw(Ground::Basins)>
+                "Colour the basins"
+            </button>
             <button id="noisy-visit" type="button" disabled=move || !has_plane() on:click=move |_| {
-                fixed.set(true);
-                page.visit(Origin::Noise(1.0, dom::seed() >> 16), VISIT);
+                let seed = 1 + latent.visits.with_untracked(Vec::len) as u64;
+                visit(Origin::Noise(NOISE, seed));
             }>"Add a run with noise"</button>
             {move || busy().then(|| view! {
                 <button id="stop-latent" type="button" on:click=move |_| page.stop_latent()>"Stop"</button>

@@ -2,7 +2,7 @@
 
 use hrm_core::reason::message::{ErrorKind, Event, Request};
 use wasm_bindgen::prelude::*;
-use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
+use web_sys::{ErrorEvent, ImageData, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 /// A running worker. Lives as long as the page.
 pub(crate) struct Link {
@@ -10,28 +10,35 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Starts the worker; `hear` gets every event from it, and an error if it
-    /// can't be started.
-    pub(crate) fn open(hear: impl Fn(Event) + Clone + 'static) -> Self {
+    /// Starts the worker; `hear` gets every event from it with its text, and an
+    /// error if it can't be started, `see` every picture.
+    pub(crate) fn open(
+        hear: impl Fn(Event, &str) + Clone + 'static,
+        see: impl Fn(ImageData) + 'static,
+    ) -> Self {
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
         // Relative to the page, wherever that is served from.
         let worker = match Worker::new_with_options("worker_loader.js", &options) {
             Ok(worker) => worker,
             Err(_) => {
-                hear(internal(
-                    "This browser does not start workers, which the network runs in.",
-                ));
+                let problem = "This browser does not start workers, which the network runs in.";
+                hear(internal(problem), "");
                 return Self { worker: None };
             }
         };
 
         let on_event = hear.clone();
         let on_message = Closure::<dyn Fn(MessageEvent)>::new(move |message: MessageEvent| {
-            let text = message.data().as_string().unwrap_or_default();
-            on_event(serde_json::from_str(&text).unwrap_or_else(|error| {
+            let data = match message.data().dyn_into::<ImageData>() {
+                Ok(picture) => return see(picture),
+                Err(data) => data,
+            };
+            let text = data.as_string().unwrap_or_default();
+            let event = serde_json::from_str(&text).unwrap_or_else(|error| {
                 internal(&format!("The worker said something unexpected: {error}"))
-            }));
+            });
+            on_event(event, &text);
         });
         worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         on_message.forget();
@@ -43,7 +50,7 @@ impl Link {
                 .map(ErrorEvent::message)
                 .filter(|message| !message.is_empty())
                 .unwrap_or_else(|| "its files could not be loaded".to_owned());
-            hear(internal(&format!("The worker stopped: {reason}")));
+            hear(internal(&format!("The worker stopped: {reason}")), "");
         });
         worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
         on_error.forget();

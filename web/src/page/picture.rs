@@ -1,5 +1,6 @@
-//! Pictures as files: any `<svg>` or `<canvas>` of the page as SVG or PNG,
-//! and the caption that offers them together with a link to what they show.
+//! Pictures as files: any `<svg>` or `<canvas>` of the page, or a group of
+//! them, as SVG or PNG, and the caption that offers them together with a link
+//! to what they show.
 
 use js_sys::{Array, Uint8Array};
 use leptos::prelude::*;
@@ -12,6 +13,7 @@ use web_sys::{
 };
 
 use crate::actions::Page;
+use crate::dom;
 
 /// Pixels of a PNG to one unit of the drawing: sharp in print.
 const SCALE: f64 = 3.0;
@@ -48,8 +50,8 @@ pub(crate) enum Kind {
     Png,
 }
 
-/// Saves the `<svg>` or `<canvas>` of that id under a name (without its
-/// ending). The address of what is shown goes into an SVG's description.
+/// Saves the `<svg>` or `<canvas>` of that id, or the group of captioned
+/// drawings, under a name (without its ending). The address of what is shown goes into an SVG's description.
 pub(crate) fn save(id: &str, name: &str, kind: Kind) {
     let (id, name) = (id.to_owned(), name.to_owned());
     spawn_local(async move {
@@ -76,7 +78,8 @@ async fn try_save(id: &str, name: &str, kind: Kind) -> Result<(), JsValue> {
             );
             (text, f64::from(w), f64::from(h))
         }
-        None => standalone(&element)?,
+        None if element.tag_name() == "svg" => standalone(&element)?,
+        None => sheet(&element)?,
     };
     if kind == Kind::Svg {
         return download(&format!("{name}.svg"), "image/svg+xml", text.as_bytes());
@@ -111,7 +114,7 @@ fn standalone(element: &Element) -> Result<(String, f64, f64), JsValue> {
         .get_attribute("viewBox")
         .map(|text| {
             text.split_whitespace()
-                .filter_map(|part| part.parse().ok())
+                .filter_map(dom::number)
                 .collect::<Vec<f64>>()
         })
         .filter(|bounds| bounds.len() == 4)
@@ -119,27 +122,75 @@ fn standalone(element: &Element) -> Result<(String, f64, f64), JsValue> {
             let rect = element.get_bounding_client_rect();
             vec![0.0, 0.0, rect.width(), rect.height()]
         });
-    let [x, y, width, height] = [bounds[0], bounds[1], bounds[2], bounds[3]];
-    let svg = Some("http://www.w3.org/2000/svg");
+    let bounds = [bounds[0], bounds[1], bounds[2], bounds[3]];
+    frame(&copy, bounds)
+}
+
+/// Namespace of the elements of drawings.
+const SVG: Option<&str> = Some("http://www.w3.org/2000/svg");
+
+/// A group of drawings with their captions as one, arranged as on the page.
+fn sheet(group: &Element) -> Result<(String, f64, f64), JsValue> {
+    let around = group.get_bounding_client_rect();
+    let sheet = document().create_element_ns(SVG, "svg")?;
+    let place = |element: &Element, of: &Element, below: bool| -> Result<(), JsValue> {
+        let rect = of.get_bounding_client_rect();
+        let y = if below { rect.bottom() } else { rect.top() };
+        element.set_attribute("x", &(rect.left() - around.left()).to_string())?;
+        element.set_attribute("y", &(y - around.top()).to_string())
+    };
+    let drawings = group.get_elements_by_tag_name("svg");
+    for drawing in (0..drawings.length()).filter_map(|i| drawings.item(i)) {
+        let copy: Element = drawing.clone_node_with_deep(true)?.unchecked_into();
+        adopt_looks(&drawing, &copy)?;
+        place(&copy, &drawing, false)?;
+        let rect = drawing.get_bounding_client_rect();
+        copy.set_attribute("width", &rect.width().to_string())?;
+        copy.set_attribute("height", &rect.height().to_string())?;
+        sheet.append_child(&copy)?;
+    }
+    let captions = group.query_selector_all("figcaption > *")?;
+    for caption in (0..captions.length()).filter_map(|i| captions.item(i)) {
+        let caption: Element = caption.unchecked_into();
+        let text = document().create_element_ns(SVG, "text")?;
+        text.set_text_content(caption.text_content().as_deref());
+        for property in ["font-family", "font-size", "font-weight"] {
+            text.set_attribute(property, &computed(&caption, property)?)?;
+        }
+        text.set_attribute("fill", &computed(&caption, "color")?)?;
+        // Text stands on its line, which is a little above its box's foot.
+        text.set_attribute("dy", "-0.3em")?;
+        place(&text, &caption, true)?;
+        sheet.append_child(&text)?;
+    }
+    frame(&sheet, [0.0, 0.0, around.width(), around.height()])
+}
+
+/// Gives a drawing its size, the page's colour as its ground, and a word on
+/// where it comes from.
+fn frame(
+    drawing: &Element,
+    [x, y, width, height]: [f64; 4],
+) -> Result<(String, f64, f64), JsValue> {
     for (name, value) in [
         ("width", width.to_string()),
         ("height", height.to_string()),
         ("viewBox", format!("{x} {y} {width} {height}")),
     ] {
-        copy.set_attribute(name, &value)?;
+        drawing.set_attribute(name, &value)?;
     }
-    let ground = document().create_element_ns(svg, "rect")?;
+    let ground = document().create_element_ns(SVG, "rect")?;
     for (name, value) in [("x", x), ("y", y), ("width", width), ("height", height)] {
         ground.set_attribute(name, &value.to_string())?;
     }
     if let Some(body) = document().body() {
         ground.set_attribute("fill", &computed(&body, "background-color")?)?;
     }
-    copy.insert_before(&ground, copy.first_child().as_ref())?;
-    let source = document().create_element_ns(svg, "desc")?;
+    drawing.insert_before(&ground, drawing.first_child().as_ref())?;
+    let source = document().create_element_ns(SVG, "desc")?;
     source.set_text_content(window().location().href().ok().as_deref());
-    copy.insert_before(&source, copy.first_child().as_ref())?;
-    let text = XmlSerializer::new()?.serialize_to_string(&copy)?;
+    drawing.insert_before(&source, drawing.first_child().as_ref())?;
+    let text = XmlSerializer::new()?.serialize_to_string(drawing)?;
     Ok((text, width, height))
 }
 

@@ -2,10 +2,12 @@
 
 use hrm_core::puzzle::Difficulty;
 use hrm_web::examples;
+use hrm_web::mini::{mini, view_box};
 use leptos::html::Textarea;
 use leptos::prelude::*;
 
 use crate::actions::Page;
+use crate::picture::Caption;
 
 /// Examples, new puzzles, and text.
 #[component]
@@ -59,6 +61,7 @@ pub(crate) fn Puzzles(page: Page) -> impl IntoView {
                 </button>
             </div>
             <AsText page/>
+            <AsPicture page/>
         </section>
     }
 }
@@ -109,6 +112,34 @@ fn AsText(page: Page) -> impl IntoView {
                 <button id="as-line" type="button" on:click=move |_| show(false)>"As one line"</button>
                 <button id="as-grid" type="button" on:click=move |_| show(true)>"As a grid"</button>
             </div>
+        </details>
+    }
+}
+
+/// The board as it is looked at, to be saved as a picture.
+#[component]
+fn AsPicture(page: Page) -> impl IntoView {
+    let s = page.state;
+    let open = RwSignal::new(false);
+    let drawn = move || {
+        let grid: Vec<u8> = s
+            .cells
+            .with(|cells| cells.iter().map(|cell| cell.digit).collect());
+        s.entry.with(|entry| mini(entry.board(), Some(&grid)))
+    };
+    let label = move || match s.segment() {
+        0 => "The puzzle".to_owned(),
+        segment => format!("The board after segment {segment}"),
+    };
+    view! {
+        <details class="as-picture" on:toggle=move |_| open.update(|open| *open = !*open)>
+            <summary>"The board as a picture"</summary>
+            {move || open.get().then(|| view! {
+                <figure class="votes">
+                    <svg id="board-picture" viewBox=move || view_box(s.shape.get()) role="img" aria-label=label inner_html=drawn></svg>
+                    <Caption page picture="board-picture" name="hrm-board">{label}</Caption>
+                </figure>
+            })}
         </details>
     }
 }

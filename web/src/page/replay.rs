@@ -31,8 +31,10 @@ pub(crate) struct Recorded {
 /// The messages of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Tape {
-    /// Those that were shown, to be saved.
-    shown: Vec<Event>,
+    /// Those of the live engine as it has written them, to be saved.
+    heard: Vec<String>,
+    /// The recording that is shown, as it was read.
+    file: Option<String>,
     /// Those of a recording that are still to come, last first.
     ahead: Vec<Event>,
     /// Number of the timer that plays them; an older one does nothing.
@@ -47,7 +49,7 @@ impl Page {
         };
         // A damaged recording is no reason to show none of the page.
         if let Ok(recording) = Recording::from_json(&text) {
-            self.show(recording, true);
+            self.show(recording, text, true);
             for _ in 0..frame {
                 self.replay_one();
             }
@@ -57,7 +59,7 @@ impl Page {
     }
 
     /// Shows a recorded run, at rest before its first segment.
-    fn show(&self, recording: Recording, demo: bool) {
+    fn show(&self, recording: Recording, text: String, demo: bool) {
         let s = self.state;
         let segments = recording.reports().count();
         self.put(recording.puzzle);
@@ -76,10 +78,36 @@ impl Page {
             .filter_map(|event| renumbered(event, run))
             .collect();
         ahead.reverse();
-        self.tape.update_value(|tape| tape.ahead = ahead);
+        self.tape.update_value(|tape| {
+            tape.ahead = ahead;
+            tape.file = Some(text);
+        });
         if !demo {
             s.limit.set(segments);
         }
+    }
+
+    /// Shows a recorded run of that puzzle after a segment, at rest; a live
+    /// engine goes on from there. Returns whether it is such a run.
+    pub(crate) fn show_recorded(&self, text: &str, puzzle: &Board, segment: usize) -> bool {
+        let s = self.state;
+        let recording = Recording::from_json(text);
+        let Some(recording) = recording.ok().filter(|r| r.puzzle == *puzzle) else {
+            return false;
+        };
+        let ready = s.model.get_untracked().as_ref() == Some(&recording.model)
+            && s.phase
+                .with_untracked(|phase| matches!(phase, Phase::Loaded { .. }));
+        self.show(recording, text.to_owned(), true);
+        for _ in 0..segment {
+            self.replay_one();
+        }
+        if ready {
+            self.go_live();
+        } else {
+            self.load();
+        }
+        true
     }
 
     /// Shows the run of a file.
@@ -91,7 +119,7 @@ impl Page {
                     .models
                     .with_untracked(|models| models.iter().any(|m| m.id == recording.model));
                 let model = recording.model.clone();
-                self.show(recording, false);
+                self.show(recording, text.to_owned(), false);
                 if known {
                     self.load();
                 } else {
@@ -161,7 +189,7 @@ impl Page {
                 return false;
             };
             let segment = matches!(event, Event::Segment { .. });
-            self.hear(event);
+            self.hear(event, "");
             if segment {
                 return true;
             }
@@ -176,6 +204,7 @@ impl Page {
         s.started.set(false);
         self.tape.update_value(|tape| {
             tape.ahead.clear();
+            tape.file = None;
             // The timer that is running has nothing to play any more.
             tape.timer += 1;
         });
@@ -199,17 +228,21 @@ impl Page {
             .with_untracked(|recorded| recorded.as_ref().is_some_and(|r| r.model == model))
     }
 
-    /// Keeps a message of the run, to be saved with it.
-    pub(crate) fn record(&self, event: Event) {
-        self.tape.update_value(|tape| tape.shown.push(event));
+    /// Keeps a message of the run as the live engine has written it.
+    pub(crate) fn record(&self, text: &str) {
+        if !text.is_empty() {
+            self.tape
+                .update_value(|tape| tape.heard.push(text.to_owned()));
+        }
     }
 
     /// Forgets the run.
     pub(crate) fn forget(&self) {
         self.state.recorded.set(None);
         self.tape.update_value(|tape| {
-            tape.shown.clear();
+            tape.heard.clear();
             tape.ahead.clear();
+            tape.file = None;
             tape.timer += 1;
         });
     }
@@ -217,18 +250,18 @@ impl Page {
     /// Saves the run as a file that can be dropped on the page.
     pub(crate) fn save_run(&self) {
         let s = self.state;
-        let puzzle: Board = s.puzzle();
         let Some(model) = s.model.get_untracked() else {
             return;
         };
         let Phase::Loaded { engine, .. } = s.phase.get_untracked() else {
             return;
         };
-        let events = self.tape.with_value(|tape| tape.shown.clone());
+        let text = self.tape.with_value(|tape| match &tape.file {
+            Some(text) => Some(text.clone()),
+            None => Recording::join(&model, &engine, &s.puzzle(), &tape.heard).ok(),
+        });
         let name = format!("hrm-run-{model}.json");
-        let saved = Recording::new(model, engine, puzzle, events)
-            .to_json()
-            .ok()
+        let saved = text
             .and_then(|text| picture::download(&name, "application/json", text.as_bytes()).ok());
         if saved.is_none() {
             s.notice.set(Some("The run could not be saved.".to_owned()));

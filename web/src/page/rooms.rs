@@ -91,7 +91,7 @@ pub(crate) fn Choice(
         <label class="choice">
             <span>{label}</span>
             <select id=id on:change=move |event| {
-                chosen.set(event_target_value(&event).parse().unwrap_or_default());
+                chosen.set(dom::number(&event_target_value(&event)).unwrap_or_default());
             }>
                 {values
                     .iter()

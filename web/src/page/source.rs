@@ -30,7 +30,7 @@ pub(crate) fn Source(page: Page) -> impl IntoView {
             Phase::Loading(received, total) if received < total => {
                 let megabytes = |bytes: u64| format!("{:.1}", bytes as f64 / 1e6);
                 format!(
-                    "loading the network: {} of {} MB",
+                    "loading: {} of {} MB",
                     megabytes(received),
                     megabytes(total)
                 )

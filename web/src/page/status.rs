@@ -55,8 +55,12 @@ fn Standing(page: Page) -> impl IntoView {
             let at = s.segment();
             match at.checked_sub(1).and_then(|i| reports.get(i)) {
                 None => {
-                    let what = "In each segment the network looks at its last guess and writes a new one into every cell.";
-                    if s.playing.get() { what.to_owned() } else { format!("Press play. {what}") }
+                    let what = "In each segment it writes a new guess into every cell.";
+                    if s.playing.get() {
+                        what.to_owned()
+                    } else {
+                        format!("Press play. {what}")
+                    }
                 }
                 Some(report) => {
                     let changed = match report.changed.len() {
@@ -163,6 +167,12 @@ pub(crate) fn EngineLine(page: Page) -> impl IntoView {
         }
         _ => ("", String::new()),
     };
+    let loaded = move || {
+        s.phase
+            .with(|phase| matches!(phase, Phase::Loaded { .. }))
+            .then(|| s.model.get())
+            .flatten()
+    };
     let speed = move || {
         s.times.with(|times| median(times)).map(|ms| {
             let digits = if ms < 10.0 { 1 } else { 0 };
@@ -171,7 +181,7 @@ pub(crate) fn EngineLine(page: Page) -> impl IntoView {
     };
     view! {
         <div class="engine">
-            <p id="engine">
+            <p id="engine" data-model=loaded>
                 <strong>{move || path().0}</strong>" "<span>{move || path().1}</span>
                 " "<span class="milliseconds">{speed}</span>
             </p>

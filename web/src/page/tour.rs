@@ -4,8 +4,10 @@
 use hrm_core::puzzle::{Board, Symmetry};
 use hrm_core::reason::Tour;
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 
 use crate::actions::Page;
+use crate::dom;
 use crate::lab::Room;
 
 /// Key of the tour in addresses.
@@ -159,8 +161,26 @@ pub(crate) fn TourCard(page: Page) -> impl IntoView {
             s.lab.room.set(room);
         }
         let scene = asked.and_then(|step| tour.with_value(|tour| scene(tour.as_ref()?, step)));
-        if let Some(scene) = scene {
-            show(page, &scene.model, scene.puzzle, scene.segment);
+        match (asked, scene) {
+            // What the first steps tell of is the run that the page opens
+            // with. Another processor's sums differ in the last digits, and
+            // with them the segment of the leap: so it is shown as recorded.
+            (Some(at @ 1..=3), Some(scene)) => spawn_local(async move {
+                let text = dom::file("demo.json").await;
+                if step.get_untracked() != Some(at) {
+                    return;
+                }
+                let Scene {
+                    model,
+                    puzzle,
+                    segment,
+                } = scene;
+                if !text.is_some_and(|text| page.show_recorded(&text, &puzzle, segment)) {
+                    show(page, &model, puzzle, segment);
+                }
+            }),
+            (_, Some(scene)) => show(page, &scene.model, scene.puzzle, scene.segment),
+            (_, None) => {}
         }
     });
     let card = move || {

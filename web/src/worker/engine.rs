@@ -72,6 +72,14 @@ impl Engine {
         })
     }
 
+    /// The GPU it runs on, if it does.
+    pub(crate) fn gpu(&self) -> Option<&GpuContext> {
+        match &self.processor {
+            Processor::Gpu(model) => Some(model.context()),
+            Processor::Cpu(_) => None,
+        }
+    }
+
     /// How many sequences to run at once, so that nobody waits long for the
     /// end of a segment: as many as a modest processor of the kind does in
     /// about 50 ms.
@@ -95,7 +103,7 @@ impl Run {
     }
 
     /// Runs one segment of a single sequence; also returns `z_H` after each
-    /// H update, as far as the processor shows them, the last in any case.
+    /// H update.
     pub(crate) async fn observed(&mut self) -> Result<(SegmentOutput, Vec<Vec<f32>>), EngineError> {
         let taps = Taps {
             logits: true,
@@ -103,7 +111,11 @@ impl Run {
         };
         let mut trace = Vec::new();
         let outputs = match self {
-            Self::Gpu(run) => run.segment(taps).await?,
+            Self::Gpu(run) => {
+                let (outputs, traces) = run.segment_followed(taps, Level::High).await?;
+                trace.extend(traces.into_iter().flatten());
+                outputs
+            }
             Self::Cpu(run) => run.segment_observed(taps, |level, state| {
                 if level == Level::High {
                     trace.push(state.to_vec());
@@ -114,9 +126,6 @@ impl Run {
             .into_iter()
             .next()
             .ok_or_else(|| EngineError::Device("the engine returned nothing".to_owned()))?;
-        if trace.is_empty() {
-            trace.extend(output.z_h.clone());
-        }
         Ok((output, trace))
     }
 

@@ -61,6 +61,19 @@ fn main() {
     post(&Event::Ready);
 }
 
+/// Sends a picture to the page: red, green, blue and opacity of each pixel.
+///
+/// # Errors
+/// If the pixels are none of that width, or the page can't be told.
+#[cfg(target_arch = "wasm32")]
+fn post_picture(width: u32, pixels: &[u8]) -> Result<(), wasm_bindgen::JsValue> {
+    use wasm_bindgen::{Clamped, JsCast};
+
+    let picture = web_sys::ImageData::new_with_u8_clamped_array(Clamped(pixels), width)?;
+    let scope: web_sys::DedicatedWorkerGlobalScope = js_sys::global().unchecked_into();
+    scope.post_message(&picture)
+}
+
 /// Sends an event to the page.
 #[cfg(target_arch = "wasm32")]
 fn post(event: &hrm_core::reason::message::Event) {

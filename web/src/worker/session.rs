@@ -89,7 +89,14 @@ impl Session {
             Some(playing) if playing.due <= clock::now() || !self.lab.is_busy() => {
                 self.play_on().await
             }
-            _ => self.lab.work().await,
+            _ => match self.lab.work().await {
+                // The jobs are lost with the device, the run is not.
+                Err(failure) if failure.kind == ErrorKind::DeviceLost && self.lost < MOST_LOST => {
+                    self.lost += 1;
+                    self.recover(failure).await
+                }
+                outcome => outcome,
+            },
         }
     }
 
@@ -145,12 +152,12 @@ impl Session {
             }
             Request::CatchUp { segments } => {
                 for _ in 0..segments {
-                    self.segment(false).await?;
+                    self.segment().await?;
                 }
             }
             Request::Step => {
                 self.playing = None;
-                self.segment(true).await?;
+                self.segment().await?;
             }
             Request::Play { limit, delay } => {
                 let pause = if self.playing.is_some() { delay } else { 0 };
@@ -179,8 +186,8 @@ impl Session {
             Request::Lab { request } => {
                 // Asked for before there is a model: what is asked for is
                 // about one that is gone.
-                if let Some(engine) = self.engine.clone() {
-                    self.lab.take(request, &engine, self.device).await?;
+                if let (Some(engine), Some((base, _))) = (self.engine.clone(), &self.source) {
+                    self.lab.take(request, &engine, base, self.device).await?;
                 }
             }
         }
@@ -192,7 +199,7 @@ impl Session {
         let Some(Playing { limit, .. }) = self.playing else {
             return Ok(());
         };
-        let report = self.segment(true).await?;
+        let report = self.segment().await?;
         if report.solved || report.segment >= limit {
             self.playing = None;
             if let Some(active) = &self.active {
@@ -207,11 +214,11 @@ impl Session {
         Ok(())
     }
 
-    /// One segment, told to the page unless it knows of it. A lost device is
-    /// replaced, and the segment repeated on the new one.
-    async fn segment(&mut self, tell: bool) -> Result<SegmentReport, Failure> {
+    /// One segment, told to the page. A lost device is replaced, and the
+    /// segment repeated on the new one.
+    async fn segment(&mut self) -> Result<SegmentReport, Failure> {
         loop {
-            match self.try_segment(tell).await {
+            match self.try_segment().await {
                 Err(failure) if failure.kind == ErrorKind::DeviceLost && self.lost < MOST_LOST => {
                     self.lost += 1;
                     self.recover(failure).await?;
@@ -229,7 +236,7 @@ impl Session {
         }
     }
 
-    async fn try_segment(&mut self, tell: bool) -> Result<SegmentReport, Failure> {
+    async fn try_segment(&mut self) -> Result<SegmentReport, Failure> {
         let engine = self.engine.as_ref().ok_or_else(no_model)?;
         let active = self.active.as_mut().ok_or_else(no_model)?;
         let begin = clock::now();
@@ -240,13 +247,11 @@ impl Session {
         let event = lab::inside(engine, active.number, report.segment, &output, &trace);
         post(&Event::Lab { event });
         self.lab.follow(&report, &output, &trace);
-        if tell {
-            post(&Event::Segment {
-                run: active.number,
-                report: report.clone(),
-                milliseconds,
-            });
-        }
+        post(&Event::Segment {
+            run: active.number,
+            report: report.clone(),
+            milliseconds,
+        });
         active.states = output.z_h.take().zip(output.z_l.take());
         Ok(report)
     }

@@ -1,5 +1,7 @@
 //! Several runs at once: guesses and experiments.
 
+use std::rc::Rc;
+
 use hrm_core::engine::{EngineError, Taps};
 use hrm_core::puzzle::Symmetry;
 use hrm_core::reason::lab::{Item, LabEvent, Stop};
@@ -8,7 +10,7 @@ use hrm_core::reason::{Observer, SegmentReport};
 use super::{noisy, tell};
 use crate::engine::{Engine, Run};
 
-/// A batch in progress, cut into groups that the engine runs at once. The
+/// A batch in progress, cut into groups that an engine runs at once. The
 /// groups take turns, so that all runs are seen to move on together.
 pub(crate) struct Batch {
     job: u32,
@@ -19,9 +21,9 @@ pub(crate) struct Batch {
 }
 
 struct Group {
-    /// Index of its first item.
-    first: usize,
-    items: Vec<Item>,
+    engine: Rc<Engine>,
+    /// Its items, with their indices.
+    items: Vec<(usize, Item)>,
     run: Option<Run>,
     watched: Vec<Watched>,
     segment: usize,
@@ -36,12 +38,18 @@ struct Watched {
 }
 
 impl Batch {
-    pub(crate) fn new(job: u32, items: &[Item], limit: usize, stop: Stop, size: usize) -> Self {
-        let groups = items
-            .chunks(size.max(1))
-            .enumerate()
-            .map(|(i, items)| Group::new(i * size.max(1), items.to_vec()))
-            .collect();
+    /// A batch of items, each with the engine that runs it.
+    pub(crate) fn new(job: u32, items: Vec<(Rc<Engine>, Item)>, limit: usize, stop: Stop) -> Self {
+        let mut groups: Vec<Group> = Vec::new();
+        for (index, (engine, item)) in items.into_iter().enumerate() {
+            let open = groups.iter_mut().rfind(|group| {
+                Rc::ptr_eq(&group.engine, &engine) && group.items.len() < engine.batch()
+            });
+            match open {
+                Some(group) => group.items.push((index, item)),
+                None => groups.push(Group::new(engine, vec![(index, item)])),
+            }
+        }
         Self {
             job,
             limit,
@@ -52,18 +60,18 @@ impl Batch {
     }
 
     /// Runs one segment of one group. Returns whether the batch is complete.
-    pub(crate) async fn work(&mut self, engine: &Engine) -> Result<bool, EngineError> {
+    pub(crate) async fn work(&mut self) -> Result<bool, EngineError> {
         let Some(group) = self.groups.get_mut(self.turn) else {
             return Ok(true);
         };
         let each = self.stop == Stop::EachSolved;
-        let reports = match group.segment(engine, each).await {
+        let reports = match group.segment(each).await {
             Ok(reports) => reports,
             // A smaller batch may fit.
             Err(EngineError::OutOfMemory(_)) if group.items.len() > 1 && group.segment == 0 => {
-                let half = group.items.len() / 2;
-                let rest = Group::new(group.first + half, group.items.split_off(half));
-                *group = Group::new(group.first, std::mem::take(&mut group.items));
+                let rest = group.items.split_off(group.items.len() / 2);
+                let rest = Group::new(Rc::clone(&group.engine), rest);
+                group.run = None;
                 self.groups.insert(self.turn + 1, rest);
                 return Ok(false);
             }
@@ -89,9 +97,9 @@ impl Batch {
 }
 
 impl Group {
-    fn new(first: usize, items: Vec<Item>) -> Self {
+    fn new(engine: Rc<Engine>, items: Vec<(usize, Item)>) -> Self {
         Self {
-            first,
+            engine,
             items,
             run: None,
             watched: Vec::new(),
@@ -99,17 +107,18 @@ impl Group {
         }
     }
 
-    async fn start(&mut self, engine: &Engine) -> Result<Run, EngineError> {
+    async fn start(&mut self) -> Result<Run, EngineError> {
+        let engine = &self.engine;
         let mut tokens = Vec::with_capacity(self.items.len());
         self.watched.clear();
-        for (index, item) in self.items.iter().enumerate() {
+        for (index, item) in &self.items {
             let kind = engine.plan.config.puzzle;
             let fits = kind == item.puzzle.shape()
                 && item.symmetry.as_ref().is_none_or(|s| kind == s.shape());
             if !fits {
                 let reason = format!("is no {kind}, which the model plays");
                 return Err(EngineError::Input {
-                    sequence: self.first + index,
+                    sequence: *index,
                     reason,
                 });
             }
@@ -124,9 +133,9 @@ impl Group {
             });
         }
         let mut run = engine.start(&tokens).await?;
-        if self.items.iter().any(|item| item.noise != 0.0) {
+        if self.items.iter().any(|(_, item)| item.noise != 0.0) {
             let (mut z_h, mut z_l) = (Vec::new(), Vec::new());
-            for item in &self.items {
+            for (_, item) in &self.items {
                 let [high, low] = noisy(engine.initial(), item.noise, item.seed);
                 z_h.extend(high);
                 z_l.extend(low);
@@ -137,21 +146,17 @@ impl Group {
     }
 
     /// Runs one segment; returns the reports of those that are not done.
-    async fn segment(
-        &mut self,
-        engine: &Engine,
-        each: bool,
-    ) -> Result<Vec<(usize, SegmentReport)>, EngineError> {
+    async fn segment(&mut self, each: bool) -> Result<Vec<(usize, SegmentReport)>, EngineError> {
         let mut run = match self.run.take() {
             Some(run) => run,
-            None => self.start(engine).await?,
+            None => self.start().await?,
         };
         let outputs = run.segment(Taps::default()).await?;
         self.run = Some(run);
         self.segment += 1;
         let mut reports = Vec::new();
-        for (index, (mut output, watched)) in outputs.into_iter().zip(&mut self.watched).enumerate()
-        {
+        let watched = self.items.iter().zip(&mut self.watched);
+        for (mut output, ((index, _), watched)) in outputs.into_iter().zip(watched) {
             if each && watched.solved {
                 continue;
             }
@@ -160,7 +165,7 @@ impl Group {
             }
             let report = watched.observer.observe(&output);
             watched.solved = report.solved;
-            reports.push((self.first + index, report));
+            reports.push((*index, report));
         }
         Ok(reports)
     }

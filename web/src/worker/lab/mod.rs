@@ -4,6 +4,7 @@
 mod batch;
 mod latent;
 mod pictures;
+mod relief;
 
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -25,6 +26,7 @@ use crate::{clock, load, post};
 use batch::Batch;
 use latent::{Latent, State};
 use pictures::{Basins, Line, Map, Visit};
+use relief::Painter;
 
 /// Sends news to the page.
 fn tell(event: LabEvent) {
@@ -42,6 +44,7 @@ pub(crate) struct Lab {
     latent: Latent,
     /// Models besides the one that is loaded, by name.
     others: HashMap<String, Rc<Engine>>,
+    painter: Painter,
 }
 
 struct Job {
@@ -72,31 +75,36 @@ impl Lab {
         !self.jobs.is_empty()
     }
 
-    /// Takes a request. What is wrong with a job is told to the page as news
+    /// Takes a request; other models than the loaded one come from the folder
+    /// `source`. What is wrong with a job is told to the page as news
     /// of the job; only what concerns everything is a failure.
     pub(crate) async fn take(
         &mut self,
         request: LabRequest,
         engine: &Rc<Engine>,
+        source: &str,
         device: DeviceChoice,
     ) -> Result<(), Failure> {
         match request {
             LabRequest::Batch {
                 job,
-                model,
                 items,
                 limit,
                 stop,
             } => {
-                let engine = match model {
-                    None => Rc::clone(engine),
-                    Some((base, id)) => match self.other(&base, &id, device).await {
-                        Ok(engine) => engine,
-                        Err(failure) => return report(job, failure),
-                    },
-                };
-                let batch = Batch::new(job, &items, limit, stop, engine.batch());
-                self.push(job, engine, Task::Batch(batch));
+                let mut assigned = Vec::with_capacity(items.len());
+                for item in items {
+                    let engine = match &item.model {
+                        None => Rc::clone(engine),
+                        Some(id) => match self.other(source, id, device).await {
+                            Ok(engine) => engine,
+                            Err(failure) => return report(job, failure),
+                        },
+                    };
+                    assigned.push((engine, item));
+                }
+                let batch = Batch::new(job, assigned, limit, stop);
+                self.push(job, Rc::clone(engine), Task::Batch(batch));
             }
             LabRequest::Cancel { job } => self
                 .jobs
@@ -133,6 +141,21 @@ impl Lab {
             } => {
                 let task = Line::new(job, from, to, steps.clamp(1, MAX_STEPS), &self.latent);
                 self.draw(job, engine, task.map(|line| Task::Line(Box::new(line))));
+            }
+            LabRequest::Relief {
+                job,
+                values,
+                side,
+                camera,
+                size,
+            } => {
+                let drawn = self.painter.draw(engine, (&values, side), camera, size);
+                if let Err(error) = drawn.await {
+                    // The page can draw it too; a lost device is found and
+                    // replaced by the next segment.
+                    let message = error.to_string();
+                    tell(LabEvent::Failed { job, message });
+                }
             }
             LabRequest::Visit {
                 job,
@@ -209,6 +232,7 @@ impl Lab {
             });
         }
         self.others.clear();
+        self.painter = Painter::default();
     }
 
     /// One piece of the job whose turn it is.
@@ -217,7 +241,7 @@ impl Lab {
             return Ok(());
         };
         let done = match &mut job.task {
-            Task::Batch(batch) => batch.work(&job.engine).await,
+            Task::Batch(batch) => batch.work().await,
             Task::Map(map) => map.work(&job.engine, &self.latent).await,
             Task::Basins(basins) => basins.work(&job.engine).await,
             Task::Line(line) => line.work(&job.engine).await,
