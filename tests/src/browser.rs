@@ -76,19 +76,31 @@ impl Browser {
     ///
     /// # Errors
     /// If it does not start; the reason is chromedriver's.
-    pub async fn start(graphics: Graphics, (width, height): (u32, u32)) -> Result<Self> {
-        let driver = program("CHROMEDRIVER", &["chromedriver"]).context("no chromedriver")?;
-        let (driver, port) = start_driver(&driver)?;
+    pub async fn start(graphics: Graphics, size: (u32, u32)) -> Result<Self> {
+        let program = program("CHROMEDRIVER", &["chromedriver"]).context("no chromedriver")?;
+        let mut tries = 1;
+        loop {
+            match Self::try_start(&program, graphics, size).await {
+                Err(error) if tries < 3 => {
+                    // Seen on a machine that was very busy; not what tests are about.
+                    eprintln!("the browser did not start: {error:#}; once more");
+                    tries += 1;
+                }
+                started => return started,
+            }
+        }
+    }
+
+    async fn try_start(program: &Path, graphics: Graphics, size: (u32, u32)) -> Result<Self> {
+        let (mut driver, port) = start_driver(program)?;
         let profile = tempfile::tempdir()?;
-        let client = connect(port, graphics, (width, height), profile.path()).await;
-        match client {
+        match connect(port, graphics, size, profile.path()).await {
             Ok(client) => Ok(Self {
                 client,
                 driver,
                 _profile: profile,
             }),
             Err(error) => {
-                let mut driver = driver;
                 let _ = driver.kill();
                 let _ = driver.wait();
                 Err(error)
