@@ -487,7 +487,8 @@ impl TrainConfig {
             Some(done) if done < self.depth_share => done / self.depth_share,
             _ => 1.0,
         };
-        depth.min(start + ((depth - start + 1) as f64 * grown) as usize)
+        // The shares of whole stages are often a rounding below them.
+        depth.min(start + ((depth - start + 1) as f64 * grown + 1e-9) as usize)
     }
 
     /// Steps that the run has, if that is how its length is given: by `steps`, by
