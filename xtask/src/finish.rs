@@ -146,7 +146,7 @@ mod tests {
         let puzzle = format!("1.2{}", ".".repeat(78));
         let html = board(&puzzle).unwrap();
         assert_eq!(html.matches("role=\"gridcell\"").count(), 81);
-        assert_eq!(html.matches(" given\"").count(), 2);
+        assert_eq!(html.matches(" given\" role=").count(), 2);
         assert!(html.contains("class=\"cell right given\" role=\"gridcell\" aria-label=\"Row 1, column 3: 2, given\">2<"));
         // Two lines of boxes end inside the board, in both directions.
         assert_eq!(html.matches(" below").count(), 18);
