@@ -18,6 +18,10 @@ mod run;
 pub(crate) mod simd;
 mod statistics;
 #[cfg(any(feature = "burn", test))]
+#[cfg_attr(
+    not(feature = "burn"),
+    allow(dead_code, reason = "its tests need a part of it")
+)]
 pub(crate) mod train;
 
 use std::sync::Arc;
