@@ -240,11 +240,22 @@ fn described(c: &Comparison) -> Vec<Finding> {
 }
 
 fn panel(level: &str, comparisons: &[Comparison]) -> Panel {
+    let values = |c: &Comparison| {
+        if level == "z_H" {
+            c.drift_h.clone()
+        } else {
+            c.drift_l.clone()
+        }
+    };
+    let all = comparisons.iter().flat_map(values).flatten();
+    let highest = all.fold(0.0, f64::max);
     let start = Panel::new(
         &format!("drift of {level}"),
         "segment",
-        "RMS difference as a share of the state's RMS",
-    );
+        "share of the state's RMS",
+    )
+    // Room for the legend above the curves.
+    .y(0.0, 1.6 * highest.max(1e-6));
     comparisons.iter().enumerate().fold(start, |panel, (i, c)| {
         let values = if level == "z_H" {
             &c.drift_h
