@@ -4,7 +4,7 @@ use anyhow::{Context, Result, anyhow};
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The folders that every task works with.
 pub(crate) struct Workspace {
@@ -16,11 +16,15 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// Finds the clone this program was built from, and the cache folder:
+    /// Finds the clone this program is run for, and the cache folder:
     /// `$HRM_CACHE`, else `$XDG_CACHE_HOME/hrm-playground`, else
     /// `~/.cache/hrm-playground`.
     pub(crate) fn locate() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        // What cargo says at run time comes first: with one target folder for
+        // several clones, this binary may have been built in another.
+        let manifest = env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let root = manifest
             .parent()
             .context("xtask is not inside a workspace")?
             .to_path_buf();
