@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use any_spawner::Executor;
 use hrm_core::puzzle::Board;
 use hrm_web::address::Address;
 use hrm_web::timeline::Moment;
 use leptos::mount::mount_to;
 use leptos::prelude::*;
+
 use wasm_bindgen::JsCast;
 
 use crate::actions::Page;
@@ -29,13 +31,24 @@ pub(crate) fn mount() {
         .get_element_by_id("app")
         .and_then(|e| e.dyn_into::<web_sys::HtmlElement>().ok());
     let Some(root) = root else { return };
-    root.set_text_content(None);
-    mount_to(root, App).forget();
+    // Its state first and its elements in a later task, so that no task of the
+    // browser gets long.
+    _ = Executor::init_wasm_bindgen();
+    let owner = Owner::new();
+    let page = owner.with(Page::open);
+    set_timeout(
+        move || {
+            root.set_text_content(None);
+            owner.with(|| mount_to(root, move || view! { <App page/> }).forget());
+            // Both stay as long as the page does.
+            std::mem::forget(owner);
+        },
+        Duration::ZERO,
+    );
 }
 
 #[component]
-fn App() -> impl IntoView {
-    let page = Page::open();
+fn App(page: Page) -> impl IntoView {
     follow_address(page);
     follow_step(page);
     take_drops(page);
