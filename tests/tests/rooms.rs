@@ -517,6 +517,38 @@ async fn experiments_have_a_button_and_a_link() -> Result<()> {
 }
 
 #[tokio::test]
+async fn vanilla_against_hints_by_one_link() -> Result<()> {
+    with_page(Graphics::None, DESKTOP, async |server, browser| {
+        let (question, _) = puzzle(Shape::S6, Difficulty::Easy, 9)?;
+        let link = "&room=experiments&experiment=two-models";
+        let (page, rooms) = open(server, browser, "hrm-6x6", &question, link).await?;
+        rooms.press("#hints-pair").await?;
+        page.until(
+            "the link's rival chosen",
+            "return document.querySelector('#rival')?.value === 'hrm-6x6-hints'",
+        )
+        .await?;
+        let address = browser.client.current_url().await?;
+        let fragment = address.fragment().context("no fragment")?;
+        assert!(fragment.contains("model=hrm-6x6-vanilla"), "{fragment}");
+        assert!(fragment.contains("rival=hrm-6x6-hints"), "{fragment}");
+        page.until(
+            "a network that runs",
+            "return document.querySelector('#run-experiment')?.disabled === false",
+        )
+        .await?;
+        rooms.press("#run-experiment").await?;
+        page.until(
+            "vanilla wrong after 16 segments, its twin right",
+            "const said = [...document.querySelectorAll('.race.two .runner figcaption span')].map(s => s.textContent); \
+             return /^E [1-9][0-9]* in segment 16$/.test(said[0]) && /^solved/.test(said[1])",
+        )
+        .await
+    })
+    .await
+}
+
+#[tokio::test]
 async fn two_networks_side_by_side() -> Result<()> {
     with_page(Graphics::None, DESKTOP, async |server, browser| {
         let (question, _) = puzzle(Shape::S6, Difficulty::Easy, 9)?;

@@ -181,7 +181,12 @@ fn frame(d: &mut Drawing, scale: Scale) {
     }
     let rest = scale.movement(AT_REST);
     d.line("at-rest", [LEFT, rest], [RIGHT, rest])
-        .text("tick", Anchor::End, [RIGHT, rest - 3.0], "at rest below")
+        .text(
+            "tick",
+            Anchor::Start,
+            [LEFT + 3.0, rest - 3.0],
+            "at rest below",
+        )
         .path("confidence-mark", &diamond(LEFT + 6.0, CONFIDENCE.0 - 15.0))
         .text(
             "name",

@@ -61,6 +61,7 @@ impl Story {
         match (self.behaviour.state_settled, self.behaviour.grid_settled) {
             (true, _) => "settled",
             (false, true) => "board settled, state still moving",
+            (false, false) if self.behaviour.right_for_good.is_some() => "right, still moving",
             (false, false) => "wandering",
         }
     }

@@ -6,6 +6,8 @@ use hrm_core::reason::{Proportion, SegmentReport};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
+use crate::address::Address;
+
 /// The experiments there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Experiment {
@@ -27,6 +29,20 @@ const HINT_STEPS: usize = 24;
 pub const NOISES: [f32; 6] = [0.0, 0.1, 0.2, 0.5, 1.0, 2.0];
 /// Runs at each of them.
 pub const NOISE_RUNS: usize = 8;
+
+/// Address of the fixed-point violation and its repair in one picture
+/// (arXiv 2601.10679): two networks, alike but for hints in training, on a
+/// puzzle with four blanks that only the one with hints solves.
+#[must_use]
+pub fn hints_pair() -> String {
+    let mut address = Address::default();
+    address.model = Some("hrm-6x6-vanilla".to_owned());
+    address.puzzle = "1463525321646.342525461.36.2.1421536".parse().ok();
+    address.set("room", &"experiments");
+    address.set("experiment", &Experiment::TwoModels.name());
+    address.set("rival", &"hrm-6x6-hints");
+    address.fragment()
+}
 
 impl Experiment {
     /// Every experiment.

@@ -81,6 +81,8 @@ fn version_in_lock(lock: &str, package: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]

@@ -3,7 +3,7 @@
 use hrm_core::puzzle::Board;
 use hrm_core::reason::message::Solutions;
 use hrm_web::experiments::{
-    Experiment, NOISES, Standing, hint_counts, noise_of, solved_share, standing,
+    Experiment, NOISES, Standing, hint_counts, hints_pair, noise_of, solved_share, standing,
 };
 use hrm_web::mini::{mini, one_blank, view_box};
 use hrm_web::trials::{self, HEIGHT, WIDTH};
@@ -36,7 +36,7 @@ pub(crate) fn Experiments(page: Page) -> impl IntoView {
                 aria-pressed=move || if chosen() { "true" } else { "false" }
                 on:click=move |_| {
                     choose(page, experiment);
-                    start(page, experiment, "");
+                    start(page, experiment, &s.place.asked("rival").unwrap_or_default());
                 }
             >
                 {experiment.title()}
@@ -62,7 +62,7 @@ fn missing(page: Page, experiment: Experiment) -> Option<&'static str> {
     if found.is_some_and(|found| found != Solutions::One) {
         Some("Experiments need a puzzle with exactly one solution on the board.")
     } else if experiment == Experiment::TwoModels && page.rivals().is_empty() {
-        Some("There is no second network for boards of this size; 6×6 has two.")
+        Some("There is no second network for boards of this size; 6×6 has several.")
     } else {
         None
     }
@@ -90,8 +90,15 @@ fn Trial(page: Page, experiment: Experiment) -> impl IntoView {
     let lab = page.state.lab;
     let runs = lab.trial;
     let rivals = Memo::new(move |_| page.rivals());
-    let rival = RwSignal::new(String::new());
+    let place = page.state.place;
+    let rival = RwSignal::new(place.asked("rival").unwrap_or_default());
     let two = experiment == Experiment::TwoModels;
+    Effect::new(move || {
+        place.keep(
+            "rival",
+            &rival.with(|id| two.then(|| id.clone()).unwrap_or_default()),
+        )
+    });
     let missing = move || missing(page, experiment);
     let picker = move || {
         two.then(|| {
@@ -99,9 +106,13 @@ fn Trial(page: Page, experiment: Experiment) -> impl IntoView {
                 <label class="choice">
                     <span>"Against"</span>
                     <select id="rival" on:change=move |event| rival.set(event_target_value(&event))>
-                        {move || rivals.get().into_iter().map(|(id, title)| view! { <option value=id>{title}</option> }).collect_view()}
+                        {move || rivals.get().into_iter().map(|(id, title)| {
+                            let chosen = rival.with(|rival| *rival == id);
+                            view! { <option value=id selected=chosen>{title}</option> }
+                        }).collect_view()}
                     </select>
                 </label>
+                <a id="hints-pair" href=hints_pair()>"Trained without hints, and with: four blanks left"</a>
             }
         })
     };
