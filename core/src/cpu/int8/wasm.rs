@@ -49,7 +49,7 @@ unsafe fn product(job: &Job<'_>, c: &mut ViewMut<'_>) {
 
 /// # Safety
 /// `x` must have `steps · ROWS` words, `w` `steps · VECTORS` vectors.
-#[inline(never)]
+#[inline(always)]
 unsafe fn tile(
     steps: usize,
     mut x: *const u32,
