@@ -361,7 +361,7 @@ async fn other_networks_guess_too_and_seeds_repeat() -> Result<()> {
         let boards = "return [...document.querySelectorAll('.runner svg')].map(s => s.textContent)";
         rooms.press("#race").await?;
         page.says("#race-status", "It took").await?;
-        rooms.has(".runner .network", 2).await?;
+        rooms.has(".runner .network", 3).await?;
         assert!(rooms.text(".runner .network").await?.contains("Compact"));
         let first = page.script(boards).await?;
         // The address has everything that a race depends on.

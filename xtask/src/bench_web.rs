@@ -94,7 +94,7 @@ pub(crate) fn bench(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
 fn build_ours(workspace: &Workspace, folder: &Path) -> Result<()> {
     const TARGET: &str = "wasm32-unknown-unknown";
     run(Command::new("cargo")
-        .args(["build", "-p", "hrm-shaders", "--example", "web_bench"])
+        .args(["build", "-p", "hrm-worker", "--example", "web_bench"])
         .args(["--profile", "web", "--target", TARGET])
         .current_dir(&workspace.root))?;
     let wasm = target_dir(workspace)

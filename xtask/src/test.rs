@@ -86,6 +86,8 @@ fn run_steps(workspace: &Workspace, args: &TestArgs, report: &mut Report) -> Res
             "--quiet",
             "-p",
             "hrm-web",
+            "-p",
+            "hrm-worker",
             "--target",
             "wasm32-unknown-unknown",
         ];

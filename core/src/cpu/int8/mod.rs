@@ -264,17 +264,20 @@ struct Job<'a> {
 impl Job<'_> {
     /// Walks the tiles: a few rows' worth of activations stays in the nearest
     /// cache while panels of weights pass, and a panel while rows pass.
-    /// `tile` sums one; inlined into a function with a processor's features,
-    /// the rest uses them too.
+    /// `open` brings a panel, `steps · COLUMNS · step` weights, into the form
+    /// that `tile` reads, once for all the tiles that share the pass; `tile`
+    /// sums one. Inlined into a function with a processor's features, the rest
+    /// uses them too.
     ///
     /// # Safety
-    /// As what `tile` needs of its pointers: `steps · ROWS` words and
-    /// `steps · COLUMNS · step` weights.
+    /// As what `tile` needs of its pointers: `steps · ROWS` words, and what
+    /// `open` has returned last.
     #[inline(always)]
-    unsafe fn run<const ROWS: usize, const COLUMNS: usize>(
+    unsafe fn run<const ROWS: usize, const COLUMNS: usize, W>(
         &self,
         c: &mut ViewMut<'_>,
-        tile: impl Fn(*const u32, *const i8, &mut [[i32; COLUMNS]; ROWS]),
+        mut open: impl FnMut(&[i8]) -> *const W,
+        tile: impl Fn(*const u32, *const W, &mut [[i32; COLUMNS]; ROWS]),
     ) {
         /// Tiles of rows that share a pass over the weights.
         const GROUP: usize = 48;
@@ -291,6 +294,7 @@ impl Job<'_> {
                 let next = &self.packed.values[(panel + 1) * panel_bytes..];
                 let last = tiles.min(group + GROUP);
                 let share = panel_bytes.div_ceil(last - group);
+                let opened = open(weights);
                 for t in group..last {
                     // The next panel comes from afar while this one is used.
                     let from = (t - group) * share;
@@ -298,7 +302,7 @@ impl Job<'_> {
                         prefetch(line);
                     }
                     let words = &self.words[t * self.steps * ROWS..(t + 1) * self.steps * ROWS];
-                    tile(words.as_ptr(), weights.as_ptr(), &mut sums);
+                    tile(words.as_ptr(), opened, &mut sums);
                     for (sums, row) in sums.iter().zip(t * ROWS..m) {
                         let factor = self.row_scales[row];
                         let mut values = [0.0; COLUMNS];

@@ -19,7 +19,7 @@ unsafe fn product(job: &Job<'_>, c: &mut ViewMut<'_>) {
     let steps = job.steps;
     // SAFETY: `run` hands out pointers to as many elements as the slices say.
     unsafe {
-        job.run::<ROWS, COLUMNS>(c, |x, w, sums| {
+        job.run::<ROWS, COLUMNS, _>(c, <[i8]>::as_ptr, |x, w, sums| {
             let x = std::slice::from_raw_parts(x, steps * ROWS);
             let w = std::slice::from_raw_parts(w, steps * COLUMNS * 2);
             *sums = [[0; COLUMNS]; ROWS];

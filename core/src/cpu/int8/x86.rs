@@ -56,7 +56,7 @@ fn avx512_vnni(job: &Job<'_>, c: &mut ViewMut<'_>) {
     // SAFETY: `run` hands out pointers to as many elements as are read: 12
     // words and 128 bytes a step; a row of sums has room for two vectors.
     unsafe {
-        job.run::<12, 32>(c, |mut x, mut w, sums| {
+        job.run::<12, 32, _>(c, <[i8]>::as_ptr, |mut x, mut w, sums| {
             let mut acc: [[__m512i; 2]; 12] = [[_mm512_setzero_si512(); 2]; 12];
             for _ in 0..steps {
                 let left = _mm512_loadu_si512(w.cast());
@@ -82,7 +82,7 @@ fn avx_vnni(job: &Job<'_>, c: &mut ViewMut<'_>) {
     let steps = job.steps;
     // SAFETY: as above, with 6 words and 64 bytes a step.
     unsafe {
-        job.run::<6, 16>(c, |mut x, mut w, sums| {
+        job.run::<6, 16, _>(c, <[i8]>::as_ptr, |mut x, mut w, sums| {
             let mut acc: [[__m256i; 2]; 6] = [[_mm256_setzero_si256(); 2]; 6];
             for _ in 0..steps {
                 let left = _mm256_loadu_si256(w.cast());
@@ -105,7 +105,7 @@ fn avx2(job: &Job<'_>, c: &mut ViewMut<'_>) {
     let steps = job.steps;
     // SAFETY: as above, with 6 words and 32 bytes a step.
     unsafe {
-        job.run::<6, 16>(c, |mut x, mut w, sums| {
+        job.run::<6, 16, _>(c, <[i8]>::as_ptr, |mut x, mut w, sums| {
             let mut acc: [[__m256i; 2]; 6] = [[_mm256_setzero_si256(); 2]; 6];
             for _ in 0..steps {
                 let left = _mm256_cvtepi8_epi16(_mm_loadu_si128(w.cast()));

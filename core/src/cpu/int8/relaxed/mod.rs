@@ -100,7 +100,7 @@ unsafe fn product(job: &Job<'_>, c: &mut ViewMut<'_>) {
         // SAFETY: `tile` only compares the pointers that it gets, both into
         // the arrays it compares them with.
         unsafe {
-            job.run::<ROWS, COLUMNS>(c, |x, w, out| {
+            job.run::<ROWS, COLUMNS, _>(c, <[i8]>::as_ptr, |x, w, out| {
                 let tile = x.offset_from(words).unsigned_abs() / (job.steps * ROWS);
                 let panel = w.offset_from(weights).unsigned_abs() / (job.steps * COLUMNS * 4);
                 let at = (panel * tiles + tile) * ROWS * COLUMNS;
