@@ -94,10 +94,8 @@ fn Trial(page: Page, experiment: Experiment) -> impl IntoView {
     let rival = RwSignal::new(place.asked("rival").unwrap_or_default());
     let two = experiment == Experiment::TwoModels;
     Effect::new(move || {
-        place.keep(
-            "rival",
-            &rival.with(|id| two.then(|| id.clone()).unwrap_or_default()),
-        )
+        let kept = if two { rival.get() } else { String::new() };
+        place.keep("rival", &kept);
     });
     let missing = move || missing(page, experiment);
     let picker = move || {
