@@ -119,6 +119,7 @@ mod tests {
         let leap = Story::of(&reports).unwrap();
         assert_eq!(leap.name(), "Non-trivial success");
         assert!(leap.rule().contains("segment 8"));
+        assert_eq!(leap.settled(), "right, still moving");
         let grok = leap.grok.unwrap();
         assert_eq!((grok.segment, grok.plateau), (8, 7));
 

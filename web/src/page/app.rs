@@ -8,7 +8,6 @@ use hrm_web::address::Address;
 use hrm_web::timeline::Moment;
 use leptos::mount::mount_to;
 use leptos::prelude::*;
-
 use wasm_bindgen::JsCast;
 
 use crate::actions::Page;

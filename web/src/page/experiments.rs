@@ -26,6 +26,18 @@ pub(crate) fn Experiments(page: Page) -> impl IntoView {
         }
     });
     Effect::new(move || s.place.keep("experiment", &lab.experiment.get().name()));
+    // The second network, for as long as two are compared part of the address.
+    let rival = RwSignal::new(String::new());
+    Effect::new(move || {
+        if let Some(asked) = s.place.asked("rival") {
+            rival.set(asked);
+        }
+    });
+    Effect::new(move || {
+        let two = lab.experiment.get() == Experiment::TwoModels;
+        let kept = if two { rival.get() } else { String::new() };
+        s.place.keep("rival", &kept);
+    });
     let presets = Experiment::ALL.map(|experiment| {
         let chosen = move || lab.experiment.get() == experiment;
         view! {
@@ -36,7 +48,7 @@ pub(crate) fn Experiments(page: Page) -> impl IntoView {
                 aria-pressed=move || if chosen() { "true" } else { "false" }
                 on:click=move |_| {
                     choose(page, experiment);
-                    start(page, experiment, &s.place.asked("rival").unwrap_or_default());
+                    rival.with_untracked(|rival| start(page, experiment, rival));
                 }
             >
                 {experiment.title()}
@@ -45,7 +57,7 @@ pub(crate) fn Experiments(page: Page) -> impl IntoView {
     });
     view! {
         <div class="examples" role="group" aria-label="Experiments">{presets.into_iter().collect_view()}</div>
-        {move || view! { <Trial page experiment=lab.experiment.get()/> }}
+        {move || view! { <Trial page experiment=lab.experiment.get() rival/> }}
     }
 }
 
@@ -86,17 +98,11 @@ fn start(page: Page, experiment: Experiment, rival: &str) {
 
 /// One experiment.
 #[component]
-fn Trial(page: Page, experiment: Experiment) -> impl IntoView {
+fn Trial(page: Page, experiment: Experiment, rival: RwSignal<String>) -> impl IntoView {
     let lab = page.state.lab;
     let runs = lab.trial;
     let rivals = Memo::new(move |_| page.rivals());
-    let place = page.state.place;
-    let rival = RwSignal::new(place.asked("rival").unwrap_or_default());
     let two = experiment == Experiment::TwoModels;
-    Effect::new(move || {
-        let kept = if two { rival.get() } else { String::new() };
-        place.keep("rival", &kept);
-    });
     let missing = move || missing(page, experiment);
     let picker = move || {
         two.then(|| {
