@@ -15,7 +15,7 @@ const SMALL: &str = "#model=hrm-4x4&puzzle=11..............";
 
 #[tokio::test]
 async fn the_recorded_run_needs_no_program() -> Result<()> {
-    let recording = Recording::from_json(RECORDING)?;
+    let recording = <Recording>::from_json(RECORDING)?;
     with_page(Graphics::None, DESKTOP, async |server, browser| {
         let folder = dist()?.context("checked before")?;
         let size = |name: &str| Ok::<_, std::io::Error>(folder.join(name).metadata()?.len());
@@ -45,7 +45,7 @@ async fn the_recorded_run_needs_no_program() -> Result<()> {
 
 #[tokio::test]
 async fn the_live_engine_takes_over_the_recorded_run() -> Result<()> {
-    let recording = Recording::from_json(RECORDING)?;
+    let recording = <Recording>::from_json(RECORDING)?;
     with_page(Graphics::None, DESKTOP, async |server, browser| {
         let (page, _) = Playground::open(&browser.client, &server.url()).await?;
         page.loaded().await?;
@@ -173,7 +173,7 @@ async fn a_saved_run_can_be_dropped_on_the_page() -> Result<()> {
         page.click("#save-run").await?;
         let (name, text) = page.saved().await?;
         assert_eq!(name, "hrm-run-hrm-4x4.json");
-        let recording = Recording::from_json(&text)?;
+        let recording = <Recording>::from_json(&text)?;
         assert_eq!(recording.reports().count(), 3);
 
         page.paste(&".".repeat(36)).await?;

@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result};
 use hrm_core::puzzle::{Board, Difficulty, Shape, generate};
+use hrm_core::reason::Recording;
 use hrm_tests::browser::{Browser, Graphics};
 use hrm_tests::page::Playground;
 use hrm_tests::plane::LatentPlane;
@@ -384,6 +385,67 @@ async fn other_networks_guess_too_and_seeds_repeat() -> Result<()> {
 }
 
 #[tokio::test]
+async fn batches_are_saved_and_played_again() -> Result<()> {
+    with_page(Graphics::None, DESKTOP, async |server, browser| {
+        let (question, _) = puzzle(Shape::S4, Difficulty::Easy, 3)?;
+        let link = "&room=guesses&guesses=4,d,0.3";
+        let (page, rooms) = open(server, browser, "hrm-4x4", &question, link).await?;
+        let boards = "return [...document.querySelectorAll('.runner svg')].map(s => s.textContent)";
+        rooms.press("#race").await?;
+        page.says("#race-status", "It took").await?;
+        let (status, seen) = (
+            rooms.text("#race-status").await?,
+            page.script(boards).await?,
+        );
+        page.catch_files().await?;
+        rooms.press(".save-runs").await?;
+        let (name, race) = page.saved().await?;
+        assert_eq!(name, "hrm-runs-hrm-4x4.json");
+        let saved = <Recording>::from_json(&race)?;
+        let batch = saved.batch.context("no batch")?;
+        assert_eq!((batch.experiment, batch.items.len()), (None, 4));
+        assert!(batch.items[1].symmetry.is_some() && batch.items[1].noise == 0.3);
+
+        rooms.open("experiments").await?;
+        rooms.press("#experiment-one-blank").await?;
+        page.says("#experiment-status", "interval").await?;
+        let share = rooms.text("#experiment-status").await?;
+        page.catch_files().await?;
+        rooms.press(".save-runs").await?;
+        let (_, trial) = page.saved().await?;
+        let batch = <Recording>::from_json(&trial)?.batch.context("no batch")?;
+        assert_eq!(
+            (batch.experiment.as_deref(), batch.items.len()),
+            (Some("one-blank"), 16)
+        );
+
+        // On a page that has another puzzle and has run nothing.
+        let other = format!(
+            "{}#model=hrm-4x4&puzzle=1...............&speed=Full",
+            server.url()
+        );
+        browser.client.goto("about:blank").await?;
+        let (page, _) = Playground::open(&browser.client, &other).await?;
+        page.loaded().await?;
+        let rooms = Rooms::of(&page);
+        page.drop_file("runs.json", &race).await?;
+        page.says("#race-status", &status).await?;
+        assert_eq!(page.script(boards).await?, seen);
+        page.drop_file("runs.json", &trial).await?;
+        page.says("#experiment-status", &share).await?;
+        page.drop_file("runs.json", &race.replace(",[3,{", ",[4,{"))
+            .await?;
+        page.says(".notice", "there is no run 4").await?;
+        // What was read is saved as it was read.
+        page.catch_files().await?;
+        rooms.press(".save-runs").await?;
+        assert_eq!(page.saved().await?.1, trial);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
 async fn runs_have_a_speed_and_go_on_as_far_as_one_likes() -> Result<()> {
     with_page(Graphics::None, DESKTOP, async |server, browser| {
         let puzzle: Board = "11..............".parse()?;
@@ -416,7 +478,33 @@ async fn runs_have_a_speed_and_go_on_as_far_as_one_likes() -> Result<()> {
         page.says("#segment-text", "Segment 33 of 64, update 1")
             .await?;
         assert_eq!(page.board().await?, board);
-        Ok(())
+        // So it does to two moments that are compared, and to a speed.
+        let rooms = Rooms::of(&page);
+        rooms.press("#pin").await?;
+        rooms.choose("#segment", "1").await?;
+        page.says("#segment-text", "Segment 1 of 64, update 1")
+            .await?;
+        let (board, compared) = (page.board().await?, rooms.text(".compared").await?);
+        let differing = rooms.count("#board .cell.changed").await?;
+        page.until(
+            "both moments in the address",
+            "return ['step=1.1', 'compare=33.1', 'speed=Full'].every(pair => location.hash.includes(pair))",
+        )
+        .await?;
+        let address = browser.client.current_url().await?;
+        browser.client.goto("about:blank").await?;
+        let (page, _) = Playground::open(&browser.client, address.as_str()).await?;
+        page.says("#segment-text", "Segment 1 of 64, update 1")
+            .await?;
+        let rooms = Rooms::of(&page);
+        page.says(".compared", &compared).await?;
+        assert_eq!(page.board().await?, board);
+        assert_eq!(rooms.count("#board .cell.changed").await?, differing);
+        page.until(
+            "the speed in the address",
+            "return document.querySelector('#speed').value === '3'",
+        )
+        .await
     })
     .await
 }

@@ -3,8 +3,9 @@
 use hrm_core::puzzle::{Board, Symmetry};
 use hrm_core::reason::lab::Item;
 use hrm_core::reason::{Proportion, SegmentReport};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_pcg::Pcg32;
 
 use crate::address::Address;
 
@@ -191,13 +192,11 @@ pub fn hint_counts(blanks: usize) -> Vec<usize> {
 }
 
 fn shuffled_blanks(puzzle: &Board, seed: u64) -> Vec<usize> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut cells: Vec<(u64, usize)> = (0..puzzle.shape().cells())
+    let mut cells: Vec<usize> = (0..puzzle.shape().cells())
         .filter(|&cell| puzzle.cells()[cell] == 0)
-        .map(|cell| (rng.next_u64(), cell))
         .collect();
-    cells.sort_unstable();
-    cells.into_iter().map(|(_, cell)| cell).collect()
+    cells.shuffle(&mut Pcg32::seed_from_u64(seed));
+    cells
 }
 
 /// How a run stands after its last segment.

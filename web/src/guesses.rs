@@ -5,8 +5,8 @@ use hrm_core::puzzle::{Board, Shape, Symmetry, Ways};
 use hrm_core::reason::flow::Outcome as Finished;
 use hrm_core::reason::lab::Item;
 use hrm_core::reason::{Guess, Rule, SegmentReport, score};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use rand::SeedableRng;
+use rand_pcg::Pcg32;
 
 /// What to vary between guesses.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +30,7 @@ impl Variety {
     #[must_use]
     pub fn items(&self, puzzle: &Board) -> Vec<Item> {
         let shape = puzzle.shape();
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        let mut rng = Pcg32::seed_from_u64(self.seed);
         let only_digits = self.ways
             == Ways {
                 digits: true,

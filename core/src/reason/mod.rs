@@ -14,7 +14,7 @@ mod stats;
 mod tour;
 
 pub use images::{Guessable, Images};
-pub use recording::{Recording, RecordingError};
+pub use recording::{Batch, Recording, RecordingError};
 pub use report::{Observer, SegmentReport, Verdict};
 pub use select::{Guess, Rule};
 pub use stats::Proportion;

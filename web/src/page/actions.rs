@@ -175,7 +175,7 @@ impl Page {
                 if matches!(&event, LabEvent::Inside { run, .. } if current(*run)) {
                     self.record(text);
                 }
-                self.hear_lab(event);
+                self.hear_lab(event, text);
             }
             Event::Generated { puzzle, .. } => {
                 s.generating.set(false);
@@ -521,8 +521,7 @@ impl Page {
 
     /// Pause after each segment, milliseconds.
     pub(crate) fn delay(&self) -> u32 {
-        let speed = self.state.speed.get_untracked();
-        SPEEDS[speed.min(SPEEDS.len() - 1)].1
+        SPEEDS[self.state.speed.get_untracked()].1
     }
 
     /// Whether play was pressed before there was a model: it is still wanted.
@@ -580,7 +579,7 @@ impl Page {
 
     /// Changes the speed, of a playing run too.
     pub(crate) fn set_speed(&self, speed: usize) {
-        self.state.speed.set(speed);
+        self.state.speed.set(speed.min(SPEEDS.len() - 1));
         if self.state.playing.get_untracked() && self.state.started.get_untracked() {
             self.send(&self.play_request());
         }

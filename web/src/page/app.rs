@@ -19,6 +19,7 @@ use crate::models::Models;
 use crate::puzzles::Puzzles;
 use crate::replay::take_drops;
 use crate::rooms::Rooms;
+use crate::state::SPEEDS;
 use crate::status::Status;
 use crate::tour::TourCard;
 use crate::transport::Transport;
@@ -50,6 +51,8 @@ pub(crate) fn mount() {
 fn App(page: Page) -> impl IntoView {
     follow_address(page);
     follow_step(page);
+    follow_comparison(page);
+    follow_speed(page);
     take_drops(page);
     wait_in_background(page);
     view! {
@@ -123,27 +126,77 @@ fn follow_step(page: Page) {
             s.place.keep("step", &page.moment());
         }
     });
-    // The inside of a segment can be looked at once it has been run.
-    let inside = RwSignal::new(None);
+    // The inside of a segment can be looked at once it has been run, and a
+    // moment before the one it is compared with once that has been.
+    let waiting = RwSignal::new(None);
     Effect::new(move || {
-        let asked = s
-            .place
-            .asked("step")
-            .and_then(|text| text.parse::<Moment>().ok());
-        let Some(moment) = asked.filter(|moment| moment.segment <= MOST) else {
+        let (step, compared) = (asked_moment(page, "step"), asked_moment(page, "compare"));
+        let Some(last) = step.iter().chain(&compared).map(|m| m.segment).max() else {
             return;
         };
-        page.go_to(moment.segment);
-        inside.set(moment.update.map(|_| moment));
+        page.go_to(last);
+        let moment = step.unwrap_or(Moment::at(0, 1));
+        let waits = moment.update.is_some() || moment.segment < last;
+        waiting.set(waits.then_some((last, moment)));
     });
     Effect::new(move || {
         let run = s.goal.get().is_none().then(|| lab.insides.with(Vec::len));
-        if let Some(moment) = inside.get().filter(|m: &Moment| run >= Some(m.segment)) {
-            inside.set(None);
-            lab.fine.set(true);
+        if let Some((_, moment)) = waiting.get().filter(|(last, _)| run >= Some(*last)) {
+            waiting.set(None);
+            if moment.update.is_some() {
+                lab.fine.set(true);
+            }
             page.look_at(moment);
         }
     });
+}
+
+/// The moment that others are compared with is part of the address.
+fn follow_comparison(page: Page) {
+    let s = page.state;
+    // Until the run has come to it.
+    let wanted = RwSignal::new(None);
+    Effect::new(move || wanted.set(asked_moment(page, "compare")));
+    Effect::new(move || {
+        if wanted.get().is_some_and(|moment| page.compare_with(moment)) {
+            wanted.set(None);
+        }
+    });
+    Effect::new(move || {
+        let kept = s.lab.pin.with(|pin| match pin {
+            // The puzzle, which a step in the address has no name for.
+            Some(pin) if pin.moment.segment == 0 => "0".to_owned(),
+            Some(pin) => pin.moment.to_string(),
+            None => String::new(),
+        });
+        s.place.keep("compare", &kept);
+    });
+}
+
+/// A speed other than the usual one is part of the address.
+fn follow_speed(page: Page) {
+    let s = page.state;
+    let usual = s.speed.get_untracked();
+    Effect::new(move || {
+        let asked = s.place.asked("speed");
+        let known = SPEEDS
+            .iter()
+            .position(|(name, _)| Some(*name) == asked.as_deref());
+        if let Some(speed) = known {
+            page.set_speed(speed);
+        }
+    });
+    Effect::new(move || {
+        let speed = s.speed.get();
+        let name = if speed == usual { "" } else { SPEEDS[speed].0 };
+        s.place.keep("speed", &name);
+    });
+}
+
+/// A moment that the address names, if runs may go so far. Tracked.
+fn asked_moment(page: Page, key: &str) -> Option<Moment> {
+    let moment: Moment = page.state.place.asked(key)?.parse().ok()?;
+    (moment.segment <= MOST).then_some(moment)
 }
 
 /// Segments that an address may ask for.

@@ -61,7 +61,7 @@ pub(crate) fn Experiments(page: Page) -> impl IntoView {
     }
 }
 
-fn choose(page: Page, experiment: Experiment) {
+pub(crate) fn choose(page: Page, experiment: Experiment) {
     let lab = page.state.lab;
     page.cancel(lab.trial);
     lab.trial.clear();
@@ -220,7 +220,7 @@ fn Blanks(page: Page, puzzle: Board) -> impl IntoView {
     view! {
         <figure class="votes">
             <svg id="one-blank" viewBox=view_box(shape) role="img" aria-label=label inner_html=drawing></svg>
-            <Caption page picture="one-blank" name="hrm-one-blank">
+            <Caption page picture="one-blank" name="hrm-one-blank" runs=page.state.lab.trial>
                 "Segments until the board with only that cell blank was solved; ✗ where it was not."
             </Caption>
         </figure>
@@ -266,7 +266,7 @@ fn Hints(page: Page, puzzle: Board) -> impl IntoView {
     view! {
         <figure class="chart wide">
             <svg id="hints-chart" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label=label inner_html=drawing></svg>
-            <Caption page picture="hints-chart" name="hrm-hints">
+            <Caption page picture="hints-chart" name="hrm-hints" runs=page.state.lab.trial>
                 "Segments until solved by the number of blanks filled in from the solution."
             </Caption>
         </figure>
@@ -300,11 +300,7 @@ fn Rivals(page: Page, puzzle: Board) -> impl IntoView {
     let s = page.state;
     let lab = s.lab;
     let here = page.title(s.model.get_untracked());
-    let there = lab
-        .trial
-        .models
-        .with_untracked(|m| m.get(1).cloned().flatten());
-    let there = page.title(there);
+    let there = page.title(lab.trial.model(1));
     let shape = puzzle.shape();
     let board = move |side: usize, name: String| {
         let puzzle = puzzle.clone();
@@ -350,7 +346,7 @@ fn Rivals(page: Page, puzzle: Board) -> impl IntoView {
             {first_board(0, here)}
             {board(1, there)}
         </div>
-        <Caption page picture="rivals" name="hrm-two-networks-boards">
+        <Caption page picture="rivals" name="hrm-two-networks-boards" runs=page.state.lab.trial>
             "The same puzzle after the last segment of each."
         </Caption>
         <figure class="chart wide">
@@ -406,7 +402,7 @@ fn Renamed(page: Page, puzzle: Board) -> impl IntoView {
         .collect_view();
     view! {
         <div id="relabelled" class="race">{boards}</div>
-        <Caption page picture="relabelled" name="hrm-renamed">
+        <Caption page picture="relabelled" name="hrm-renamed" runs=page.state.lab.trial>
             "The same puzzle with its digits renamed in a circle; in brackets the segment."
         </Caption>
     }
@@ -439,7 +435,7 @@ fn Noise(page: Page) -> impl IntoView {
     view! {
         <figure class="chart wide">
             <svg id="noise-chart" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label=label inner_html=drawing></svg>
-            <Caption page picture="noise-chart" name="hrm-noise">
+            <Caption page picture="noise-chart" name="hrm-noise" runs=page.state.lab.trial>
                 "Share of runs solved by the noise in the initial state, with 95 % Wilson intervals."
             </Caption>
         </figure>

@@ -212,7 +212,7 @@ fn Race(page: Page, puzzle: Board) -> impl IntoView {
     view! {
         <p id="race-status" class="room-status" role="status">{status}</p>
         <div id="race-boards" class="race">{boards}</div>
-        <Caption page picture="race-boards" name="hrm-guesses">
+        <Caption page picture="race-boards" name="hrm-guesses" runs=race>
             "Every guess in the asker's own digits; in brackets the segment."
         </Caption>
         <div class="tally">
@@ -247,9 +247,7 @@ fn Runner(page: Page, puzzle: Board, index: usize) -> impl IntoView {
         _ => "runner",
     };
     let shape = puzzle.shape();
-    let network = race
-        .models
-        .with_untracked(|m| m.get(index).cloned().flatten());
+    let network = race.model(index);
     let name = if index == 0 {
         "as it is".to_owned()
     } else {

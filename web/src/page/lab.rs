@@ -2,8 +2,9 @@
 //! solution, and the rooms below the board.
 
 use hrm_core::puzzle::Board;
-use hrm_core::reason::SegmentReport;
-use hrm_core::reason::lab::{Arrow, BasinEnd, GridMap, Inner, Item, LinePoint, Origin, Track};
+use hrm_core::reason::lab::{Arrow, BasinEnd, GridMap, Inner, LinePoint, Origin, Track};
+use hrm_core::reason::message::EngineFacts;
+use hrm_core::reason::{Batch, SegmentReport};
 use hrm_web::entry::Mode;
 use hrm_web::experiments::Experiment;
 use hrm_web::timeline::{self, CellState, Moment};
@@ -22,8 +23,8 @@ pub(crate) struct Inside {
 /// A moment that others are compared with.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pin {
-    /// What it is called.
-    pub(crate) name: String,
+    /// Which it is.
+    pub(crate) moment: Moment,
     /// Its grid.
     pub(crate) grid: Vec<u8>,
 }
@@ -45,6 +46,21 @@ pub(crate) struct Runs {
     pub(crate) took: RwSignal<Option<f64>>,
     /// Why it could not be done.
     pub(crate) problem: RwSignal<Option<String>>,
+    /// The messages, to be saved.
+    pub(crate) tape: StoredValue<BatchTape>,
+}
+
+/// The messages of a batch as JSON.
+#[derive(Debug, Default)]
+pub(crate) struct BatchTape {
+    /// Folder name of the model that was loaded, and what runs it.
+    pub(crate) made_by: Option<(String, EngineFacts)>,
+    /// What they are, and what they are for.
+    pub(crate) batch: Option<Batch>,
+    /// As the live engine has written them.
+    pub(crate) heard: Vec<String>,
+    /// The file that they were read from instead.
+    pub(crate) file: Option<String>,
 }
 
 impl Runs {
@@ -55,17 +71,18 @@ impl Runs {
             reports: RwSignal::new(Vec::new()),
             puzzle: RwSignal::new(None),
             models: RwSignal::new(Vec::new()),
+            tape: StoredValue::new(BatchTape::default()),
             took: RwSignal::new(None),
             problem: RwSignal::new(None),
         }
     }
 
     /// Begins a batch.
-    pub(crate) fn begin(&self, job: u32, puzzle: &Board, items: &[Item]) {
+    pub(crate) fn begin(&self, job: u32, puzzle: &Board, models: Vec<Option<String>>) {
         self.job.set(Some(job));
-        self.models
-            .set(items.iter().map(|item| item.model.clone()).collect());
-        self.reports.set(vec![Vec::new(); items.len()]);
+        self.tape.set_value(BatchTape::default());
+        self.reports.set(vec![Vec::new(); models.len()]);
+        self.models.set(models);
         self.puzzle.set(Some(puzzle.clone()));
         self.took.set(None);
         self.problem.set(None);
@@ -84,6 +101,20 @@ impl Runs {
 
     fn is(&self, job: u32) -> bool {
         self.job.get_untracked() == Some(job)
+    }
+
+    /// The model of a run, if not the one that is loaded.
+    pub(crate) fn model(&self, index: usize) -> Option<String> {
+        self.models
+            .with_untracked(|models| models.get(index).cloned().flatten())
+    }
+
+    /// Keeps a message as the live engine has written it.
+    pub(crate) fn record(&self, job: u32, text: &str) {
+        if self.is(job) && !text.is_empty() {
+            self.tape
+                .update_value(|tape| tape.heard.push(text.to_owned()));
+        }
     }
 
     pub(crate) fn add(&self, job: u32, reports: Vec<(usize, SegmentReport)>) {

@@ -1,6 +1,7 @@
 //! What the rooms below the board have the worker do, and what it answers.
 
 use hrm_core::puzzle::Board;
+use hrm_core::reason::Batch;
 use hrm_core::reason::lab::{GridMap, Item, LabEvent, LabRequest, Origin, Stop};
 use hrm_core::reason::message::Request;
 use hrm_web::entry::Mode;
@@ -11,7 +12,7 @@ use hrm_web::timeline::Moment;
 use leptos::prelude::*;
 
 use crate::actions::Page;
-use crate::lab::{Inside, Picture, Pin, PlaneFrame, Runs};
+use crate::lab::{BatchTape, Inside, Picture, Pin, PlaneFrame, Runs};
 use crate::state::Phase;
 
 impl Page {
@@ -49,8 +50,9 @@ impl Page {
             .with(|phase| matches!(phase, Phase::Loaded { .. }))
     }
 
-    /// News of what goes beyond the single run.
-    pub(crate) fn hear_lab(&self, event: LabEvent) {
+    /// News of what goes beyond the single run; the `text` of those of a batch
+    /// is kept.
+    pub(crate) fn hear_lab(&self, event: LabEvent, text: &str) {
         let s = self.state;
         let lab = s.lab;
         let current = |run: u32| run == s.run.get_untracked() && s.started.get_untracked();
@@ -71,6 +73,7 @@ impl Page {
             LabEvent::Inside { .. } => {}
             LabEvent::Batch { job, reports } => {
                 for runs in self.batches() {
+                    runs.record(job, text);
                     runs.add(job, reports.clone());
                 }
             }
@@ -101,6 +104,7 @@ impl Page {
             }
             LabEvent::Done { job, milliseconds } => {
                 for runs in self.batches() {
+                    runs.record(job, text);
                     runs.end(job, Some(milliseconds), None);
                 }
                 lab.latent
@@ -155,18 +159,33 @@ impl Page {
             Some(_) => None,
             None => {
                 let moment = untrack(|| self.moment());
-                let name = match (moment.segment, moment.update) {
-                    (0, _) => "the puzzle".to_owned(),
-                    (segment, None) => format!("segment {segment}"),
-                    (segment, Some(update)) => format!("segment {segment}, update {}", update + 1),
-                };
                 let grid = s
                     .cells
                     .with_untracked(|cells| cells.iter().map(|cell| cell.digit).collect());
-                Some(Pin { name, grid })
+                Some(Pin { moment, grid })
             }
         };
         s.lab.pin.set(pin);
+    }
+
+    /// Compares other moments with one of the run so far. Returns whether it
+    /// has come to that. Tracked.
+    pub(crate) fn compare_with(&self, moment: Moment) -> bool {
+        let s = self.state;
+        let at = moment.segment.checked_sub(1);
+        let grid = match (at, moment.update) {
+            (None, _) => Some(s.entry.with(|entry| entry.board().cells().to_vec())),
+            (Some(at), None) => s.reports.with(|r| r.get(at).map(|r| r.grid.clone())),
+            (Some(at), Some(update)) => s.lab.insides.with(|insides| {
+                let inner = insides.get(at)?.updates.get(update)?;
+                Some(inner.grid.clone())
+            }),
+        };
+        let known = grid.is_some();
+        if let Some(grid) = grid {
+            s.lab.pin.set(Some(Pin { moment, grid }));
+        }
+        known
     }
 
     /// Chooses how many segments a run takes.
@@ -241,8 +260,11 @@ impl Page {
         let s = self.state;
         self.cancel(s.lab.race);
         let puzzle = s.puzzle();
-        let items = variety.items(&puzzle);
-        self.begin(s.lab.race, &puzzle, items, segments, stop);
+        let batch = Batch {
+            experiment: None,
+            items: variety.items(&puzzle),
+        };
+        self.begin(s.lab.race, &puzzle, batch, segments, stop);
     }
 
     /// Runs an experiment on the puzzle; `other` is the second model of those
@@ -270,12 +292,28 @@ impl Page {
                 ..Item::plain(puzzle.clone())
             });
         }
-        self.begin(trial, &puzzle, items, segments, stop);
+        let batch = Batch {
+            experiment: Some(experiment.name().to_owned()),
+            items,
+        };
+        self.begin(trial, &puzzle, batch, segments, stop);
     }
 
-    fn begin(&self, runs: Runs, puzzle: &Board, items: Vec<Item>, limit: usize, stop: Stop) {
-        let job = self.state.lab.job();
-        runs.begin(job, puzzle, &items);
+    fn begin(&self, runs: Runs, puzzle: &Board, batch: Batch, limit: usize, stop: Stop) {
+        let s = self.state;
+        let job = s.lab.job();
+        let items = batch.items.clone();
+        let models = items.iter().map(|item| item.model.clone());
+        runs.begin(job, puzzle, models.collect());
+        if let (Some(model), Phase::Loaded { engine, .. }) =
+            (s.model.get_untracked(), s.phase.get_untracked())
+        {
+            runs.tape.set_value(BatchTape {
+                made_by: Some((model, engine)),
+                batch: Some(batch),
+                ..BatchTape::default()
+            });
+        }
         self.ask(LabRequest::Batch {
             job,
             items,

@@ -14,6 +14,7 @@ use web_sys::{
 
 use crate::actions::Page;
 use crate::dom;
+use crate::lab::Runs;
 
 /// Pixels of a PNG to one unit of the drawing: sharp in print.
 const SCALE: f64 = 3.0;
@@ -240,13 +241,14 @@ fn download_url(url: &str, name: &str) -> Result<(), JsValue> {
 }
 
 /// What stands under a picture: a sentence, a link to just this experiment,
-/// and the picture as a file. `picture` is the element's id, `name` the
-/// file's.
+/// and the picture as a file, with the `runs` that it shows where there are
+/// several. `picture` is the element's id, `name` the file's.
 #[component]
 pub(crate) fn Caption(
     page: Page,
     picture: &'static str,
     name: &'static str,
+    #[prop(optional)] runs: Option<Runs>,
     children: Children,
 ) -> impl IntoView {
     let button = move |kind: Kind, label: &'static str| {
@@ -268,6 +270,17 @@ pub(crate) fn Caption(
                 <a class="permalink" href=move || page.permalink() aria-label="Link to this experiment">"Link"</a>
                 {button(Kind::Svg, "SVG")}
                 {button(Kind::Png, "PNG")}
+                {runs.map(|runs| view! {
+                    <button
+                        type="button"
+                        class="quiet save-runs"
+                        aria-label="Save the runs as JSON"
+                        disabled=move || runs.busy.get() || !page.is_ready()
+                        on:click=move |_| page.save_batch(runs)
+                    >
+                        "JSON"
+                    </button>
+                })}
             </span>
         </div>
     }

@@ -12,6 +12,7 @@ use leptos::task::spawn_local;
 use wasm_bindgen_futures::JsFuture;
 
 use crate::actions::Page;
+use crate::batch_file::Seat;
 use crate::dom;
 use crate::picture;
 use crate::state::Phase;
@@ -48,7 +49,7 @@ impl Page {
             return;
         };
         // A damaged recording is no reason to show none of the page.
-        if let Ok(recording) = Recording::from_json(&text) {
+        if let Ok(recording) = Recording::<Seat>::from_json(&text) {
             self.show(recording, text, true);
             for _ in 0..frame {
                 self.replay_one();
@@ -59,7 +60,7 @@ impl Page {
     }
 
     /// Shows a recorded run, at rest before its first segment.
-    fn show(&self, recording: Recording, text: String, demo: bool) {
+    fn show(&self, recording: Recording<Seat>, text: String, demo: bool) {
         let s = self.state;
         let segments = recording.reports().count();
         self.put(recording.puzzle);
@@ -91,7 +92,7 @@ impl Page {
     /// engine goes on from there. Returns whether it is such a run.
     pub(crate) fn show_recorded(&self, text: &str, puzzle: &Board, segment: usize) -> bool {
         let s = self.state;
-        let recording = Recording::from_json(text);
+        let recording = Recording::<Seat>::from_json(text);
         let Some(recording) = recording.ok().filter(|r| r.puzzle == *puzzle) else {
             return false;
         };
@@ -112,23 +113,34 @@ impl Page {
 
     /// Shows the run of a file.
     pub(crate) fn open_recording(&self, text: &str) {
-        match Recording::from_json(text) {
+        match Recording::<Seat>::from_json(text) {
             Ok(recording) => {
                 let known = self
                     .state
                     .models
                     .with_untracked(|models| models.iter().any(|m| m.id == recording.model));
                 let model = recording.model.clone();
-                self.show(recording, text.to_owned(), false);
-                if known {
-                    self.load();
+                let batch = recording.batch.is_some();
+                if batch {
+                    self.open_batch(recording, text);
+                    if known {
+                        self.choose_model(&model);
+                    }
                 } else {
+                    self.show(recording, text.to_owned(), false);
+                    if known {
+                        self.load();
+                    }
+                }
+                if !known {
                     let message = format!(
                         "This run is of the network {model:?}, which is not among those here: it can be watched, but not continued."
                     );
                     self.state.notice.set(Some(message));
                 }
-                self.play();
+                if !batch {
+                    self.play();
+                }
             }
             Err(error) => self.state.notice.set(Some(format!("{error}."))),
         }
@@ -258,7 +270,7 @@ impl Page {
         };
         let text = self.tape.with_value(|tape| match &tape.file {
             Some(text) => Some(text.clone()),
-            None => Recording::join(&model, &engine, &s.puzzle(), &tape.heard).ok(),
+            None => Recording::join(&model, &engine, &s.puzzle(), None, &tape.heard).ok(),
         });
         let name = format!("hrm-run-{model}.json");
         let saved = text

@@ -107,10 +107,15 @@ pub(crate) fn Scrubber(page: Page) -> impl IntoView {
             <p class="compared" role="status">{move || {
                 let pin = lab.pin.get()?;
                 let differing = s.cells.with(|cells| cells.iter().filter(|cell| cell.changed).count());
+                let name = match (pin.moment.segment, pin.moment.update) {
+                    (0, _) => "the puzzle".to_owned(),
+                    (segment, None) => format!("segment {segment}"),
+                    (segment, Some(update)) => format!("segment {segment}, update {}", update + 1),
+                };
                 Some(match differing {
-                    0 => format!("The same as {}.", pin.name),
-                    1 => format!("1 cell differs from {}.", pin.name),
-                    n => format!("{n} cells differ from {}.", pin.name),
+                    0 => format!("The same as {name}."),
+                    1 => format!("1 cell differs from {name}."),
+                    n => format!("{n} cells differ from {name}."),
                 })
             }}</p>
         </div>

@@ -57,7 +57,7 @@ pub(crate) fn Transport(page: Page) -> impl IntoView {
                         .iter()
                         .enumerate()
                         .map(|(i, (name, _))| view! {
-                            <option value=i selected=i == s.speed.get_untracked()>{*name}</option>
+                            <option value=i prop:selected=move || i == s.speed.get()>{*name}</option>
                         })
                         .collect_view()}
                 </select>
