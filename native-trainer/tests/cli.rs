@@ -370,6 +370,43 @@ fn exports_are_what_solve_and_eval_read() {
 }
 
 #[test]
+fn what_is_set_changes_the_architecture_that_training_begins_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let train = |from: &[&str], set: &str, out: &str| {
+        let out = path(out);
+        let mut args = vec!["train", "--device", "cpu", "--steps", "1", "--set", set];
+        args.extend(["--data", "generate:sudoku-4x4", "--generate-rows", "8"]);
+        args.extend(["--batch-size", "2", "--out", text(&out)]);
+        args.extend(from);
+        hrm(&args)
+    };
+    let first = train(
+        &["--preset", "hrm-4x4"],
+        "architecture.halt_max_steps=4",
+        "first",
+    );
+    assert!(first.status.success(), "{}", error(&first));
+    let from = path("first").join("latest");
+    let begun = train(
+        &["--init", text(&from)],
+        "architecture.halt_exploration_prob=0.5",
+        "second",
+    );
+    assert!(begun.status.success(), "{}", error(&begun));
+    let config = fs::read_to_string(path("second").join("latest/config.json")).unwrap();
+    let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    assert_eq!(config["halt_exploration_prob"], 0.5);
+    assert_eq!(config["halt_max_steps"], 4);
+    let wrong = error(&train(
+        &["--init", text(&from)],
+        "architecture.hidden_size=32",
+        "third",
+    ));
+    assert!(wrong.contains("does not fit the weights of"), "{wrong}");
+}
+
+#[test]
 fn every_recipe_trains_resumes_and_solves() {
     let dir = tempfile::tempdir().unwrap();
     let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");

@@ -93,7 +93,8 @@ pub(crate) struct TrainConfig {
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) model: Option<PathBuf>,
-    /// Start from the weights of this checkpoint directory (its architecture too)
+    /// Start from the weights of this checkpoint directory (its architecture
+    /// too, but for what is set and does not change the weights' shapes)
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) init: Option<PathBuf>,
@@ -385,6 +386,11 @@ impl TrainConfig {
             Some(path) => crate::checkpoint::read_plan(path)?.config.clone(),
             None => ModelConfig::preset(&self.preset)?,
         };
+        self.overridden(base)
+    }
+
+    /// An architecture with the fields that the configuration sets.
+    pub(crate) fn overridden(&self, base: ModelConfig) -> Result<ModelConfig> {
         if self.architecture.is_empty() {
             return Ok(base);
         }

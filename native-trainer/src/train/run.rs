@@ -70,8 +70,21 @@ impl Run {
         let source = from.as_deref().or(config.init.as_deref());
         let (plan, weights) = match source {
             Some(dir) => {
-                let checkpoint = Checkpoint::load(dir, None)?;
-                ((*checkpoint.plan).clone(), checkpoint.weights)
+                let Checkpoint { plan, weights } = Checkpoint::load(dir, None)?;
+                let asked = config.overridden(plan.config.clone())?;
+                if asked == plan.config {
+                    ((*plan).clone(), weights)
+                } else {
+                    let other = Plan::new(&asked)?;
+                    let bytes = weights.to_safetensors(&plan)?;
+                    let weights = Weights::from_safetensors(&other, &bytes).with_context(|| {
+                        format!(
+                            "the architecture that is set does not fit the weights of {}",
+                            dir.display()
+                        )
+                    })?;
+                    (other, weights)
+                }
             }
             None => {
                 let plan = Plan::new(&config.model_config()?)?;
