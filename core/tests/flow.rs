@@ -9,11 +9,13 @@ use std::sync::Arc;
 
 use hrm_core::config::ModelConfig;
 use hrm_core::cpu::{CpuModel, CpuRun};
+use hrm_core::engine::Taps;
 use hrm_core::plan::Plan;
 use hrm_core::puzzle::{
     Board, Difficulty, Maze, MazeOptions, MazeSize, Puzzle, Shape, fill_share, generate,
     generate_maze,
 };
+use hrm_core::reason::commit::Commitment;
 use hrm_core::reason::flow::{Agenda, Done, Guessing, Outcome, Stop, drive};
 use hrm_core::reason::perturb::Perturbation;
 use hrm_core::reason::search::{Key, Search, search};
@@ -165,7 +167,7 @@ fn the_plain_pass_is_the_engine_run_without_more_ado() {
     let mut run = CpuRun::new(model(), &inputs).unwrap();
     let mut outputs = Vec::new();
     for _ in 0..6 {
-        outputs = run.segment(hrm_core::engine::Taps::default());
+        outputs = run.segment(Taps::default());
     }
     for (puzzle, output) in outputs.iter().enumerate() {
         let outcome = &outcomes[&(puzzle, 0)];
@@ -200,6 +202,11 @@ fn begin_like_guessing<P: Guessable>(model: &Arc<CpuModel>, puzzles: &[P]) {
             noise: 0.5,
         },
         Search::Agreement { period: 1 },
+        Search::Commit(Commitment {
+            period: 1,
+            life: 2,
+            temperature: 0.5,
+        }),
     ];
     for (i, puzzle) in puzzles.iter().enumerate() {
         for kind in searches {
@@ -234,6 +241,29 @@ fn begin_like_guessing<P: Guessable>(model: &Arc<CpuModel>, puzzles: &[P]) {
             );
         }
     }
+}
+
+#[test]
+fn a_rewritten_sequence_keeps_its_state_and_leaves_the_others_alone() {
+    let inputs: Vec<Vec<u8>> = puzzles().iter().take(3).map(Board::tokens).collect();
+    let mut run = CpuRun::new(model(), &inputs).unwrap();
+    run.segment(Taps::default());
+    let states = run.states().0.to_vec();
+    let other = puzzles()[5].tokens();
+    run.rewrite(1, &other).unwrap();
+    assert_eq!(run.states().0, states, "the state goes on");
+    let after = run.segment(Taps::default());
+    // The same as another run of that puzzle which was given the state.
+    let mut expected = CpuRun::new(model(), &inputs).unwrap();
+    expected.segment(Taps::default());
+    let (z_h, z_l) = expected.states();
+    let (z_h, z_l) = (z_h.to_vec(), z_l.to_vec());
+    let moved = [inputs[0].clone(), other, inputs[2].clone()];
+    let mut expected = CpuRun::new(model(), &moved).unwrap();
+    expected.set_states(&z_h, &z_l).unwrap();
+    assert_eq!(after, expected.segment(Taps::default()));
+    assert!(run.rewrite(3, &inputs[0]).is_err(), "there are only three");
+    assert!(run.rewrite(0, &[1, 2]).is_err(), "too short");
 }
 
 #[test]

@@ -130,15 +130,24 @@ impl CpuRun {
     /// # Errors
     /// If it does not fit the model or there is no such place.
     pub fn replace(&mut self, sequence: usize, tokens: &[u8]) -> Result<(), EngineError> {
+        self.rewrite(sequence, tokens)?;
+        self.probe = None;
+        self.reset(sequence);
+        Ok(())
+    }
+
+    /// Gives a sequence another input; its state stays as it is.
+    ///
+    /// # Errors
+    /// If it does not fit the model or there is no such place.
+    pub fn rewrite(&mut self, sequence: usize, tokens: &[u8]) -> Result<(), EngineError> {
         check_inputs(self.model.plan(), &[tokens])?;
         if sequence >= self.batch {
             let reason = format!("there are only {} in the batch", self.batch);
             return Err(EngineError::Input { sequence, reason });
         }
-        self.probe = None;
         let range = self.range(sequence);
         self.input[range].copy_from_slice(&embed(&self.model, tokens));
-        self.reset(sequence);
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! What a run of a reasoner is: segments, one report each, and a verdict.
 
+pub mod commit;
 pub mod flow;
 pub mod images;
 pub mod lab;

@@ -8,6 +8,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use super::commit::{Commitment, Committer, Move};
 use super::flow::{Guessing, Outcome};
 use super::images::Images;
 use super::perturb::add_normal;
@@ -37,6 +38,9 @@ pub enum Search {
         /// Segments between restarts.
         period: usize,
     },
+    /// Every state goes its own way, and commits itself to one more cell now
+    /// and then ([`super::commit`]).
+    Commit(Commitment),
 }
 
 /// What a beam keeps states by; less is better.
@@ -96,7 +100,15 @@ pub fn search<P: Guessable>(
     let mut members: Vec<Member<P>> = match search {
         // All at the puzzle as it stands, so that states can be copied.
         Search::Beam { .. } => members(question, how, puzzle, (Images::Identity, 0)),
-        Search::Agreement { .. } => images(question, how, puzzle, 0),
+        Search::Agreement { .. } | Search::Commit(_) => images(question, how, puzzle, 0),
+    };
+    let mut committers = match search {
+        Search::Commit(commitment) => committers(&members, question, how, puzzle, commitment),
+        _ => Vec::new(),
+    };
+    let taps = Taps {
+        logits: !committers.is_empty(),
+        states: false,
     };
     let mut run = begin(model, &members, question)?;
     if let Search::Beam { noise, .. } = search {
@@ -107,7 +119,7 @@ pub fn search<P: Guessable>(
     }
     let mut spent = 0;
     for segment in 1..=how.segments {
-        let outputs = run.segment(Taps::default());
+        let outputs = run.segment(taps);
         for (member, output) in members.iter_mut().zip(&outputs) {
             let report = member.observer.observe(output);
             if report.halted && member.halted_at.is_none() {
@@ -129,6 +141,19 @@ pub fn search<P: Guessable>(
                 let hinted = question.agreed(&answers);
                 members = images(question, how, puzzle, segment);
                 run = begin(model, &members, &hinted)?;
+            }
+            Search::Commit(_) => {
+                for (place, (committer, output)) in committers.iter_mut().zip(&outputs).enumerate()
+                {
+                    match committer.after(output) {
+                        Move::Stay => {}
+                        Move::Commit(tokens) => run.rewrite(place, &tokens)?,
+                        Move::Restart(tokens) => {
+                            run.replace(place, &tokens)?;
+                            members[place] = Member::new(committer.symmetry().clone(), question);
+                        }
+                    }
+                }
             }
             _ => {}
         }
@@ -159,6 +184,22 @@ fn members<P: Guessable>(
         .into_iter()
         .map(|symmetry| Member::new(symmetry, question))
         .collect()
+}
+
+/// What the members commit themselves to, each by draws of its own.
+fn committers<P: Guessable>(
+    members: &[Member<P>],
+    question: &P,
+    how: &Guessing,
+    puzzle: usize,
+    commitment: Commitment,
+) -> Vec<Committer<P>> {
+    let committer = |(place, member): (usize, &Member<P>)| {
+        let stream = (puzzle as u64) << 16 | place as u64;
+        let (question, symmetry) = (question.clone(), member.symmetry.clone());
+        Committer::new(commitment, question, symmetry, (how.seed, stream))
+    };
+    members.iter().enumerate().map(committer).collect()
 }
 
 /// A batch of images of `question`, which may have more filled in than what

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{ArgMatches, Subcommand as _};
 use hrm_core::plan::Start;
 use hrm_core::puzzle::{Board, Maze, PuzzleKind};
+use hrm_core::reason::commit::Commitment;
 use hrm_core::reason::flow::{Guessing, Stop};
 use hrm_core::reason::perturb::Perturbation;
 use hrm_core::reason::score::Summary;
@@ -127,13 +128,22 @@ pub(crate) struct RunArgs {
     stop: Stop,
     /// Search instead of guessing, with as many states as guesses and the
     /// same segments: beam-conflicts and beam-residual keep the better half of
-    /// the states, agreement restarts with the cells that all agree on. A
-    /// search ends when the rules accept a grid (CPU only)
+    /// the states, agreement restarts with the cells that all agree on, commit
+    /// gives every state one more cell that it believes in. A search ends when
+    /// the rules accept a grid (CPU only)
     #[arg(long, value_parser = search)]
     search: Option<Search>,
-    /// Segments between a search's choices
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    search_period: u32,
+    /// Segments between a search's choices, by default 2 for commit and 4 for
+    /// the others
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    search_period: Option<u32>,
+    /// Segments after which a committing state begins anew, by default 24
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    search_life: Option<u32>,
+    /// How freely a committing state chooses its cells: 0 takes the surest, 1
+    /// draws by the model's probabilities, by default 0.5
+    #[arg(long)]
+    search_temperature: Option<f64>,
     /// Deviation of the noise on a beam's copies
     #[arg(long, default_value_t = 0.5)]
     search_noise: f64,
@@ -186,6 +196,7 @@ fn search(name: &str) -> Result<Search, String> {
         ("beam-conflicts", beam(Key::Conflicts)),
         ("beam-residual", beam(Key::Residual)),
         ("agreement", Search::Agreement { period: 0 }),
+        ("commit", Search::Commit(Commitment::default())),
     ];
     named(&all, name)
 }
@@ -215,10 +226,14 @@ fn evaluation(args: &RunArgs) -> Result<Evaluation> {
         ("--initial-noise", args.initial_noise),
         ("--update-noise", args.update_noise),
         ("--search-noise", args.search_noise),
+        (
+            "--search-temperature",
+            args.search_temperature.unwrap_or(0.0),
+        ),
     ] {
         ensure!(
             value.is_finite() && value >= 0.0,
-            "{name} is {value}, must be a deviation of 0 or more"
+            "{name} is {value}, must be finite and not below 0"
         );
     }
     let models: Vec<Model> = args
@@ -281,14 +296,19 @@ fn evaluation_of<P: Guessable>(
             seed: args.seed,
         },
         search: args.search.map(|search| {
-            let period = args.search_period as usize;
+            let period = |usual| args.search_period.map_or(usual, |p| p as usize);
             match search {
                 Search::Beam { by, .. } => Search::Beam {
                     by,
-                    period,
+                    period: period(4),
                     noise: args.search_noise,
                 },
-                Search::Agreement { .. } => Search::Agreement { period },
+                Search::Agreement { .. } => Search::Agreement { period: period(4) },
+                Search::Commit(usual) => Search::Commit(Commitment {
+                    period: period(usual.period),
+                    life: args.search_life.map_or(usual.life, |l| l as usize),
+                    temperature: args.search_temperature.unwrap_or(usual.temperature),
+                }),
             }
         }),
         engine: engine.name().to_owned(),
