@@ -203,12 +203,8 @@ impl GpuRun {
         tokens: &[u8],
         change: Option<Change<'_>>,
     ) -> Result<(), EngineError> {
+        self.rewrite(sequence, tokens)?;
         let plan = self.model.plan();
-        check_inputs(plan, &[tokens])?;
-        if sequence >= self.batch {
-            let reason = format!("there are only {} in the batch", self.batch);
-            return Err(EngineError::Input { sequence, reason });
-        }
         let (hidden, stride) = (plan.hidden, self.model.hidden());
         let mut states = self.model.initial.clone();
         if let Some(change) = change {
@@ -219,17 +215,31 @@ impl GpuRun {
             }
         }
         let place = sequence % self.size;
+        let part = &self.parts[sequence / self.size];
+        for (level, state) in states.iter().enumerate() {
+            let home = self.home(part, level);
+            home.write_at(self.model.context(), place * state.len(), state);
+        }
+        Ok(())
+    }
+
+    /// Gives a sequence another input; its state stays as it is.
+    ///
+    /// # Errors
+    /// If the puzzle does not fit the model or there is no such place.
+    pub fn rewrite(&mut self, sequence: usize, tokens: &[u8]) -> Result<(), EngineError> {
+        check_inputs(self.model.plan(), &[tokens])?;
+        if sequence >= self.batch {
+            let reason = format!("there are only {} in the batch", self.batch);
+            return Err(EngineError::Input { sequence, reason });
+        }
+        let place = sequence % self.size;
         let part = &mut self.parts[sequence / self.size];
         let words = &mut part.tokens[place * tokens.len()..][..tokens.len()];
         for (word, &token) in words.iter_mut().zip(tokens) {
             *word = u32::from(token);
         }
         part.stale = true;
-        let part = &self.parts[sequence / self.size];
-        for (level, state) in states.iter().enumerate() {
-            let home = self.home(part, level);
-            home.write_at(self.model.context(), place * state.len(), state);
-        }
         Ok(())
     }
 

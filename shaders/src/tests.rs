@@ -488,6 +488,15 @@ async fn a_place_changes_hands_and_the_others_go_on(context) {
             alone.segment(ALL).await.unwrap(),
         );
         assert_same(&found[2], &expected[0], 1e-5, name);
+        // A rewritten sequence goes on from its state with another input.
+        assert!(whole.rewrite(3, &inputs[1]).is_err());
+        whole.rewrite(2, &inputs[1]).unwrap();
+        let (z_h, z_l) = (found[2].z_h.as_ref(), found[2].z_l.as_ref());
+        let mut moved = start(&context, &plan, &weights, &inputs[1..2]).await;
+        moved.set_states(z_h.unwrap(), z_l.unwrap()).unwrap();
+        let found = whole.segment(ALL).await.unwrap();
+        let expected = moved.segment(ALL).await.unwrap();
+        assert_same(&found[2], &expected[0], 1e-5, name);
     }
 }
 }

@@ -4,6 +4,8 @@
 use anyhow::{Context, Result};
 use hrm_core::puzzle::{Board, Difficulty, Shape, generate};
 use hrm_core::reason::Recording;
+use hrm_core::reason::lab::LabEvent;
+use hrm_core::reason::message::Event;
 use hrm_tests::browser::{Browser, Graphics};
 use hrm_tests::page::Playground;
 use hrm_tests::plane::LatentPlane;
@@ -231,6 +233,61 @@ async fn guesses_race_and_vote() -> Result<()> {
         rooms.press("#race").await?;
         page.says("#race-status", "guesses are solved").await?;
         assert!(rooms.count(".runner.solved").await? > 0);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn guesses_that_commit_go_on_until_one_is_verified() -> Result<()> {
+    with_page(Graphics::None, DESKTOP, async |server, browser| {
+        // So hard that no guess has it before the first digit is written.
+        let question: Board =
+            "..92...6..4.......63..5...49..3.57....419..2.........68.5..1..3.1...74......3...."
+                .parse()?;
+        let link = "&room=guesses&guesses=4,dc,0";
+        let (page, rooms) = open(server, browser, "compact-9x9-extreme", &question, link).await?;
+        rooms.press("#race").await?;
+        page.says("#race-status", "It took").await?;
+        assert_eq!(
+            rooms.count(".runner.solved").await?,
+            1,
+            "it ends with the first"
+        );
+        assert!(
+            rooms.count(".mini-own:not([d=''])").await? > 0,
+            "what is written is shown"
+        );
+
+        page.catch_files().await?;
+        rooms.press(".save-runs").await?;
+        let saved = <Recording>::from_json(&page.saved().await?.1)?;
+        let batch = saved.batch.context("no batch")?;
+        assert!(batch.items.iter().all(|item| item.commits));
+        let reports = saved.events.iter().filter_map(|event| match event {
+            Event::Lab {
+                event: LabEvent::Batch { reports, .. },
+            } => Some(reports),
+            _ => None,
+        });
+        let mut written = 0;
+        for (run, report) in reports.flatten() {
+            let lives = (report.segment - 1) / 24;
+            let segment = report.segment - 24 * lives;
+            let most = (segment - 1) / 2;
+            assert!(
+                report.committed.len() <= most,
+                "run {run}, segment {segment}: {report:?}"
+            );
+            assert!(
+                report
+                    .committed
+                    .iter()
+                    .all(|&cell| question.get(cell) == Some(0))
+            );
+            written = written.max(report.committed.len());
+        }
+        assert!(written > 0);
         Ok(())
     })
     .await

@@ -226,6 +226,7 @@ mod tests {
             residual: 0.1,
             halted: false,
             solved: board.conflicts() == 0,
+            committed: vec![],
         }
     }
 

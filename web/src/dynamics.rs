@@ -101,6 +101,7 @@ mod tests {
             residual,
             halted: false,
             solved,
+            committed: vec![],
         }
     }
 

@@ -21,6 +21,8 @@ pub struct Variety {
     pub others: Vec<String>,
     /// The same seed gives the same guesses.
     pub seed: u64,
+    /// Whether they commit themselves to cells.
+    pub commit: bool,
 }
 
 impl Variety {
@@ -58,6 +60,7 @@ impl Variety {
                         .map(|other| self.others[other].clone()),
                     noise: if round == 0 { 0.0 } else { self.noise },
                     seed: self.seed.wrapping_add(i as u64),
+                    commits: self.commit,
                     ..Item::plain(puzzle.clone())
                 }
             })
@@ -213,6 +216,7 @@ mod tests {
             residual: 1.0 / segment as f32,
             halted,
             solved: grid == SOLVED,
+            committed: vec![],
         }
     }
 
@@ -292,6 +296,7 @@ mod tests {
             noise: 0.5,
             others: Vec::new(),
             seed: 3,
+            commit: false,
         };
         let items = variety.items(&puzzle);
         assert_eq!(items.len(), 9);

@@ -1,6 +1,7 @@
 //! Small boards, drawn: for guesses and experiments.
 
 use hrm_core::puzzle::{Board, Shape};
+use hrm_core::reason::SegmentReport;
 
 use crate::draw::{Anchor, Drawing};
 use crate::experiments::Standing;
@@ -18,9 +19,23 @@ pub fn view_box(shape: Shape) -> String {
     format!("-0.5 -0.5 {length} {length}")
 }
 
-/// The grid of a run on `puzzle`; without one, the puzzle.
+/// A run on `puzzle` after its last segment, with the cells it has committed
+/// itself to; before the first, the puzzle.
 #[must_use]
-pub fn mini(puzzle: &Board, grid: Option<&[u8]>) -> String {
+pub fn runner(puzzle: &Board, last: Option<&SegmentReport>) -> String {
+    let (grid, own) = last
+        .map(|r| (r.grid.as_slice(), r.committed.as_slice()))
+        .unzip();
+    drawn(puzzle, grid, own.unwrap_or_default())
+}
+
+/// A grid on `puzzle`.
+#[must_use]
+pub fn mini(puzzle: &Board, grid: &[u8]) -> String {
+    drawn(puzzle, Some(grid), &[])
+}
+
+fn drawn(puzzle: &Board, grid: Option<&[u8]>, own: &[usize]) -> String {
     let shape = puzzle.shape();
     let givens = puzzle.cells();
     let shown = grid.unwrap_or(givens);
@@ -36,6 +51,7 @@ pub fn mini(puzzle: &Board, grid: Option<&[u8]>) -> String {
     );
     let mut d = Drawing::new();
     d.path("mini-given", &cells_path(shape, |cell| givens[cell] != 0))
+        .path("mini-own", &cells_path(shape, |cell| own.contains(&cell)))
         .path("mini-conflict", &cells_path(shape, |cell| conflicts[cell]));
     lines(&mut d, shape);
     digits(&mut d, shape, &pick(true), "mini-fixed");
@@ -180,12 +196,13 @@ mod tests {
     #[test]
     fn a_board_shows_givens_and_digits() {
         let puzzle: Board = "1...............".parse().unwrap();
-        let drawn = mini(&puzzle, Some(&[1; 16]));
-        assert_eq!(drawn.matches("class=\"mini-fixed\"").count(), 1);
-        assert_eq!(drawn.matches("class=\"mini-digit\"").count(), 4);
-        assert!(drawn.contains("x=\"5 15 25 35\" y=\"7.60\">1\u{a0}\u{a0}\u{a0}<"));
-        assert!(drawn.contains("class=\"mini-conflict\" d=\"M0 0"));
-        let alone = mini(&puzzle, None);
+        let drawing = drawn(&puzzle, Some(&[1; 16]), &[15]);
+        assert_eq!(drawing.matches("class=\"mini-fixed\"").count(), 1);
+        assert_eq!(drawing.matches("class=\"mini-digit\"").count(), 4);
+        assert!(drawing.contains("x=\"5 15 25 35\" y=\"7.60\">1\u{a0}\u{a0}\u{a0}<"));
+        assert!(drawing.contains("class=\"mini-conflict\" d=\"M0 0"));
+        assert!(drawing.contains("class=\"mini-own\" d=\"M30 30"));
+        let alone = runner(&puzzle, None);
         assert!(!alone.contains("mini-digit") && alone.contains("class=\"mini-conflict\" d=\"\""));
     }
 

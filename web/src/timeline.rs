@@ -314,6 +314,7 @@ mod tests {
             residual: 0.0,
             halted: false,
             solved: grid == SOLVED,
+            committed: vec![],
         }
     }
 

@@ -22,8 +22,12 @@ pub struct Item {
     /// Standard deviation of the Gaussian noise on every element of the
     /// initial `z_H` and `z_L`, whose own is 1.
     pub noise: f32,
-    /// The same seed gives the same noise.
+    /// The same seed gives the same noise and the same commitments.
     pub seed: u64,
+    /// Whether the run commits itself to cells, as [`super::commit`] does by
+    /// default.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub commits: bool,
 }
 
 impl Item {
@@ -36,6 +40,7 @@ impl Item {
             model: None,
             noise: 0.0,
             seed: 0,
+            commits: false,
         }
     }
 }
@@ -319,6 +324,7 @@ mod tests {
                         model: Some("m".into()),
                         noise: 0.25,
                         seed: u64::MAX,
+                        commits: true,
                     },
                 ],
                 limit: 16,
@@ -379,6 +385,7 @@ mod tests {
             residual: 0.25,
             halted: false,
             solved: false,
+            committed: vec![5],
         };
         let inner = Inner {
             grid: vec![1; 16],

@@ -313,6 +313,7 @@ mod tests {
             residual: 0.25,
             halted: false,
             solved: false,
+            committed: vec![5],
         };
         let events = [
             Event::Ready,

@@ -212,6 +212,7 @@ mod tests {
                 residual: 0.5,
                 halted: false,
                 solved: false,
+                committed: vec![],
             },
             milliseconds: 2.0,
         });

@@ -31,6 +31,9 @@ pub struct SegmentReport {
     /// Whether the grid solves the puzzle ([`Puzzle::solves`]): checked by the rules
     /// alone, without knowing the solution.
     pub solved: bool,
+    /// Cells to which the run has committed itself ([`super::commit`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub committed: Vec<usize>,
 }
 
 /// How a run ended.
@@ -110,6 +113,7 @@ impl<P: Puzzle> Observer<P> {
             residual: output.residual_h,
             halted: output.halts(),
             solved: board.solves(&self.givens),
+            committed: Vec::new(),
         };
         self.board = board;
         report

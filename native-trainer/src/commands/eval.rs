@@ -141,7 +141,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     search_life: Option<u32>,
     /// How freely a committing state chooses its cells: 0 takes the surest, 1
-    /// draws by the model's probabilities, by default 0.5
+    /// draws by the model's probabilities; by default 0.8
     #[arg(long)]
     search_temperature: Option<f64>,
     /// Deviation of the noise on a beam's copies

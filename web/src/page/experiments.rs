@@ -5,7 +5,7 @@ use hrm_core::reason::message::Solutions;
 use hrm_web::experiments::{
     Experiment, NOISES, Standing, hint_counts, hints_pair, noise_of, solved_share, standing,
 };
-use hrm_web::mini::{mini, one_blank, view_box};
+use hrm_web::mini::{one_blank, runner, view_box};
 use hrm_web::trials::{self, HEIGHT, WIDTH};
 use leptos::prelude::*;
 
@@ -309,12 +309,7 @@ fn Rivals(page: Page, puzzle: Board) -> impl IntoView {
                 .reports
                 .with(|runs| runs.get(side).and_then(|run| run.last().cloned()))
         };
-        let drawn = move || {
-            mini(
-                &puzzle,
-                last().as_ref().map(|report| report.grid.as_slice()),
-            )
-        };
+        let drawn = move || runner(&puzzle, last().as_ref());
         let said = move || match last() {
             None => "waits".to_owned(),
             Some(report) if report.solved => format!("solved, segment {}", report.segment),
@@ -371,9 +366,7 @@ fn Renamed(page: Page, puzzle: Board) -> impl IntoView {
                     .reports
                     .with(|runs| runs.get(index).and_then(|run| run.last().cloned()))
             });
-            let drawn = move || {
-                last.with(|r| mini(&puzzle, r.as_ref().map(|report| report.grid.as_slice())))
-            };
+            let drawn = move || last.with(|r| runner(&puzzle, r.as_ref()));
             let said = move || match last.get() {
                 None => "waits".to_owned(),
                 Some(report) if report.solved => format!("solved ({})", report.segment),

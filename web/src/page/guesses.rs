@@ -4,7 +4,7 @@ use hrm_core::puzzle::{Board, Shape, Ways};
 use hrm_core::reason::SegmentReport;
 use hrm_core::reason::lab::Stop;
 use hrm_web::guesses::{Variety, outcomes, reference_rule, votes};
-use hrm_web::mini::{ballot, mini, view_box};
+use hrm_web::mini::{ballot, runner, view_box};
 use leptos::prelude::*;
 
 use crate::actions::Page;
@@ -27,6 +27,9 @@ const NOISES: [(&str, f64); 5] = [
     ("very much (2)", 2.0),
 ];
 
+/// Segments of a guess that commits itself, at most: some twenty lives.
+const COMMITTED: usize = 512;
+
 /// The seed that needs no place in the address.
 const SEED: u32 = 1;
 
@@ -40,6 +43,7 @@ struct Wishes {
     networks: RwSignal<bool>,
     noise: RwSignal<f64>,
     first: RwSignal<bool>,
+    commit: RwSignal<bool>,
     seed: RwSignal<u32>,
 }
 
@@ -59,6 +63,7 @@ impl Wishes {
             networks: RwSignal::new(flags.contains('m')),
             noise: RwSignal::new(f64::clamp(noise, 0.0, 4.0)),
             first: RwSignal::new(flags.contains('v')),
+            commit: RwSignal::new(flags.contains('c')),
             seed: RwSignal::new(parts.next().and_then(|n| n.parse().ok()).unwrap_or(SEED)),
         }
     }
@@ -70,6 +75,7 @@ impl Wishes {
             (self.lines, 'l'),
             (self.networks, 'm'),
             (self.first, 'v'),
+            (self.commit, 'c'),
         ]
         .into_iter()
         .filter_map(|(flag, letter)| flag.get().then_some(letter))
@@ -94,6 +100,7 @@ impl Wishes {
             noise: self.noise.get_untracked() as f32,
             others: others.map(|(id, _)| id).collect(),
             seed: u64::from(self.seed.get_untracked()),
+            commit: self.commit.get_untracked(),
         }
     }
 }
@@ -117,12 +124,14 @@ pub(crate) fn Guesses(page: Page) -> impl IntoView {
         );
     });
     let start = move |_| {
-        let stop = if wishes.first.get_untracked() {
+        let commit = wishes.commit.get_untracked();
+        let stop = if commit || wishes.first.get_untracked() {
             Stop::FirstSolved
         } else {
             Stop::Never
         };
-        page.race(&wishes.variety(page), s.trained_for(), stop);
+        let limit = if commit { COMMITTED } else { s.trained_for() };
+        page.race(&wishes.variety(page), limit, stop);
     };
     let square = move || s.shape.get().square_boxes();
     view! {
@@ -148,6 +157,7 @@ pub(crate) fn Guesses(page: Page) -> impl IntoView {
                 />
             </label>
             <Check id="stop-first" label="stop at the first that is verified" chosen=wishes.first/>
+            <Check id="commit" label="commit: write a digit every 2 segments, begin anew after 24, until one is verified" chosen=wishes.commit/>
             {move || if race.busy.get() {
                 view! { <button id="stop-race" type="button" on:click=move |_| page.cancel(race)>"Stop"</button> }.into_any()
             } else {
@@ -266,14 +276,7 @@ fn Runner(page: Page, puzzle: Board, index: usize) -> impl IntoView {
         let name = name.clone();
         move || format!("{name}: {}", said())
     };
-    let board = move || {
-        last.with(|report| {
-            mini(
-                &puzzle,
-                report.as_ref().map(|report| report.grid.as_slice()),
-            )
-        })
-    };
+    let board = move || last.with(|report| runner(&puzzle, report.as_ref()));
     view! {
         <figure class=class>
             <svg viewBox=view_box(shape) role="img" aria-label=label inner_html=board></svg>

@@ -125,7 +125,7 @@ fn AsPicture(page: Page) -> impl IntoView {
         let grid: Vec<u8> = s
             .cells
             .with(|cells| cells.iter().map(|cell| cell.digit).collect());
-        s.entry.with(|entry| mini(entry.board(), Some(&grid)))
+        s.entry.with(|entry| mini(entry.board(), &grid))
     };
     let label = move || match s.segment() {
         0 => "The puzzle".to_owned(),

@@ -129,6 +129,22 @@ impl Run {
         Ok((output, trace))
     }
 
+    /// Gives a sequence another input; its state stays as it is.
+    pub(crate) fn rewrite(&mut self, sequence: usize, tokens: &[u8]) -> Result<(), EngineError> {
+        match self {
+            Self::Gpu(run) => run.rewrite(sequence, tokens),
+            Self::Cpu(run) => run.rewrite(sequence, tokens),
+        }
+    }
+
+    /// Gives a sequence another input and the initial state.
+    pub(crate) fn replace(&mut self, sequence: usize, tokens: &[u8]) -> Result<(), EngineError> {
+        match self {
+            Self::Gpu(run) => run.replace(sequence, tokens, None),
+            Self::Cpu(run) => run.replace(sequence, tokens),
+        }
+    }
+
     /// Replaces the states, each `[batch, positions, hidden]`.
     pub(crate) fn set_states(&mut self, z_h: &[f32], z_l: &[f32]) -> Result<(), EngineError> {
         match self {

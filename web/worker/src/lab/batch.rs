@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use hrm_core::engine::{EngineError, Taps};
-use hrm_core::puzzle::Symmetry;
+use hrm_core::puzzle::{Board, Symmetry};
+use hrm_core::reason::commit::{Commitment, Committer, Move};
 use hrm_core::reason::lab::{Item, LabEvent, Stop};
 use hrm_core::reason::{Observer, SegmentReport};
 
@@ -35,6 +36,8 @@ struct Watched {
     /// From the model's labelling back to the asker's.
     back: Option<Symmetry>,
     solved: bool,
+    /// If it commits itself to cells.
+    committer: Option<Committer<Board>>,
 }
 
 impl Batch {
@@ -130,6 +133,7 @@ impl Group {
                 observer: Observer::new(&item.puzzle),
                 back: item.symmetry.as_ref().map(Symmetry::inverse),
                 solved: false,
+                committer: item.commits.then(|| committer(item, *index)),
             });
         }
         let mut run = engine.start(&tokens).await?;
@@ -151,22 +155,55 @@ impl Group {
             Some(run) => run,
             None => self.start().await?,
         };
-        let outputs = run.segment(Taps::default()).await?;
-        self.run = Some(run);
+        let taps = Taps {
+            logits: self.items.iter().any(|(_, item)| item.commits),
+            states: false,
+        };
+        let outputs = run.segment(taps).await?;
         self.segment += 1;
         let mut reports = Vec::new();
         let watched = self.items.iter().zip(&mut self.watched);
-        for (mut output, ((index, _), watched)) in outputs.into_iter().zip(watched) {
+        for (place, (mut output, ((index, _), watched))) in
+            outputs.into_iter().zip(watched).enumerate()
+        {
             if each && watched.solved {
                 continue;
             }
+            let image = output.tokens.clone();
             if let Some(back) = &watched.back {
                 output.tokens = back.apply_tokens(&output.tokens);
             }
-            let report = watched.observer.observe(&output);
+            let mut report = watched.observer.observe(&output);
             watched.solved = report.solved;
+            if let Some(committer) = &mut watched.committer {
+                // What the run has seen is told, not what it will see next.
+                report.committed = committer.cells();
+                output.tokens = image;
+                let turn = if report.solved {
+                    Move::Stay
+                } else {
+                    committer.after(&output)
+                };
+                match turn {
+                    Move::Stay => {}
+                    Move::Commit(tokens) => run.rewrite(place, &tokens)?,
+                    Move::Restart(tokens) => {
+                        run.replace(place, &tokens)?;
+                        watched.back = Some(committer.symmetry().inverse());
+                    }
+                }
+            }
             reports.push((*index, report));
         }
+        self.run = Some(run);
         Ok(reports)
     }
+}
+
+/// The commitments of an item, by draws of its own.
+fn committer(item: &Item, index: usize) -> Committer<Board> {
+    let identity = || Symmetry::identity(item.puzzle.shape());
+    let symmetry = item.symmetry.clone().unwrap_or_else(identity);
+    let draws = (item.seed, index as u64);
+    Committer::new(Commitment::default(), item.puzzle.clone(), symmetry, draws)
 }
