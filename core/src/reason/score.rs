@@ -116,6 +116,11 @@ pub struct Summary {
     pub by_segment: Vec<usize>,
     /// Segments spent on a puzzle, over all guesses and checkpoints.
     pub spent: Spent,
+    /// Puzzles with an answer that the rules accept and for which no more
+    /// segments than this were spent, by powers of two. A curve of success
+    /// against cost where guessing ends with the first such answer.
+    #[serde(default)]
+    pub verified_within: Vec<(usize, Proportion)>,
     /// Accuracy by difficulty.
     pub ratings: Vec<Bucket>,
 }
@@ -133,6 +138,7 @@ struct Tally {
     halted_right: bool,
     accepted: Vec<bool>,
     segments: usize,
+    verified: bool,
 }
 
 impl Summary {
@@ -183,6 +189,7 @@ impl Summary {
             by_segment: (0..depth)
                 .map(|s| count(&|t| t.accepted.get(s).or(t.accepted.last()) == Some(&true)))
                 .collect(),
+            verified_within: verified_within(&tallies),
             spent: Spent::new(tallies.iter().map(|t| t.segments).collect()),
             ratings: ratings(&tallies, shown),
         }
@@ -204,6 +211,26 @@ fn rules(
             ((*name).to_owned(), Proportion::new(right, tallies.len()))
         })
         .collect()
+}
+
+/// See [`Summary::verified_within`]: from 16 segments up to where nothing more
+/// is gained.
+fn verified_within(tallies: &[Tally]) -> Vec<(usize, Proportion)> {
+    let costs: Vec<usize> = tallies
+        .iter()
+        .filter(|t| t.verified)
+        .map(|t| t.segments)
+        .collect();
+    let most = costs.iter().max().copied().unwrap_or(0);
+    let mut limits = vec![16];
+    while limits.last().is_some_and(|&limit| limit < most) {
+        limits.push(16 << limits.len());
+    }
+    let within = |limit| {
+        let verified = costs.iter().filter(|&&cost| cost <= limit).count();
+        (limit, Proportion::new(verified, tallies.len()))
+    };
+    limits.into_iter().map(within).collect()
 }
 
 /// The buckets that have puzzles.
@@ -256,6 +283,7 @@ fn tally<P: Guessable>(records: &[&Record<P>]) -> Option<Tally> {
         halted_right: plain.halted && equal(plain),
         accepted: first.accepted.clone(),
         segments: outcomes.iter().map(|o| o.segments).sum(),
+        verified: outcomes.iter().any(|o| o.solved),
     })
 }
 
@@ -404,6 +432,14 @@ mod tests {
         assert!((s.spent.mean - 5.5).abs() < 1e-12);
         assert!((s.cells - (4.0 + 6.0 * 12.0 / 16.0) / 10.0).abs() < 1e-12);
         assert_eq!(s.by_segment, [0, 4]);
+        assert_eq!(s.verified_within, [(16, Proportion::new(4, 10))]);
+        let dear = |p, segments| record(p, 0, vec![outcome(ANSWER, None, segments)]);
+        let s = Summary::new(&[dear(0, 16), dear(1, 17), dear(2, 70)]);
+        let of = |n| Proportion::new(n, 3);
+        assert_eq!(
+            s.verified_within,
+            [(16, of(1)), (32, of(2)), (64, of(2)), (128, of(3))]
+        );
         assert_eq!(s.rules.len(), 1, "one guess, one rule");
         let buckets: Vec<_> = s
             .ratings

@@ -435,6 +435,11 @@ fn print_table(e: &Evaluation) {
         "  {:<29} mean {:.1}, 90 % of puzzles at most {}",
         "segments a puzzle", s.spent.mean, s.spent.p90
     );
+    if e.setup.search.is_some() || e.setup.how.stop == Stop::FirstVerified {
+        for (segments, share) in &s.verified_within {
+            println!("  {:<29} {share}", format!("verified within {segments}"));
+        }
+    }
     println!("  accepted after segment 1, 2, …: {:?}", s.by_segment);
     for bucket in &s.ratings {
         let range = match bucket.to {
