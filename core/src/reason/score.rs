@@ -434,10 +434,10 @@ mod tests {
         assert_eq!(s.by_segment, [0, 4]);
         assert_eq!(s.verified_within, [(16, Proportion::new(4, 10))]);
         let dear = |p, segments| record(p, 0, vec![outcome(ANSWER, None, segments)]);
-        let s = Summary::new(&[dear(0, 16), dear(1, 17), dear(2, 70)]);
+        let curve = Summary::new(&[dear(0, 16), dear(1, 17), dear(2, 70)]);
         let of = |n| Proportion::new(n, 3);
         assert_eq!(
-            s.verified_within,
+            curve.verified_within,
             [(16, of(1)), (32, of(2)), (64, of(2)), (128, of(3))]
         );
         assert_eq!(s.rules.len(), 1, "one guess, one rule");
