@@ -121,6 +121,18 @@ pub enum EngineError {
     Device(String),
 }
 
+/// Checks that a batch of so many sequences has this one.
+///
+/// # Errors
+/// It has not; names the sequence.
+pub fn check_place(batch: usize, sequence: usize) -> Result<(), EngineError> {
+    if sequence < batch {
+        return Ok(());
+    }
+    let reason = format!("there are only {batch} in the batch");
+    Err(EngineError::Input { sequence, reason })
+}
+
 /// Checks a batch of token sequences against a plan.
 ///
 /// # Errors

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use hrm_core::engine::{EngineError, Probe, Probed, SegmentOutput, Taps, check_inputs};
+use hrm_core::engine::{
+    EngineError, Probe, Probed, SegmentOutput, Taps, check_inputs, check_place,
+};
 use hrm_core::plan::Level;
 
 use crate::kernel::{Array, Dispatch};
@@ -229,10 +231,7 @@ impl GpuRun {
     /// If the puzzle does not fit the model or there is no such place.
     pub fn rewrite(&mut self, sequence: usize, tokens: &[u8]) -> Result<(), EngineError> {
         check_inputs(self.model.plan(), &[tokens])?;
-        if sequence >= self.batch {
-            let reason = format!("there are only {} in the batch", self.batch);
-            return Err(EngineError::Input { sequence, reason });
-        }
+        check_place(self.batch, sequence)?;
         let place = sequence % self.size;
         let part = &mut self.parts[sequence / self.size];
         let words = &mut part.tokens[place * tokens.len()..][..tokens.len()];

@@ -8,7 +8,7 @@ use super::ops::{self, Scratch};
 use super::probe::CpuProbe;
 use super::{CpuModel, Statistics};
 use crate::config::QPool;
-use crate::engine::{EngineError, Probe, Probed, SegmentOutput, Taps, check_inputs};
+use crate::engine::{EngineError, Probe, Probed, SegmentOutput, Taps, check_inputs, check_place};
 use crate::plan::{Level, Plan};
 
 /// Sequences that go through a module together.
@@ -142,10 +142,7 @@ impl CpuRun {
     /// If it does not fit the model or there is no such place.
     pub fn rewrite(&mut self, sequence: usize, tokens: &[u8]) -> Result<(), EngineError> {
         check_inputs(self.model.plan(), &[tokens])?;
-        if sequence >= self.batch {
-            let reason = format!("there are only {} in the batch", self.batch);
-            return Err(EngineError::Input { sequence, reason });
-        }
+        check_place(self.batch, sequence)?;
         let range = self.range(sequence);
         self.input[range].copy_from_slice(&embed(&self.model, tokens));
         Ok(())

@@ -157,7 +157,7 @@ pub(crate) fn Guesses(page: Page) -> impl IntoView {
                 />
             </label>
             <Check id="stop-first" label="stop at the first that is verified" chosen=wishes.first/>
-            <Check id="commit" label="commit: write a digit every 2 segments, begin anew after 24, until one is verified" chosen=wishes.commit/>
+            <Check id="commit" label="commit: write digits in now and then, begin anew when that leads nowhere, until one is verified" chosen=wishes.commit/>
             {move || if race.busy.get() {
                 view! { <button id="stop-race" type="button" on:click=move |_| page.cancel(race)>"Stop"</button> }.into_any()
             } else {
