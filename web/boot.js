@@ -8,6 +8,14 @@
     // Storage may be forbidden; the system's colours do.
   }
 
+  // The recorded run is wanted early, where the address names nothing else.
+  const named = new URLSearchParams(location.hash.slice(1));
+  if (!["puzzle", "model", "tour"].some((key) => named.has(key))) {
+    const early = document.createElement("link");
+    Object.assign(early, { rel: "preload", href: "demo.json", as: "fetch", crossOrigin: "anonymous" });
+    document.head.append(early);
+  }
+
   const parsed = new Promise((resolve) => {
     if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", resolve);
     else resolve();

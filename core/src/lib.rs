@@ -11,6 +11,7 @@ pub mod engine;
 pub mod lens;
 #[cfg(feature = "burn")]
 pub mod model;
+pub mod noise;
 pub mod plan;
 pub mod puzzle;
 pub mod reason;

@@ -10,6 +10,7 @@ mod context;
 mod kernel;
 mod kernels;
 mod model;
+mod noise;
 mod pack;
 mod probe;
 mod program;

@@ -26,9 +26,18 @@ pub(crate) struct Program {
     /// Fills the embedded puzzles from the tokens.
     pub(crate) embed: Dispatch,
     pub(crate) segment: Vec<Dispatch>,
-    /// Which state each update of the segment has replaced, and how many of
-    /// the dispatches have run by then.
-    pub(crate) updates: Vec<(Level, usize)>,
+    pub(crate) updates: Vec<Updated>,
+}
+
+/// The end of an update inside a segment.
+#[derive(Debug)]
+pub(crate) struct Updated {
+    /// Which state it has replaced.
+    pub(crate) level: Level,
+    /// How many of the segment's dispatches have run by then.
+    pub(crate) end: usize,
+    /// What the next module call works on: a sum with the new state in it.
+    pub(crate) next: Array,
 }
 
 /// Arrays that module calls work in.
@@ -127,7 +136,11 @@ impl Program {
                 to,
                 Some(next),
             )?);
-            updates.push((update.level, segment.len()));
+            updates.push(Updated {
+                level: update.level,
+                end: segment.len(),
+                next: work.state.clone(),
+            });
         }
 
         segment.push(project::dispatch(

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use hrm_core::engine::{
     EngineError, Probe, Probed, SegmentOutput, Taps, check_inputs, check_place,
 };
+use hrm_core::noise::UpdateNoise;
 use hrm_core::plan::Level;
 
 use crate::kernel::{Array, Dispatch};
 use crate::kernels::summary;
 use crate::model::GpuModel;
+use crate::noise::GpuNoise;
 use crate::pack::{fours, restride};
 use crate::probe::GpuProbe;
-use crate::program::Program;
+use crate::program::{Program, Updated};
 use crate::readback::Readback;
 
 /// Operations that one submission may take: some tenths of a second on a small
@@ -54,6 +56,7 @@ struct Part {
     /// Whether the tokens have changed since they were embedded.
     stale: bool,
     probe: Option<GpuProbe>,
+    noise: Option<GpuNoise>,
     /// Of each sequence, its updates since they were taken.
     probed: Vec<Vec<Probed>>,
 }
@@ -117,6 +120,7 @@ impl GpuRun {
                     },
                     stale: true,
                     probe: None,
+                    noise: None,
                     probed: Vec::new(),
                 })
             })
@@ -299,6 +303,24 @@ impl GpuRun {
         Ok(())
     }
 
+    /// From now on disturbs each sequence after every update; an empty slice
+    /// stops it. A place keeps its noise whoever has it.
+    ///
+    /// # Errors
+    /// If there are not as many as sequences, or they exceed the memory.
+    pub async fn set_noise(&mut self, noise: &[UpdateNoise]) -> Result<(), EngineError> {
+        UpdateNoise::check(noise, self.batch)?;
+        for part in &mut self.parts {
+            part.noise = None;
+        }
+        for (part, noise) in self.parts.iter_mut().zip(noise.chunks(self.size)) {
+            let (model, program, size) = (&self.model, &self.program, self.size);
+            let make = || GpuNoise::new(model, program, size, noise);
+            part.noise = Some(model.context().scoped(make).await?);
+        }
+        Ok(())
+    }
+
     /// What has been measured since it was last asked for: for each sequence,
     /// its updates.
     pub fn take_probed(&mut self) -> Vec<Vec<Probed>> {
@@ -332,7 +354,12 @@ impl GpuRun {
         taps: Taps,
         level: Level,
     ) -> Result<(Vec<SegmentOutput>, Vec<Trace>), EngineError> {
-        let updates = self.program.updates.iter().filter(|u| u.0 == level).count();
+        let updates = self
+            .program
+            .updates
+            .iter()
+            .filter(|u| u.level == level)
+            .count();
         let len = updates * self.program.states[0].len();
         if self.followed.as_ref().is_none_or(|kept| kept.len() != len) {
             let context = self.model.context();
@@ -392,14 +419,20 @@ impl GpuRun {
         }
         // How often each level has been updated.
         let mut counts = [0; 2];
-        for &(level, end) in &program.updates {
+        if let Some(noise) = &mut part.noise {
+            noise.begin(context, program.updates.len());
+        }
+        for (i, &Updated { level, end, .. }) in program.updates.iter().enumerate() {
             let state = program.state(level);
             let count = &mut counts[usize::from(level == Level::Low)];
             let probe = part.probe.as_ref().filter(|probe| probe.level == level);
             let kept = followed.filter(|(wanted, _)| *wanted == level);
-            if probe.is_some() || kept.is_some() {
+            if probe.is_some() || kept.is_some() || part.noise.is_some() {
                 encode(&mut encoder, &program.segment[done..end]);
                 done = end;
+            }
+            if let Some(noise) = &part.noise {
+                encode(&mut encoder, &noise.dispatches[i..=i]);
             }
             if let Some((probe, measure)) = probe.and_then(|p| Some((p, p.measure.get(*count)?))) {
                 encode(&mut encoder, std::slice::from_ref(measure));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hrm_core::config::{Gate, ModelConfig, QPool};
 use hrm_core::cpu::{CpuModel, CpuRun};
 use hrm_core::engine::{EngineError, Probe, SegmentOutput, Taps};
+use hrm_core::noise::UpdateNoise;
 use hrm_core::plan::{Level, Plan};
 use hrm_core::puzzle::Shape;
 use hrm_core::weights::{Tensor, Values, Weights};
@@ -226,6 +227,13 @@ gpu_test! {
             run.set_states(&z, &z).unwrap();
         }
         assert_eq!(parts.segment(ALL).await.unwrap(), whole.segment(ALL).await.unwrap());
+        let noise: Vec<UpdateNoise> = (0..11).map(|seed| UpdateNoise { seed, deviation: 0.1 }).collect();
+        for run in [&mut whole, &mut parts] {
+            run.set_noise(&noise).await.unwrap();
+        }
+        for _ in 0..2 {
+            assert_eq!(parts.segment(ALL).await.unwrap(), whole.segment(ALL).await.unwrap());
+        }
         // Where not even one sequence fits, it says so.
         let model = GpuModel::new(&limited(&context, 100_000).await, Arc::clone(&plan), &weights).await;
         assert!(matches!(model, Err(EngineError::OutOfMemory(_))), "{model:?}");
@@ -499,4 +507,40 @@ async fn a_place_changes_hands_and_the_others_go_on(context) {
         assert_same(&found[2], &expected[0], 1e-5, name);
     }
 }
+}
+
+gpu_test! {
+    async fn noise_at_updates_agrees_with_the_cpu_engine(context) {
+        for (name, config) in architectures() {
+            let plan = Arc::new(Plan::new(&config).unwrap());
+            let weights = weights(&plan, 8);
+            let inputs = inputs(&plan, 3, 9);
+            let noise = [0.0, 0.02, 0.1].map(|deviation| UpdateNoise { seed: 7, deviation });
+            let model = Arc::new(CpuModel::new(Arc::clone(&plan), &weights));
+            let mut plain = CpuRun::new(Arc::clone(&model), &inputs).unwrap();
+            let mut cpu = CpuRun::new(model, &inputs).unwrap();
+            let mut gpu = start(&context, &plan, &weights, &inputs).await;
+            assert!(gpu.set_noise(&noise[..2]).await.is_err());
+            cpu.set_noise(&noise).unwrap();
+            gpu.set_noise(&noise).await.unwrap();
+            for _ in 0..2 {
+                let (found, expected) = (gpu.segment(ALL).await.unwrap(), cpu.segment(ALL));
+                let quiet = plain.segment(ALL);
+                for (found, expected) in found.iter().zip(&expected) {
+                    assert_same(found, expected, 2e-3, name);
+                }
+                assert_eq!(expected[0].z_h, quiet[0].z_h, "{name}");
+                assert_ne!(expected[1].z_h, quiet[1].z_h, "{name}");
+            }
+            // Without it again, from equal states.
+            let [z_h, z_l] = [cpu.states().0.to_vec(), cpu.states().1.to_vec()];
+            gpu.set_states(&z_h, &z_l).unwrap();
+            cpu.set_noise(&[]).unwrap();
+            gpu.set_noise(&[]).await.unwrap();
+            let (found, expected) = (gpu.segment(ALL).await.unwrap(), cpu.segment(ALL));
+            for (found, expected) in found.iter().zip(&expected) {
+                assert_same(found, expected, 1e-3, name);
+            }
+        }
+    }
 }

@@ -80,9 +80,24 @@ async fn colours_are_chosen_for_good() -> Result<()> {
         let (page, _) = Playground::open(&browser.client, &url).await?;
         let ground = "return getComputedStyle(document.body).backgroundColor";
         let light = page.script(ground).await?;
-        Rooms::of(&page).press("#theme").await?;
+        // While nothing is chosen it follows the system, and so does what is
+        // offered.
+        let rooms = Rooms::of(&page);
+        rooms.has("#theme", 1).await?;
+        let offered = "return [...document.querySelectorAll('#theme > span')]\
+            .filter(label => getComputedStyle(label).display !== 'none').map(label => label.textContent).join()";
+        assert_eq!(page.script(offered).await?, "Dark colours");
+        browser.prefer("dark", false).await?;
+        page.until(
+            "an offer of light colours",
+            &format!("{offered} === 'Light colours'"),
+        )
+        .await?;
+        browser.prefer("light", false).await?;
+        rooms.press("#theme").await?;
         let dark = page.script(ground).await?;
         assert_ne!(light, dark);
+        assert_eq!(page.script(offered).await?, "Light colours");
         browser.client.refresh().await?;
         assert_eq!(page.script(ground).await?, dark);
         Ok(())

@@ -75,6 +75,22 @@ async fn who_wants_less_motion_presses_play() -> Result<()> {
     .await
 }
 
+/// One column has no room beside the board: what explains it comes first.
+#[tokio::test]
+async fn on_a_phone_the_tour_is_above_the_board() -> Result<()> {
+    with_page(Graphics::None, PHONE, async |server, browser| {
+        let url = format!("{}#tour=2", server.url());
+        let (page, _) = Playground::open(&browser.client, &url).await?;
+        page.until(
+            "the card above the board, and on the screen",
+            "const top = e => document.querySelector(e)?.getBoundingClientRect().top ?? 1e4; \
+             return top('.tour') < top('#board') && top('#board') < innerHeight",
+        )
+        .await
+    })
+    .await
+}
+
 #[tokio::test]
 async fn every_step_of_the_tour_shows_what_it_says() -> Result<()> {
     let tour = Tour::from_json(TOUR)?;

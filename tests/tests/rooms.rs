@@ -245,9 +245,18 @@ async fn guesses_that_commit_go_on_until_one_is_verified() -> Result<()> {
         let question: Board =
             "..92...6..4.......63..5...49..3.57....419..2.........68.5..1..3.1...74......3...."
                 .parse()?;
-        let link = "&room=guesses&guesses=4,dc,0";
+        let link = "&guesses=4,d,0&speed=Full";
         let (page, rooms) = open(server, browser, "compact-9x9-extreme", &question, link).await?;
-        rooms.press("#race").await?;
+        // A plain run fails, and says what else can be tried.
+        assert_eq!(rooms.count("#aloud").await?, 0);
+        rooms.press("#play").await?;
+        page.ended().await?;
+        rooms.press("#aloud").await?;
+        page.until(
+            "the box of commitment ticked",
+            "return document.querySelector('#commit')?.checked",
+        )
+        .await?;
         page.says("#race-status", "It took").await?;
         assert_eq!(
             rooms.count(".runner.solved").await?,
@@ -288,6 +297,46 @@ async fn guesses_that_commit_go_on_until_one_is_verified() -> Result<()> {
             written = written.max(report.committed.len());
         }
         assert!(written > 0);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn noise_at_every_update_makes_guesses_differ() -> Result<()> {
+    with_page(Graphics::None, DESKTOP, async |server, browser| {
+        let (question, _) = puzzle(Shape::S4, Difficulty::Extreme, 3)?;
+        let link = "&room=guesses&guesses=3,,0.1";
+        let (page, rooms) = open(server, browser, "hrm-4x4", &question, link).await?;
+        rooms.press("#noise-updates").await?;
+        let mut races = Vec::new();
+        for _ in 0..2 {
+            rooms.press("#race").await?;
+            page.says("#race-status", "It took").await?;
+            page.catch_files().await?;
+            rooms.press(".save-runs").await?;
+            let saved = <Recording>::from_json(&page.saved().await?.1)?;
+            let batch = saved.batch.context("no batch")?;
+            let noises = batch.items.iter().map(|i| (i.noise, i.update_noise));
+            let noises: Vec<_> = noises.collect();
+            assert_eq!(noises, [(0.0, 0.0), (0.0, 0.1), (0.0, 0.1)]);
+            // How far each run moved in its first segment.
+            let mut moved = [0.0; 3];
+            for event in &saved.events {
+                if let Event::Lab {
+                    event: LabEvent::Batch { reports, .. },
+                } = event
+                {
+                    for (run, report) in reports.iter().filter(|(_, r)| r.segment == 1) {
+                        moved[*run] = report.residual;
+                    }
+                }
+            }
+            races.push(moved);
+        }
+        let [quiet, second, third] = races[0];
+        assert!(quiet != second && second != third, "{races:?}");
+        assert_eq!(races[0], races[1], "the same seed");
         Ok(())
     })
     .await
@@ -493,6 +542,17 @@ async fn batches_are_saved_and_played_again() -> Result<()> {
         page.drop_file("runs.json", &race.replace(",[3,{", ",[4,{"))
             .await?;
         page.says(".notice", "there is no run 4").await?;
+        // Runs of one experiment that call themselves another's are shown as
+        // far as they go.
+        page.drop_file("runs.json", &trial.replace("\"one-blank\"", "\"noise\""))
+            .await?;
+        page.until(
+            "the other experiment",
+            "return document.querySelector('#experiment-noise')?.getAttribute('aria-pressed') === 'true'",
+        )
+        .await?;
+        page.drop_file("runs.json", &trial).await?;
+        page.says("#experiment-status", &share).await?;
         // What was read is saved as it was read.
         page.catch_files().await?;
         rooms.press(".save-runs").await?;

@@ -4,7 +4,6 @@
 //! every other pair belongs to the part of the page that knows its key, so a
 //! new one needs no change here.
 
-use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 use std::str::FromStr;
 
@@ -21,8 +20,9 @@ pub struct Address {
     pub model: Option<String>,
     /// The puzzle.
     pub puzzle: Option<Board>,
-    /// Every other pair, in the order of the keys.
-    rest: BTreeMap<String, String>,
+    /// Every other pair, in the order of the keys. There are few: a map's code
+    /// would be the larger part of it.
+    rest: Vec<(String, String)>,
 }
 
 impl Address {
@@ -50,7 +50,8 @@ impl Address {
     /// The value of a pair other than model and puzzle.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.rest.get(key).map(String::as_str)
+        let at = self.place(key).ok()?;
+        Some(&self.rest[at].1)
     }
 
     /// The value of a pair, where it reads as one of that type.
@@ -63,11 +64,21 @@ impl Address {
     /// key that is not made of lower-case letters, digits and `-` is ignored.
     pub fn set(&mut self, key: &str, value: &impl Display) {
         let value = value.to_string();
-        if value.is_empty() {
-            self.rest.remove(key);
-        } else if is_key(key) {
-            self.rest.insert(key.to_owned(), value);
+        match self.place(key) {
+            Ok(at) if value.is_empty() => {
+                self.rest.remove(at);
+            }
+            Ok(at) => self.rest[at].1 = value,
+            Err(at) if !value.is_empty() && is_key(key) => {
+                self.rest.insert(at, (key.to_owned(), value));
+            }
+            Err(_) => {}
         }
+    }
+
+    /// Where the pair of that key is, or would be.
+    fn place(&self, key: &str) -> Result<usize, usize> {
+        self.rest.binary_search_by(|(k, _)| k.as_str().cmp(key))
     }
 
     /// Takes over the pairs of another address, and its model and puzzle
@@ -79,8 +90,9 @@ impl Address {
         if other.puzzle.is_some() {
             self.puzzle.clone_from(&other.puzzle);
         }
-        self.rest
-            .extend(other.rest.iter().map(|(k, v)| (k.clone(), v.clone())));
+        for (key, value) in &other.rest {
+            self.set(key, value);
+        }
     }
 
     /// The fragment, with its `#`; empty if nothing is named.

@@ -17,6 +17,8 @@ pub struct Variety {
     pub ways: Ways,
     /// Standard deviation of the noise in the initial state.
     pub noise: f32,
+    /// Whether it comes after every update instead.
+    pub every_update: bool,
     /// Folder names of other models, which take turns with the loaded one.
     pub others: Vec<String>,
     /// The same seed gives the same guesses.
@@ -53,12 +55,19 @@ impl Variety {
                         _ => Some(Symmetry::random_of(shape, self.ways, &mut rng)),
                     };
                 }
+                let noise = if round == 0 { 0.0 } else { self.noise };
+                let (noise, update_noise) = if self.every_update {
+                    (0.0, noise)
+                } else {
+                    (noise, 0.0)
+                };
                 Item {
                     symmetry: symmetry.clone(),
                     model: network
                         .checked_sub(1)
                         .map(|other| self.others[other].clone()),
-                    noise: if round == 0 { 0.0 } else { self.noise },
+                    noise,
+                    update_noise,
                     seed: self.seed.wrapping_add(i as u64),
                     commits: self.commit,
                     ..Item::plain(puzzle.clone())
@@ -294,6 +303,7 @@ mod tests {
                 ..Ways::default()
             },
             noise: 0.5,
+            every_update: false,
             others: Vec::new(),
             seed: 3,
             commit: false,
@@ -314,6 +324,14 @@ mod tests {
         assert_eq!(of(3), (None, Some(Symmetry::digit_shift(Shape::S4, 1))));
         assert_eq!(of(4).1, of(3).1, "the same for every network");
         assert_eq!(both[1].noise, 0.0);
+        let always = Variety {
+            every_update: true,
+            ..variety.clone()
+        };
+        let noises = always.items(&puzzle);
+        let noises = noises.iter().map(|item| (item.noise, item.update_noise));
+        let noises: Vec<_> = noises.take(3).collect();
+        assert_eq!(noises, [(0.0, 0.0), (0.0, 0.5), (0.0, 0.5)]);
         let noise_only = Variety {
             ways: Ways::default(),
             ..variety

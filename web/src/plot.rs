@@ -1,7 +1,6 @@
 //! Drawing: colours that people with any colour vision can tell apart, heat
 //! maps as a few paths, and contour lines.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// The map `cividis` (Nuñez, Anderton and Renslow 2018), which looks the same
@@ -61,18 +60,25 @@ pub fn end_colour(index: usize, solved: bool) -> &'static str {
 /// half, value)` in the drawing's units.
 #[must_use]
 pub fn squares(points: impl IntoIterator<Item = (f64, f64, f64, u32)>) -> Vec<(u32, String)> {
-    let mut paths: BTreeMap<u32, String> = BTreeMap::new();
+    // In the order of the values, of which there are few.
+    let mut paths: Vec<(u32, String)> = Vec::new();
     for (x, y, half, value) in points {
-        let path = paths.entry(value).or_default();
+        let at = match paths.binary_search_by_key(&value, |path| path.0) {
+            Ok(at) => at,
+            Err(at) => {
+                paths.insert(at, (value, String::new()));
+                at
+            }
+        };
         let side = 2.0 * half;
         let _ = write!(
-            path,
+            paths[at].1,
             "M{:.1} {:.1}h{side:.1}v{side:.1}h-{side:.1}z",
             x - half,
             y - half
         );
     }
-    paths.into_iter().collect()
+    paths
 }
 
 /// Line segments where a function on a grid crosses `level`, by marching

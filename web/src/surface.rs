@@ -133,7 +133,7 @@ pub fn facets(values: &[Option<u32>], side: usize, top: u32, camera: Camera) -> 
             });
         }
     }
-    facets.sort_by(|a, b| b.depth.total_cmp(&a.depth));
+    facets.sort_unstable_by(|a, b| b.depth.total_cmp(&a.depth));
     facets
 }
 

@@ -3,9 +3,9 @@
 
 use crate::command::{output, run};
 use crate::page::{build_hrm, target_dir};
-use crate::screenshot::Browser;
 use crate::serve::Server;
 use crate::setup;
+use crate::webdriver::{Browser, Graphics};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
@@ -69,7 +69,7 @@ pub(crate) fn bench(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
     thread::spawn(move || server.serve());
     for batch in &args.batch {
         // A browser each, so that no run inherits another's memory.
-        let browser = Browser::start()?;
+        let browser = Browser::start(Graphics::Software)?;
         let url = format!(
             "{url}?preset={}&batch={batch}&repetitions={}&engines={}",
             args.preset,

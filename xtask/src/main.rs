@@ -6,11 +6,13 @@
 mod bench_web;
 mod command;
 mod finish;
+mod measure;
 mod page;
 mod screenshot;
 mod serve;
 mod setup;
 mod test;
+mod webdriver;
 mod workspace;
 
 use anyhow::Result;
@@ -51,6 +53,8 @@ enum Task {
     Test(test::TestArgs),
     /// Measure the engines against onnxruntime-web in headless Chromium
     BenchWeb(bench_web::BenchArgs),
+    /// Measure the built page: first visits, a race of guesses, Lighthouse
+    Measure(measure::MeasureArgs),
     /// Photograph a page in headless Chromium, from wide to narrow, light and dark
     Screenshot {
         /// Address of the page; by default dist/ is served for the occasion
@@ -106,6 +110,7 @@ fn run(task: Task) -> Result<()> {
         }
         Task::Test(args) => test::run(&workspace, &args),
         Task::BenchWeb(args) => bench_web::bench(&workspace, &args),
+        Task::Measure(args) => measure::measure(&workspace, &args),
         Task::Screenshot {
             url,
             out,

@@ -9,6 +9,7 @@ use super::probe::CpuProbe;
 use super::{CpuModel, Statistics};
 use crate::config::QPool;
 use crate::engine::{EngineError, Probe, Probed, SegmentOutput, Taps, check_inputs, check_place};
+use crate::noise::UpdateNoise;
 use crate::plan::{Level, Plan};
 
 /// Sequences that go through a module together.
@@ -33,6 +34,10 @@ pub struct CpuRun {
     old: Vec<f32>,
     scratch: Scratch,
     probe: Option<CpuProbe>,
+    /// One a sequence; none if there is no noise.
+    noise: Vec<UpdateNoise>,
+    /// Updates since the noise was set.
+    updates: u32,
 }
 
 impl CpuRun {
@@ -51,6 +56,8 @@ impl CpuRun {
             old: Vec::new(),
             scratch: Scratch::default(),
             probe: None,
+            noise: Vec::new(),
+            updates: 0,
         }
     }
 
@@ -119,6 +126,9 @@ impl CpuRun {
         self.input.extend(embed(&self.model, tokens));
         let width = self.input.len() / (self.batch + 1);
         self.batch += 1;
+        if !self.noise.is_empty() {
+            self.noise.push(UpdateNoise::NONE);
+        }
         self.z_h.resize(self.batch * width, 0.0);
         self.z_l.resize(self.batch * width, 0.0);
         self.reset(self.batch - 1);
@@ -159,6 +169,9 @@ impl CpuRun {
             array.copy_within(last.clone(), hole.start);
             array.truncate(last.start);
         }
+        if !self.noise.is_empty() {
+            self.noise.swap_remove(sequence);
+        }
         self.batch -= 1;
     }
 
@@ -189,6 +202,19 @@ impl CpuRun {
         {
             state[range.clone()].copy_from_slice(initial);
         }
+    }
+
+    /// From now on disturbs each sequence after every update; an empty slice
+    /// stops it. A place keeps its noise whoever has it; places that are added
+    /// have none.
+    ///
+    /// # Errors
+    /// If there are not as many as sequences.
+    pub fn set_noise(&mut self, noise: &[UpdateNoise]) -> Result<(), EngineError> {
+        UpdateNoise::check(noise, self.batch)?;
+        self.noise = noise.to_vec();
+        self.updates = 0;
+        Ok(())
     }
 
     /// From now on measures a state after each of its updates; `None` stops
@@ -266,6 +292,11 @@ impl CpuRun {
             if let Some(damping) = update.damping {
                 damp(state, &self.old, damping);
             }
+            let sequences = state.chunks_mut(plan.positions * plan.hidden);
+            for (noise, state) in self.noise.iter().zip(sequences) {
+                noise.add(self.updates, plan.hidden, state);
+            }
+            self.updates = self.updates.wrapping_add(1);
             if let Some(probe) = &mut self.probe
                 && probe.probe.level == update.level
             {

@@ -22,6 +22,10 @@ pub struct Item {
     /// Standard deviation of the Gaussian noise on every element of the
     /// initial `z_H` and `z_L`, whose own is 1.
     pub noise: f32,
+    /// Standard deviation of the Gaussian noise on the state that an update
+    /// has replaced, after every update ([`crate::noise`]).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub update_noise: f32,
     /// The same seed gives the same noise and the same commitments.
     pub seed: u64,
     /// Whether the run commits itself to cells, as [`super::commit`] does by
@@ -39,10 +43,16 @@ impl Item {
             symmetry: None,
             model: None,
             noise: 0.0,
+            update_noise: 0.0,
             seed: 0,
             commits: false,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(deviation: &f32) -> bool {
+    *deviation == 0.0
 }
 
 /// When a batch ends before its limit. Only the rules of the puzzle are
@@ -323,6 +333,7 @@ mod tests {
                         symmetry: Some(Symmetry::digit_shift(Shape::S4, 1)),
                         model: Some("m".into()),
                         noise: 0.25,
+                        update_noise: 0.1,
                         seed: u64::MAX,
                         commits: true,
                     },

@@ -13,6 +13,7 @@ pub(crate) mod attention;
 pub(crate) mod embed;
 pub(crate) mod factors;
 pub(crate) mod mix;
+pub(crate) mod noise;
 pub(crate) mod norm;
 pub(crate) mod partials;
 pub(crate) mod products;

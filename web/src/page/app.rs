@@ -61,13 +61,13 @@ fn App(page: Page) -> impl IntoView {
             <div class="play-area">
                 <BoardView page/>
                 <Transport page/>
-                {later(1, move || view! { <Legend page/> <CellFacts page/> <Pad page/> }.into_any())}
+                {later(1, move || view! { <Legend page/> <CellFacts page/> <Pad page/> <Puzzles page/> }.into_any())}
             </div>
             <div class="panels">
                 <TourCard page/>
                 <Status page/>
                 {later(2, move || view! { <Chart page/> }.into_any())}
-                {later(3, move || view! { <Puzzles page/> <Models page/> }.into_any())}
+                {later(3, move || view! { <Models page/> }.into_any())}
             </div>
         </div>
         {later(4, move || view! { <Rooms page/> }.into_any())}
@@ -205,21 +205,12 @@ const MOST: usize = 1024;
 /// Light or dark.
 #[component]
 fn Theme() -> impl IntoView {
-    let dark = RwSignal::new(dom::is_dark());
-    let toggle = move |_| {
-        let next = !dom::is_dark();
-        dom::set_theme(if next { "dark" } else { "light" });
-        dark.set(next);
-    };
+    // The styles show one of the two: they know when the system's colours change.
+    let toggle = |_| dom::set_theme(if dom::is_dark() { "light" } else { "dark" });
     view! {
-        <button
-            id="theme"
-            type="button"
-            class="theme"
-            aria-label=move || if dark.get() { "Use light colours" } else { "Use dark colours" }
-            on:click=toggle
-        >
-            {move || if dark.get() { "Light" } else { "Dark" }}
+        <button id="theme" type="button" class="theme" on:click=toggle>
+            <span class="to-dark">"Dark"<b class="hidden">" colours"</b></span>
+            <span class="to-light">"Light"<b class="hidden">" colours"</b></span>
         </button>
     }
 }

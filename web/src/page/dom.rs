@@ -9,14 +9,24 @@ fn window() -> Option<Window> {
     web_sys::window()
 }
 
+/// The element of that id.
+fn element(id: &str) -> Option<HtmlElement> {
+    let element = window()?.document()?.get_element_by_id(id)?;
+    element.dyn_into().ok()
+}
+
 /// Moves the keyboard focus to the element of that id.
 pub(crate) fn focus(id: &str) {
-    let element = window()
-        .and_then(|w| w.document())
-        .and_then(|d| d.get_element_by_id(id));
-    if let Some(element) = element.and_then(|e| e.dyn_into::<HtmlElement>().ok()) {
+    if let Some(element) = element(id) {
         // Fails only for elements that can't be focused.
         let _ = element.focus();
+    }
+}
+
+/// Scrolls to the element of that id.
+pub(crate) fn show(id: &str) {
+    if let Some(element) = element(id) {
+        element.scroll_into_view();
     }
 }
 

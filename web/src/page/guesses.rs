@@ -1,5 +1,7 @@
 //! Several guesses racing for the same puzzle, and how they vote.
 
+use std::time::Duration;
+
 use hrm_core::puzzle::{Board, Shape, Ways};
 use hrm_core::reason::SegmentReport;
 use hrm_core::reason::lab::Stop;
@@ -33,17 +35,28 @@ const COMMITTED: usize = 512;
 /// The seed that needs no place in the address.
 const SEED: u32 = 1;
 
+/// What can be ticked: the letter in addresses, the id, and the label.
+const TICKS: [(char, &str, &str); 7] = [
+    ('d', "vary-digits", "rename digits"),
+    ('t', "vary-transpose", "transpose"),
+    ('l', "vary-lines", "permute bands and lines"),
+    ('m', "vary-networks", "take turns with the other networks"),
+    ('u', "noise-updates", "at every update"),
+    ('v', "stop-first", "stop at the first that is verified"),
+    (
+        'c',
+        "commit",
+        "commit: write digits in now and then, begin anew when that leads nowhere, until one is verified",
+    ),
+];
+
 /// What the room remembers while it is open.
 #[derive(Clone, Copy)]
 struct Wishes {
     count: RwSignal<f64>,
-    digits: RwSignal<bool>,
-    transpose: RwSignal<bool>,
-    lines: RwSignal<bool>,
-    networks: RwSignal<bool>,
+    /// As in [`TICKS`].
+    ticks: [RwSignal<bool>; TICKS.len()],
     noise: RwSignal<f64>,
-    first: RwSignal<bool>,
-    commit: RwSignal<bool>,
     seed: RwSignal<u32>,
 }
 
@@ -53,55 +66,61 @@ impl Wishes {
         let asked = untrack(|| page.state.place.asked("guesses")).unwrap_or_default();
         let mut parts = asked.split(',');
         let count = parts.next().and_then(dom::number).unwrap_or(9.0);
-        let flags = parts.next().unwrap_or("d").to_owned();
+        let ticked = parts.next().unwrap_or("d");
         let noise = parts.next().and_then(dom::number).unwrap_or(0.0);
         Self {
             count: RwSignal::new(f64::clamp(count, 1.0, 25.0)),
-            digits: RwSignal::new(flags.contains('d')),
-            transpose: RwSignal::new(flags.contains('t')),
-            lines: RwSignal::new(flags.contains('l')),
-            networks: RwSignal::new(flags.contains('m')),
+            ticks: TICKS.map(|(letter, ..)| RwSignal::new(ticked.contains(letter))),
             noise: RwSignal::new(f64::clamp(noise, 0.0, 4.0)),
-            first: RwSignal::new(flags.contains('v')),
-            commit: RwSignal::new(flags.contains('c')),
             seed: RwSignal::new(parts.next().and_then(|n| n.parse().ok()).unwrap_or(SEED)),
         }
     }
 
+    /// The letters of what is ticked.
+    fn ticked(&self) -> String {
+        let ticks = TICKS.iter().zip(self.ticks);
+        ticks
+            .filter_map(|(&(letter, ..), tick)| tick.get().then_some(letter))
+            .collect()
+    }
+
     fn address(&self) -> String {
-        let flags: String = [
-            (self.digits, 'd'),
-            (self.transpose, 't'),
-            (self.lines, 'l'),
-            (self.networks, 'm'),
-            (self.first, 'v'),
-            (self.commit, 'c'),
-        ]
-        .into_iter()
-        .filter_map(|(flag, letter)| flag.get().then_some(letter))
-        .collect();
         let seed = match self.seed.get() {
             SEED => String::new(),
             seed => format!(",{seed}"),
         };
-        format!("{},{flags},{}{seed}", self.count.get(), self.noise.get())
+        let (count, noise) = (self.count.get(), self.noise.get());
+        format!("{count},{},{noise}{seed}", self.ticked())
     }
 
     fn variety(&self, page: Page) -> Variety {
+        let ticked = untrack(|| self.ticked());
+        let on = |letter| ticked.contains(letter);
         let others = untrack(|| page.rivals());
-        let others = others.into_iter().filter(|_| self.networks.get_untracked());
         Variety {
             count: self.count.get_untracked() as usize,
             ways: Ways {
-                digits: self.digits.get_untracked(),
-                transpose: self.transpose.get_untracked(),
-                lines: self.lines.get_untracked(),
+                digits: on('d'),
+                transpose: on('t'),
+                lines: on('l'),
             },
             noise: self.noise.get_untracked() as f32,
-            others: others.map(|(id, _)| id).collect(),
+            every_update: on('u'),
+            others: others
+                .into_iter()
+                .filter(|_| on('m'))
+                .map(|(id, _)| id)
+                .collect(),
             seed: u64::from(self.seed.get_untracked()),
-            commit: self.commit.get_untracked(),
+            commit: on('c'),
         }
+    }
+
+    /// The box of that letter.
+    fn tick(&self, letter: char) -> impl IntoView + use<> {
+        let at = TICKS.iter().position(|tick| tick.0 == letter).unwrap_or(0);
+        let (_, id, label) = TICKS[at];
+        view! { <Check id label chosen=self.ticks[at]/> }
     }
 }
 
@@ -123,9 +142,10 @@ pub(crate) fn Guesses(page: Page) -> impl IntoView {
             },
         );
     });
-    let start = move |_| {
-        let commit = wishes.commit.get_untracked();
-        let stop = if commit || wishes.first.get_untracked() {
+    let start = move || {
+        let ticked = untrack(|| wishes.ticked());
+        let commit = ticked.contains('c');
+        let stop = if commit || ticked.contains('v') {
             Stop::FirstSolved
         } else {
             Stop::Never
@@ -133,6 +153,16 @@ pub(crate) fn Guesses(page: Page) -> impl IntoView {
         let limit = if commit { COMMITTED } else { s.trained_for() };
         page.race(&wishes.variety(page), limit, stop);
     };
+    // Asked for beside the board.
+    Effect::new(move || {
+        if s.lab.aloud.get() {
+            s.lab.aloud.set(false);
+            wishes.ticks[TICKS.len() - 1].set(true);
+            start();
+            // Once the boards are there.
+            set_timeout(|| dom::show("race-status"), Duration::from_millis(50));
+        }
+    });
     let square = move || s.shape.get().square_boxes();
     view! {
         <p class="lede">
@@ -140,11 +170,12 @@ pub(crate) fn Guesses(page: Page) -> impl IntoView {
         </p>
         <div class="controls">
             <Choice id="guess-count" label="Guesses" values=&COUNTS chosen=wishes.count/>
-            <Check id="vary-digits" label="rename digits" chosen=wishes.digits/>
-            {move || square().then(|| view! { <Check id="vary-transpose" label="transpose" chosen=wishes.transpose/> })}
-            <Check id="vary-lines" label="permute bands and lines" chosen=wishes.lines/>
-            {move || (!page.rivals().is_empty()).then(|| view! { <Check id="vary-networks" label="take turns with the other networks" chosen=wishes.networks/> })}
+            {wishes.tick('d')}
+            {move || square().then(|| wishes.tick('t'))}
+            {wishes.tick('l')}
+            {move || (!page.rivals().is_empty()).then(|| wishes.tick('m'))}
             <Choice id="guess-noise" label="Noise" values=&NOISES chosen=wishes.noise/>
+            {wishes.tick('u')}
             <label class="choice">
                 <span>"Seed"</span>
                 <input
@@ -156,13 +187,13 @@ pub(crate) fn Guesses(page: Page) -> impl IntoView {
                     on:change=move |event| wishes.seed.set(event_target_value(&event).parse().unwrap_or(SEED))
                 />
             </label>
-            <Check id="stop-first" label="stop at the first that is verified" chosen=wishes.first/>
-            <Check id="commit" label="commit: write digits in now and then, begin anew when that leads nowhere, until one is verified" chosen=wishes.commit/>
+            {wishes.tick('v')}
+            {wishes.tick('c')}
             {move || if race.busy.get() {
                 view! { <button id="stop-race" type="button" on:click=move |_| page.cancel(race)>"Stop"</button> }.into_any()
             } else {
                 view! {
-                    <button id="race" type="button" class="go" disabled=move || !page.is_ready() on:click=start>"Race"</button>
+                    <button id="race" type="button" class="go" disabled=move || !page.is_ready() on:click=move |_| start()>"Race"</button>
                 }.into_any()
             }}
         </div>

@@ -274,6 +274,8 @@ pub(crate) struct Lab {
     pub(crate) room: RwSignal<Option<Room>>,
     /// The race of guesses.
     pub(crate) race: Runs,
+    /// Whether a race of guesses that commit themselves is wished for.
+    pub(crate) aloud: RwSignal<bool>,
     /// The chosen experiment.
     pub(crate) experiment: RwSignal<Experiment>,
     /// Its runs.
@@ -300,6 +302,7 @@ impl Lab {
             mistakes: RwSignal::new(Vec::new()),
             room: RwSignal::new(None),
             race: Runs::new(),
+            aloud: RwSignal::new(false),
             experiment: RwSignal::new(Experiment::OneBlank),
             trial: Runs::new(),
             latent: Latent {

@@ -8,6 +8,7 @@ use leptos::prelude::*;
 
 use crate::actions::Page;
 use crate::dom;
+use crate::lab::Room;
 use crate::source::Source;
 use crate::state::Phase;
 
@@ -79,10 +80,30 @@ fn Standing(page: Page) -> impl IntoView {
         });
         Some(text)
     };
+    // Another way, where the plain pass has failed.
+    let failed = move || {
+        let verdict = s
+            .verdict
+            .get()
+            .filter(|verdict| *verdict != Verdict::Solved);
+        verdict.is_some() && s.solutions.get() != Some(Solutions::None) && page.is_ready()
+    };
+    let aloud = move |_| {
+        s.lab.room.set(Some(Room::Guesses));
+        s.lab.aloud.set(true);
+    };
+    let offer = move || {
+        failed().then(|| {
+            view! {
+                <button id="aloud" type="button" on:click=aloud>"Let it guess out loud"</button>
+            }
+        })
+    };
     view! {
         <div class=class>
             <p id="verdict" role="status" aria-live="polite">{verdict}</p>
             <p class="commentary">{commentary}</p>
+            {offer}
         </div>
     }
 }
@@ -213,6 +234,6 @@ pub(crate) fn EngineLine(page: Page) -> impl IntoView {
 /// The middle one of a run's times: the first is often slow.
 fn median(times: &[f64]) -> Option<f64> {
     let mut sorted = times.to_vec();
-    sorted.sort_by(f64::total_cmp);
+    sorted.sort_unstable_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied()
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hrm_core::cpu::{Arithmetic, CpuModel, CpuRun, ReadOut, int8_kernel};
 use hrm_core::engine::{EngineError, SegmentOutput, Taps};
+use hrm_core::noise::UpdateNoise;
 use hrm_core::plan::{Level, Plan};
 use hrm_core::reason::message::{DeviceChoice, EngineFacts, EngineKind};
 use hrm_core::weights::Weights;
@@ -142,6 +143,14 @@ impl Run {
         match self {
             Self::Gpu(run) => run.replace(sequence, tokens, None),
             Self::Cpu(run) => run.replace(sequence, tokens),
+        }
+    }
+
+    /// Disturbs each sequence after every update from now on.
+    pub(crate) async fn set_noise(&mut self, noise: &[UpdateNoise]) -> Result<(), EngineError> {
+        match self {
+            Self::Gpu(run) => run.set_noise(noise).await,
+            Self::Cpu(run) => run.set_noise(noise),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use hrm_core::engine::{EngineError, Taps};
+use hrm_core::noise::UpdateNoise;
 use hrm_core::puzzle::{Board, Symmetry};
 use hrm_core::reason::commit::{Commitment, Committer, Move};
 use hrm_core::reason::lab::{Item, LabEvent, Stop};
@@ -145,6 +146,16 @@ impl Group {
                 z_l.extend(low);
             }
             run.set_states(&z_h, &z_l)?;
+        }
+        if self.items.iter().any(|(_, item)| item.update_noise != 0.0) {
+            let items = self.items.iter();
+            let noise: Vec<UpdateNoise> = items
+                .map(|(_, item)| UpdateNoise {
+                    seed: item.seed as u32,
+                    deviation: item.update_noise,
+                })
+                .collect();
+            run.set_noise(&noise).await?;
         }
         Ok(run)
     }
