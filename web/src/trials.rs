@@ -64,7 +64,8 @@ pub fn hints(counts: &[usize], found: &[Option<Standing>], limit: usize, chosen:
             d.text(
                 "name",
                 Anchor::Middle,
-                [left(i) + column / 2.0, top - 3.0],
+                // Inside the bar: above it stands the title.
+                [left(i) + column / 2.0, top + 13.0],
                 "✗",
             );
         }
