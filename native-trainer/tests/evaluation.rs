@@ -233,6 +233,9 @@ fn killed_goes_on(field: &Field) {
     let records = dir.path().join("records.jsonl");
     let args = [&common[..], &["--records", text(&records)]].concat();
     let lines = || fs::read_to_string(&records).map_or(0, |t| t.matches('\n').count());
+    // Fewer rows first: those that are there stay.
+    ok(&[&args[..], &["--limit", "10"]].concat());
+    assert_eq!(lines(), 11);
     let mut killed = 0;
     // Kill it a few times, whenever it has got somewhat further.
     for _ in 0..3 {
@@ -259,6 +262,9 @@ fn killed_goes_on(field: &Field) {
     assert!(before > 1 && lines() == 201);
     // Once more, with nothing left to do.
     assert_eq!(result(&ok(&args)), whole);
+    // Rows that are there are not thrown away.
+    let error = refused(&[&args[..], &["--limit", "10"]].concat());
+    assert!(error.contains("rows differ"), "{error}");
     // Damage in the middle is named.
     let content = fs::read_to_string(&records).unwrap().replacen(
         "\"record\":{\"puzzle\"",

@@ -49,17 +49,26 @@ impl<P: Serialize + DeserializeOwned> Log<P> {
         }
     }
 
-    /// Opens the file of an evaluation, with what it holds already.
+    /// Opens the file of an evaluation, with what it holds already: the same
+    /// evaluation of fewer rows goes on, since no row depends on the others.
     pub(crate) fn open(path: &Path, setup: &Setup) -> Result<Self> {
         let named = || format!("writing {}", path.display());
         let (records, before) = if path.exists() && fs::metadata(path)?.len() > 0 {
-            let (theirs, records, before, whole) = parse(path)?;
+            let (theirs, records, before, mut whole) = parse(path)?;
+            let more = theirs.rows < setup.rows;
+            let same = Setup {
+                rows: if more { setup.rows } else { theirs.rows },
+                ..theirs.clone()
+            };
             ensure!(
-                theirs == *setup,
+                same == *setup,
                 "{} holds another evaluation: {}",
                 path.display(),
                 difference(&theirs, setup)?
             );
+            if more {
+                whole = rewrite_head(path, setup, whole)?;
+            }
             // A kill may have cut the last line short.
             let file = OpenOptions::new()
                 .write(true)
@@ -68,11 +77,7 @@ impl<P: Serialize + DeserializeOwned> Log<P> {
             file.set_len(whole).with_context(named)?;
             (records, before)
         } else {
-            let head = Head {
-                format: FORMAT.into(),
-                setup: setup.clone(),
-            };
-            fs::write(path, serde_json::to_string(&head)? + "\n").with_context(named)?;
+            fs::write(path, head_line(setup)?).with_context(named)?;
             (Vec::new(), 0.0)
         };
         let file = OpenOptions::new()
@@ -143,6 +148,30 @@ fn parse<P: DeserializeOwned>(path: &Path) -> Result<(Setup, Vec<Record<P>>, f64
         records.push(entry.record);
     }
     Ok((setup, records, seconds, whole as u64))
+}
+
+/// The first line of an evaluation's file.
+fn head_line(setup: &Setup) -> Result<String> {
+    let head = Head {
+        format: FORMAT.into(),
+        setup: setup.clone(),
+    };
+    Ok(serde_json::to_string(&head)? + "\n")
+}
+
+/// Gives the first `whole` bytes of a file another first line; returns how many
+/// there are then. The file is replaced at once, so that a kill loses nothing.
+fn rewrite_head(path: &Path, setup: &Setup, whole: u64) -> Result<u64> {
+    let named = || format!("rewriting {}", path.display());
+    let text = fs::read_to_string(path).with_context(named)?;
+    let lines = &text[..whole as usize];
+    let records = lines.split_once('\n').map_or("", |(_, records)| records);
+    let text = head_line(setup)? + records;
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    fs::write(&partial, &text).with_context(named)?;
+    fs::rename(&partial, path).with_context(named)?;
+    Ok(text.len() as u64)
 }
 
 /// The setup that a file's first line holds.

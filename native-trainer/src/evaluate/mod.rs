@@ -16,6 +16,7 @@ use hrm_core::reason::score::{Record, Summary};
 use hrm_core::reason::search::{Search, search};
 use hrm_core::weights::sha256_hex;
 use indicatif::{ProgressBar, ProgressStyle};
+use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -166,7 +167,11 @@ pub(crate) fn run<P: Guessable>(
         let checkpoint = model.load()?;
         let engine = Engine::new(spread.device, &checkpoint.plan, &checkpoint.weights)?;
         if let Some(kind) = setup.search {
-            log = searches(&engine, &puzzles, (number, set, setup, kind), log, &bar)?;
+            let pool = ThreadPoolBuilder::new()
+                .num_threads(spread.threads.max(1))
+                .build()?;
+            let job = (number, set, setup, kind);
+            log = pool.install(|| searches(&engine, &puzzles, job, log, &bar))?;
             continue;
         }
         let collector = Collector {
