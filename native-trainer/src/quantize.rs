@@ -1,4 +1,4 @@
-//! 4-bit weights for a model: what its matrices are multiplied with on
+//! Weights in 8 and 4 bits for a model: what its matrices are multiplied with on
 //! puzzles, and which of them bear 4 bits worst.
 
 use std::sync::Arc;
@@ -15,14 +15,15 @@ use indicatif::{ProgressBar, ProgressStyle};
 const SAMPLE: usize = 8;
 const SAMPLE_SEGMENTS: usize = 2;
 
-/// How to quantize to 4 bits.
+/// How to quantize to integers.
 #[derive(Debug, Clone, Copy, clap::Args)]
-pub(crate) struct Q4Args {
+pub(crate) struct IntegerArgs {
     /// Generated puzzles on which the inputs of every matrix are recorded,
-    /// over all segments (q4)
-    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    /// over all segments, so that outputs move least; 0 rounds each weight for
+    /// itself, as is always done for mazes (q8, q4)
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     calibration: u32,
-    /// Segments that calibration runs (q4)
+    /// Segments that calibration runs (q8, q4)
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
     calibration_segments: u32,
     /// Keep the most sensitive matrices in 8 bits, as many as fit into this
@@ -36,23 +37,19 @@ pub(crate) struct Q4Args {
 pub(crate) fn to_q4(
     plan: &Arc<Plan>,
     weights: &Weights,
-    args: Q4Args,
+    args: IntegerArgs,
 ) -> Result<(Weights, Vec<TensorError>)> {
-    let shape = plan.config.puzzle.sudoku()?;
-    let inputs = (0..u64::from(args.calibration))
-        .map(|seed| {
-            let puzzle = generate(seed, &GeneratorOptions::any(shape))?;
-            Ok(puzzle.question.tokens())
-        })
-        .collect::<Result<Vec<_>>>()
-        .context("generating puzzles for calibration")?;
-    let statistics = calibrate(plan, weights, &inputs, args.calibration_segments)?;
-    let smallest = weights.quantize_q4(plan, Some(&statistics), &[]);
+    let calibration = calibration(plan, weights, args)?;
+    let statistics = calibration.as_ref().map(|(_, statistics)| statistics);
+    let smallest = weights.quantize_q4(plan, statistics, &[]);
     let Some(limit) = args.max_bytes else {
         return Ok(smallest);
     };
+    let (inputs, statistics) = calibration
+        .as_ref()
+        .context("--max-bytes looks for the most sensitive matrices by calibration")?;
     let sample = &inputs[..inputs.len().min(SAMPLE)];
-    let mut order = sensitivities(plan, weights, &statistics, sample)?;
+    let mut order = sensitivities(plan, weights, statistics, sample)?;
     order.sort_by(|a, b| b.1.total_cmp(&a.1));
     println!("{:<48} {:>12}", "in 4 bits alone", "error of z_H");
     let (mut kept, mut bytes) = (Vec::new(), smallest.0.bytes());
@@ -66,7 +63,40 @@ pub(crate) fn to_q4(
         let note = if keeps { "  kept in 8 bits" } else { "" };
         println!("{:<48} {error:>12.5}{note}", plan.tensor(id).name);
     }
-    Ok(weights.quantize_q4(plan, Some(&statistics), &kept))
+    Ok(weights.quantize_q4(plan, Some(statistics), &kept))
+}
+
+/// The weights in 8 bits, and the report on each tensor.
+pub(crate) fn to_q8(
+    plan: &Arc<Plan>,
+    weights: &Weights,
+    args: IntegerArgs,
+) -> Result<(Weights, Vec<TensorError>)> {
+    Ok(match calibration(plan, weights, args)? {
+        Some((_, statistics)) => weights.quantize_q8_calibrated(plan, &statistics),
+        None => weights.quantize_q8(plan),
+    })
+}
+
+/// Puzzles, and what matrices are multiplied with on them; `None` where that is
+/// not wanted, or where there is no generator.
+fn calibration(
+    plan: &Arc<Plan>,
+    weights: &Weights,
+    args: IntegerArgs,
+) -> Result<Option<(Vec<Vec<u8>>, Statistics)>> {
+    let (Ok(shape), 1..) = (plan.config.puzzle.sudoku(), args.calibration) else {
+        return Ok(None);
+    };
+    let inputs = (0..u64::from(args.calibration))
+        .map(|seed| {
+            let puzzle = generate(seed, &GeneratorOptions::any(shape))?;
+            Ok(puzzle.question.tokens())
+        })
+        .collect::<Result<Vec<_>>>()
+        .context("generating puzzles for calibration")?;
+    let statistics = calibrate(plan, weights, &inputs, args.calibration_segments)?;
+    Ok(Some((inputs, statistics)))
 }
 
 /// Runs the model in f32 and records what its matrices are multiplied with.

@@ -12,6 +12,7 @@ mod pytorch;
 mod q4;
 mod quantize;
 mod read;
+mod rounding;
 mod write;
 
 use std::borrow::Cow;

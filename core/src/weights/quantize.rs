@@ -5,8 +5,9 @@ use std::fmt;
 use half::f16;
 use serde::{Deserialize, Serialize};
 
+use super::rounding::{Steps, round_matrix};
 use super::{Tensor, Values, Weights, quantize_q4};
-use crate::cpu::Statistics;
+use crate::cpu::{Moments, Statistics};
 use crate::plan::{Plan, TensorId};
 
 /// How values are stored.
@@ -60,6 +61,17 @@ impl Weights {
         self.convert(plan, |_, tensor| tensor.to_q8())
     }
 
+    /// The same, rounded so that outputs move least; `inputs` says what each
+    /// matrix is multiplied with. Takes longer.
+    #[must_use]
+    pub fn quantize_q8_calibrated(
+        &self,
+        plan: &Plan,
+        inputs: &Statistics,
+    ) -> (Self, Vec<TensorError>) {
+        self.convert(plan, |id, tensor| tensor.to_q8_calibrated(inputs.get(id)))
+    }
+
     /// The same with the modules' matrices in 16-bit floats; values beyond
     /// their range become the largest.
     #[must_use]
@@ -84,7 +96,10 @@ impl Weights {
     ) -> (Self, Vec<TensorError>) {
         self.convert(plan, |id, tensor| {
             if in_8_bits.contains(&id) {
-                return tensor.to_q8();
+                return match inputs {
+                    Some(inputs) => tensor.to_q8_calibrated(inputs.get(id)),
+                    None => tensor.to_q8(),
+                };
             }
             let shape = [tensor.shape[0], tensor.shape[1]];
             quantize_q4(&tensor.dense(), shape, inputs.map(|s| s.get(id)))
@@ -136,6 +151,36 @@ impl Tensor {
         Self {
             shape: self.shape.clone(),
             values: Values::Q8 { values, scales },
+        }
+    }
+
+    /// A matrix in 8 bits with a scale a row, rounded as [`super::rounding`]
+    /// says for inputs of these moments.
+    #[must_use]
+    pub fn to_q8_calibrated(&self, inputs: &Moments) -> Self {
+        // Of what lies beyond the last integer little may be cut off.
+        const STEPS: Steps = Steps {
+            least: -127.0,
+            most: 127.0,
+            candidates: |extreme| {
+                let parts = (0..=20).map(|n| 1.0 - 0.015 * f64::from(n));
+                // As they are stored.
+                parts
+                    .map(|part| f64::from((part * extreme.abs() / 127.0) as f32))
+                    .collect()
+            },
+        };
+        let &[rows, depth] = self.shape.as_slice() else {
+            return self.to_q8();
+        };
+        let dense = self.dense();
+        let (values, steps) = round_matrix(&dense, [rows, depth], depth, Some(inputs), &STEPS);
+        Self {
+            shape: self.shape.clone(),
+            values: Values::Q8 {
+                values,
+                scales: steps.into_iter().map(|step| step as f32).collect(),
+            },
         }
     }
 }

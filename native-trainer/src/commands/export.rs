@@ -10,7 +10,7 @@ use hrm_core::plan::Plan;
 use hrm_core::weights::{Manifest, Part, Scheme, Weights};
 
 use crate::checkpoint::{CARD, CONFIG, Checkpoint, MANIFEST, write_atomically};
-use crate::quantize::Q4Args;
+use crate::quantize::IntegerArgs;
 use crate::{onnx, quantize};
 
 /// Name of the ONNX graph.
@@ -37,7 +37,7 @@ pub(crate) struct ExportArgs {
     #[arg(long, default_value = "q8")]
     quantize: Quantize,
     #[command(flatten)]
-    q4: Q4Args,
+    integers: IntegerArgs,
     /// Name shown to people
     #[arg(long)]
     title: Option<String>,
@@ -64,7 +64,7 @@ enum Format {
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Quantize {
-    /// 8-bit integers with one scale a row, for the modules' matrices
+    /// 8-bit integers with one scale a row, for the modules' matrices, calibrated
     Q8,
     /// 4-bit integers in groups of 32 with f16 scales, calibrated
     Q4,
@@ -107,9 +107,9 @@ pub(crate) fn run(args: &ExportArgs) -> Result<()> {
     let (weights, report) = match args.quantize {
         Quantize::F32 => (weights, Vec::new()),
         Quantize::Q8 if weights.scheme() == Scheme::Q8 => (weights, Vec::new()),
-        Quantize::Q8 => weights.quantize_q8(&plan),
+        Quantize::Q8 => quantize::to_q8(&plan, &weights, args.integers)?,
         Quantize::F16 => weights.quantize_f16(&plan),
-        Quantize::Q4 => quantize::to_q4(&plan, &weights, args.q4)?,
+        Quantize::Q4 => quantize::to_q4(&plan, &weights, args.integers)?,
     };
     if !report.is_empty() {
         println!(
