@@ -10,7 +10,9 @@
 
   // The recorded run is wanted early, where the address names nothing else.
   const named = new URLSearchParams(location.hash.slice(1));
-  if (!["puzzle", "model", "tour"].some((key) => named.has(key))) {
+  const done = ["puzzle", "model", "tour"].some((key) => named.has(key));
+  window.hrmDemo = { text: null, frame: 0, playing: false, done };
+  if (!done) {
     const early = document.createElement("link");
     Object.assign(early, { rel: "preload", href: "demo.json", as: "fetch", crossOrigin: "anonymous" });
     document.head.append(early);

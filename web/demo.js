@@ -8,11 +8,10 @@
   const slider = document.getElementById("segment");
   const commentary = document.querySelector(".commentary");
   const named = new URLSearchParams(location.hash.slice(1));
-  const demo = (window.hrmDemo = { text: null, frame: 0, playing: false, done: false });
+  const demo = window.hrmDemo;
 
   // An address that names something else gets its own puzzle, at rest.
-  if (["puzzle", "model", "tour"].some((key) => named.has(key))) {
-    demo.done = true;
+  if (demo.done) {
     const cells = [...board.querySelectorAll(".cell")];
     const line = named.get("puzzle") ?? "";
     cells.forEach((cell, i) => {

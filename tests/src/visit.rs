@@ -1,9 +1,12 @@
 //! A visit to the built page: a server, a browser, and one at a time.
 
 use anyhow::Result;
+use hrm_core::puzzle::{Board, Difficulty, Shape, generate};
 use tokio::sync::Mutex;
 
 use crate::browser::{Browser, Graphics, dist};
+use crate::page::Playground;
+use crate::rooms::Rooms;
 use crate::server::Server;
 
 /// Browsers run one at a time: two would only wait for each other.
@@ -33,4 +36,35 @@ where
     let browser = Browser::start(graphics, size).await?;
     test(&server, &browser).await?;
     browser.close().await
+}
+
+/// Opens the page with a model and a puzzle, on the CPU, and waits for the
+/// network.
+///
+/// # Errors
+/// If it never gets there.
+pub async fn open(
+    server: &Server,
+    browser: &Browser,
+    model: &str,
+    puzzle: &Board,
+    more: &str,
+) -> Result<(Playground, Rooms)> {
+    let url = format!(
+        "{}?device=cpu#model={model}&puzzle={puzzle}{more}",
+        server.url()
+    );
+    let (page, _) = Playground::open(&browser.client, &url).await?;
+    page.loaded().await?;
+    let rooms = Rooms::of(&page);
+    Ok((page, rooms))
+}
+
+/// A puzzle of that difficulty, and its solution.
+///
+/// # Errors
+/// If none can be made.
+pub fn puzzle(shape: Shape, difficulty: Difficulty, seed: u64) -> Result<(Board, Board)> {
+    let generated = generate(seed, &difficulty.options(shape))?;
+    Ok((generated.question, generated.answer))
 }

@@ -1,7 +1,7 @@
 //! `cargo xtask bench-web`: this project's engines against onnxruntime-web in
 //! headless Chromium, on the same weights, in one run.
 
-use crate::command::{output, run};
+use crate::command::run;
 use crate::page::{build_hrm, target_dir};
 use crate::serve::Server;
 use crate::setup;
@@ -110,18 +110,9 @@ fn build_ours(workspace: &Workspace, folder: &Path) -> Result<()> {
 
 /// onnxruntime-web from npm, into the cache.
 fn fetch_theirs(workspace: &Workspace, folder: &Path) -> Result<()> {
-    let prefix = workspace.cache.join("npm");
-    let dist = prefix.join("node_modules/onnxruntime-web/dist");
+    let dist = setup::npm_folder(workspace).join("onnxruntime-web/dist");
     if !dist.join("ort.webgpu.min.mjs").is_file() {
-        output(
-            Command::new("npm")
-                .args(["install", "--no-audit", "--no-fund", "--loglevel=error"])
-                .arg("--prefix")
-                .arg(&prefix)
-                .arg(format!("onnxruntime-web@{ORT_VERSION}"))
-                .current_dir(&workspace.cache),
-        )
-        .context("installing onnxruntime-web")?;
+        setup::npm_install(workspace, &format!("onnxruntime-web@{ORT_VERSION}"))?;
     }
     for entry in fs::read_dir(&dist).with_context(|| format!("reading {}", dist.display()))? {
         let path = entry?.path();

@@ -196,18 +196,9 @@ fn summarise(visits: &[Figures]) {
 
 /// Lighthouse from npm, into the cache.
 fn lighthouse(workspace: &Workspace) -> Result<PathBuf> {
-    let prefix = workspace.cache.join("npm");
-    let program = prefix.join("node_modules/.bin/lighthouse");
+    let program = setup::npm_folder(workspace).join(".bin/lighthouse");
     if !program.is_file() {
-        output(
-            Command::new("npm")
-                .args(["install", "--no-audit", "--no-fund", "--loglevel=error"])
-                .arg("--prefix")
-                .arg(&prefix)
-                .arg(format!("lighthouse@{LIGHTHOUSE_VERSION}"))
-                .current_dir(&workspace.cache),
-        )
-        .context("installing Lighthouse")?;
+        setup::npm_install(workspace, &format!("lighthouse@{LIGHTHOUSE_VERSION}"))?;
     }
     Ok(program)
 }

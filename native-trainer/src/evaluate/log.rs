@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Setup, since};
+use crate::checkpoint::write_atomically;
 
 /// The first line's mark.
 const FORMAT: &str = "hrm-eval-1";
@@ -55,13 +56,13 @@ impl<P: Serialize + DeserializeOwned> Log<P> {
         let named = || format!("writing {}", path.display());
         let (records, before) = if path.exists() && fs::metadata(path)?.len() > 0 {
             let (theirs, records, before, mut whole) = parse(path)?;
-            let more = theirs.rows < setup.rows;
-            let same = Setup {
-                rows: if more { setup.rows } else { theirs.rows },
+            let with_more = Setup {
+                rows: setup.rows,
                 ..theirs.clone()
             };
+            let more = theirs.rows < setup.rows && with_more == *setup;
             ensure!(
-                same == *setup,
+                more || theirs == *setup,
                 "{} holds another evaluation: {}",
                 path.display(),
                 difference(&theirs, setup)?
@@ -160,17 +161,13 @@ fn head_line(setup: &Setup) -> Result<String> {
 }
 
 /// Gives the first `whole` bytes of a file another first line; returns how many
-/// there are then. The file is replaced at once, so that a kill loses nothing.
+/// there are then.
 fn rewrite_head(path: &Path, setup: &Setup, whole: u64) -> Result<u64> {
-    let named = || format!("rewriting {}", path.display());
-    let text = fs::read_to_string(path).with_context(named)?;
+    let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     let lines = &text[..whole as usize];
     let records = lines.split_once('\n').map_or("", |(_, records)| records);
     let text = head_line(setup)? + records;
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    fs::write(&partial, &text).with_context(named)?;
-    fs::rename(&partial, path).with_context(named)?;
+    write_atomically(path, text.as_bytes())?;
     Ok(text.len() as u64)
 }
 

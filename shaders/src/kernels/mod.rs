@@ -78,6 +78,20 @@ impl Kernels {
     }
 }
 
+/// Workgroups along the first axis, so that large batches fit the second.
+const ROW: usize = 1024;
+
+/// How to run one invocation an element, in workgroups of 64 along the first
+/// axis: invocations along that axis, and workgroups.
+fn spread(elements: usize) -> (u32, [usize; 3]) {
+    let groups = elements.div_ceil(64);
+    let across = groups.min(ROW);
+    (
+        64 * across as u32,
+        [across, groups.div_ceil(across.max(1)), 1],
+    )
+}
+
 /// Source of the weights' access, and its name.
 fn weight_source(format: Format) -> (&'static str, &'static str) {
     match format {

@@ -2,7 +2,7 @@
 
 use hrm_core::engine::EngineError;
 
-use super::Kernels;
+use super::{Kernels, spread};
 use crate::kernel::{Array, Dispatch, check_shape};
 use crate::pack::fours;
 
@@ -21,9 +21,6 @@ struct Params {
 /// Words of a sequence's stream: the seed, the bits of the deviation, the
 /// updates before the segment, and one that is unused.
 pub(crate) const STREAM: usize = 4;
-
-/// Workgroups along the first axis, so that large batches fit the second.
-const ROW: usize = 1024;
 
 /// Adds to both of `to`, each `[batch, positions, fours(hidden)]`, the noise
 /// after the segment's update of number `update`. `streams` is
@@ -46,14 +43,13 @@ pub(crate) fn dispatch(
     }
     let lanes = fours(hidden) / 4;
     let all = batch * positions * lanes;
-    let groups = all.div_ceil(64);
-    let across = groups.min(ROW);
+    let (stride, groups) = spread(all);
     let params = Params {
         hidden: hidden as u32,
         lanes: lanes as u32,
         positions: positions as u32,
         lanes_all: all as u32,
-        stride: (across * 64) as u32,
+        stride,
         update,
         unused: [0; 2],
     };
@@ -63,7 +59,7 @@ pub(crate) fn dispatch(
         kernels.context(),
         params,
         &[(1, streams), (2, state), (3, next)],
-        [across, groups.div_ceil(across.max(1)), 1],
+        groups,
     )
 }
 

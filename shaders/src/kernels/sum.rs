@@ -2,7 +2,7 @@
 
 use hrm_core::engine::EngineError;
 
-use super::Kernels;
+use super::{Kernels, spread};
 use crate::kernel::{Array, Dispatch, check_fours, check_shape};
 
 #[repr(C)]
@@ -13,9 +13,6 @@ struct Params {
     stride: u32,
     unused: u32,
 }
-
-/// Workgroups along the first axis, so that large batches fit the second.
-const ROW: usize = 1024;
 
 /// `y = a + b (+ c)`, all of the same length, a multiple of four.
 pub(crate) fn dispatch(
@@ -30,26 +27,21 @@ pub(crate) fn dispatch(
     for array in [a, b].into_iter().chain(c) {
         check_shape("sum", array, &[("elements", elements)])?;
     }
-    let groups = (elements / 4).div_ceil(64);
-    let across = groups.min(ROW);
+    let (stride, groups) = spread(elements / 4);
     let params = Params {
         elements4: (elements / 4) as u32,
         three: u32::from(c.is_some()),
-        stride: (across * 64) as u32,
+        stride,
         unused: 0,
     };
     let kernel = kernels.get("sum", &[include_str!("sum.wgsl")]);
     let arrays = [(1, a), (2, b), (3, c.unwrap_or(b)), (4, y)];
-    kernel.dispatch(
-        kernels.context(),
-        params,
-        &arrays,
-        [across, groups.div_ceil(across.max(1)), 1],
-    )
+    kernel.dispatch(kernels.context(), params, &arrays, groups)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::ROW;
     use super::*;
     use crate::testing::{assert_close, gpu_test, rng, run, values};
 

@@ -50,6 +50,11 @@ const TICKS: [(char, &str, &str); 7] = [
     ),
 ];
 
+/// Where a letter is in [`TICKS`].
+fn place(letter: char) -> usize {
+    TICKS.iter().position(|tick| tick.0 == letter).unwrap_or(0)
+}
+
 /// What the room remembers while it is open.
 #[derive(Clone, Copy)]
 struct Wishes {
@@ -118,7 +123,7 @@ impl Wishes {
 
     /// The box of that letter.
     fn tick(&self, letter: char) -> impl IntoView + use<> {
-        let at = TICKS.iter().position(|tick| tick.0 == letter).unwrap_or(0);
+        let at = place(letter);
         let (_, id, label) = TICKS[at];
         view! { <Check id label chosen=self.ticks[at]/> }
     }
@@ -157,7 +162,7 @@ pub(crate) fn Guesses(page: Page) -> impl IntoView {
     Effect::new(move || {
         if s.lab.aloud.get() {
             s.lab.aloud.set(false);
-            wishes.ticks[TICKS.len() - 1].set(true);
+            wishes.ticks[place('c')].set(true);
             start();
             // Once the boards are there.
             set_timeout(|| dom::show("race-status"), Duration::from_millis(50));

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 pub(crate) use browser::{chromedriver, chromium};
 pub(crate) use llvm::CudaBuild;
-pub(crate) use tools::axe;
+pub(crate) use tools::{axe, npm_folder, npm_install};
 
 /// Everything the page's build needs: the wasm32 standard library, trunk,
 /// wasm-bindgen. Returns wasm-opt if it is to be had.

@@ -111,17 +111,18 @@ pub(crate) fn axe(workspace: &Workspace) -> Result<PathBuf> {
     let there = fs::read_to_string(folder.join("package.json"))
         .is_ok_and(|package| package.contains(&wanted));
     if !(there && script.is_file()) {
-        npm_install(workspace, &format!("axe-core@{AXE_VERSION}"))
-            .context("installing the accessibility checker")?;
+        npm_install(workspace, &format!("axe-core@{AXE_VERSION}"))?;
     }
     Ok(script)
 }
 
-fn npm_folder(workspace: &Workspace) -> PathBuf {
+/// Where npm's packages are.
+pub(crate) fn npm_folder(workspace: &Workspace) -> PathBuf {
     workspace.cache.join("npm/node_modules")
 }
 
-fn npm_install(workspace: &Workspace, package: &str) -> Result<String> {
+/// Installs a package, `name@version`, into the cache.
+pub(crate) fn npm_install(workspace: &Workspace, package: &str) -> Result<()> {
     output(
         Command::new("npm")
             .args(["install", "--no-audit", "--no-fund", "--loglevel=error"])
@@ -130,4 +131,6 @@ fn npm_install(workspace: &Workspace, package: &str) -> Result<String> {
             .arg(package)
             .current_dir(&workspace.cache),
     )
+    .map(drop)
+    .with_context(|| format!("installing {package} from npm"))
 }
