@@ -59,8 +59,12 @@ impl Browser {
             "--disable-dev-shm-usage",
             "--hide-scrollbars",
         ];
+        let mut without = Vec::new();
         if graphics == Graphics::Software {
             flags.extend(["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]);
+            // The driver's flag would switch the software adapter off too. (Left
+            // out elsewhere, an emulated GPU paints the page, and late.)
+            without.push("disable-gpu");
         }
         let capabilities = json!({"capabilities": {"alwaysMatch": {
             "browserName": "chrome",
@@ -68,8 +72,7 @@ impl Browser {
             "goog:chromeOptions": {
                 "binary": chromium,
                 "args": flags,
-                // Without this the driver switches the software adapter off too.
-                "excludeSwitches": ["disable-gpu"],
+                "excludeSwitches": without,
             },
         }}});
         let answer = http_json(port, "POST", "/session", &capabilities)?;
