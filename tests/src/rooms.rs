@@ -125,7 +125,7 @@ impl Rooms {
             "const cells = {}.map(i => document.querySelector(`#cell-${{i}}`)); \
              cells[0].dispatchEvent(new MouseEvent('mousedown', {{ bubbles: true, buttons: 1 }})); \
              cells[0].focus(); \
-             for (const cell of cells.slice(1)) cell.dispatchEvent(new MouseEvent('mouseenter', {{ buttons: 1 }}));",
+             for (const cell of cells.slice(1)) cell.dispatchEvent(new MouseEvent('mouseover', {{ bubbles: true, buttons: 1 }}));",
             json!(cells)
         );
         self.page.script(&script).await.map(drop)

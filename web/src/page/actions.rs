@@ -27,7 +27,7 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Starts the worker.
+    /// What the page knows at first, the recorded run if there is one.
     pub(crate) fn open() -> Self {
         let page = Self {
             state: State::new(),
@@ -35,22 +35,25 @@ impl Page {
             tape: StoredValue::new(Tape::default()),
         };
         page.open_with_demo();
-        let relief = page.state.lab.latent.relief;
+        page
+    }
+
+    /// Starts the worker, and has the address follow what is shown.
+    pub(crate) fn connect(self) {
+        let relief = self.state.lab.latent.relief;
         let link = Link::open(
-            move |event, text| page.hear(event, text),
+            move |event, text| self.hear(event, text),
             move |seen| relief.set(Some(seen)),
         );
-        page.link.set_value(Some(Rc::new(link)));
-        page.count_solutions();
-        // The address follows what is shown.
+        self.link.set_value(Some(Rc::new(link)));
+        self.count_solutions();
         Effect::new(move || {
-            let address = page.permalink();
-            if page.state.models.with(Vec::is_empty) {
+            let address = self.permalink();
+            if self.state.models.with(Vec::is_empty) {
                 return;
             }
             dom::set_fragment(&address);
         });
-        page
     }
 
     /// Address of what the page shows now, as a fragment. Tracked.

@@ -9,6 +9,7 @@ use hrm_web::timeline::Moment;
 use leptos::mount::mount_to;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
+use web_sys::{Element, HtmlElement};
 
 use crate::actions::Page;
 use crate::board::{BoardView, Legend, Pad};
@@ -26,65 +27,112 @@ use crate::transport::Transport;
 use crate::visibility::wait_in_background;
 
 /// Puts the page in place of the waiting line.
+///
+/// Every part is made in a task of its own, so that no task of the browser
+/// gets long. Those of the first screen come together outside the document,
+/// which goes on showing what was drawn without the program, and take its
+/// place at once.
 pub(crate) fn mount() {
-    let root = document()
-        .get_element_by_id("app")
-        .and_then(|e| e.dyn_into::<web_sys::HtmlElement>().ok());
-    let Some(root) = root else { return };
-    // Its state first and its elements in a later task, so that no task of the
-    // browser gets long.
+    let waiting = document().get_element_by_id("app");
+    let main = waiting.as_ref().and_then(|e| e.clone_node().ok());
+    let (Some(waiting), Some(main)) = (waiting, main.and_then(|m| m.dyn_into().ok())) else {
+        return;
+    };
     _ = Executor::init_wasm_bindgen();
     let owner = Owner::new();
-    let page = owner.with(Page::open);
-    set_timeout(
-        move || {
-            root.set_text_content(None);
-            owner.with(|| mount_to(root, move || view! { <App page/> }).forget());
-            // Both stay as long as the page does.
+    soon(move || {
+        let page = owner.with(Page::open);
+        soon(move || {
+            owner.with(|| build(page, waiting, main));
+            // Stays as long as the page does.
             std::mem::forget(owner);
-        },
-        Duration::ZERO,
-    );
+        });
+    });
 }
 
+/// Builds the page in `main`, which takes the place of `waiting`.
+fn build(page: Page, waiting: Element, main: HtmlElement) {
+    let parts = RwSignal::new(0);
+    mount_to(main.clone(), move || view! { <App page parts/> }).forget();
+    go_on(parts, waiting, main);
+}
+
+/// Adds the other parts of the page, one after the other.
+fn go_on(parts: RwSignal<usize>, waiting: Element, main: HtmlElement) {
+    let part = parts.get_untracked() + 1;
+    // What can be seen is painted before the next part is made.
+    let pause = if part > SHOWN { 20 } else { 0 };
+    let add = move || {
+        if part == SHOWN {
+            // Fails only for an element that is in no document.
+            let _ = waiting.replace_with_with_node_1(&main);
+        }
+        parts.set(part);
+        if part < ROOMS {
+            go_on(parts, waiting, main);
+        }
+    };
+    set_timeout(add, Duration::from_millis(pause));
+}
+
+/// Does it in the next task of the browser.
+fn soon(task: impl FnOnce() + 'static) {
+    set_timeout(task, Duration::ZERO);
+}
+
+/// The parts of the page in the order in which they are made; the board is
+/// there from the start.
+const TRANSPORT: usize = 1;
+const STATUS: usize = 2;
+/// The first screen comes into the document.
+const SHOWN: usize = 3;
+const UNDER_THE_BOARD: usize = 4;
+const CHART: usize = 5;
+const MODELS: usize = 6;
+/// The worker is not started earlier: compiling it would hold up the rest.
+const CONNECTED: usize = 7;
+const ROOMS: usize = 8;
+
+/// `parts` is the last of its parts that is wanted.
 #[component]
-fn App(page: Page) -> impl IntoView {
+fn App(page: Page, parts: RwSignal<usize>) -> impl IntoView {
+    let from = move |first: usize, part: fn(Page) -> AnyView| {
+        let due = Memo::new(move |_| parts.get() >= first);
+        move || due.get().then(|| part(page))
+    };
+    view! {
+        <Theme/>
+        <div class="desk">
+            <div class="play-area">
+                <BoardView page/>
+                {from(TRANSPORT, |page| view! { <Transport page/> }.into_any())}
+                {from(UNDER_THE_BOARD, |page| {
+                    view! { <Legend page/> <CellFacts page/> <Pad page/> <Puzzles page/> }.into_any()
+                })}
+            </div>
+            <div class="panels">
+                {from(STATUS, |page| view! { <TourCard page/> <Status page/> }.into_any())}
+                {from(CHART, |page| view! { <Chart page/> }.into_any())}
+                {from(MODELS, |page| view! { <Models page/> }.into_any())}
+            </div>
+        </div>
+        {from(CONNECTED, |page| {
+            page.connect();
+            follow(page);
+            ().into_any()
+        })}
+        {from(ROOMS, |page| view! { <Rooms page/> }.into_any())}
+    }
+}
+
+/// Keeps the page and what is outside it in step.
+fn follow(page: Page) {
     follow_address(page);
     follow_step(page);
     follow_comparison(page);
     follow_speed(page);
     take_drops(page);
     wait_in_background(page);
-    view! {
-        <Theme/>
-        <div class="desk">
-            <div class="play-area">
-                <BoardView page/>
-                <Transport page/>
-                {later(1, move || view! { <Legend page/> <CellFacts page/> <Pad page/> <Puzzles page/> }.into_any())}
-            </div>
-            <div class="panels">
-                <TourCard page/>
-                <Status page/>
-                {later(2, move || view! { <Chart page/> }.into_any())}
-                {later(3, move || view! { <Models page/> }.into_any())}
-            </div>
-        </div>
-        {later(4, move || view! { <Rooms page/> }.into_any())}
-    }
-}
-
-/// Builds a part of the page a little after the parts before it, so that no
-/// task of the browser gets long.
-fn later(turn: u64, part: impl Fn() -> AnyView + Send + 'static) -> impl IntoView {
-    let due = RwSignal::new(false);
-    set_timeout(
-        move || {
-            due.try_set(true);
-        },
-        Duration::from_millis(20 * turn),
-    );
-    move || due.get().then(&part)
 }
 
 /// A link clicked or an address typed on the open page.

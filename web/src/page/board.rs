@@ -57,6 +57,9 @@ pub(crate) fn BoardView(page: Page) -> impl IntoView {
 fn Grid(page: Page, shape: Shape) -> impl IntoView {
     let side = shape.side();
     let label = format!("Sudoku, {side} by {side}");
+    let s = page.state;
+    // The cells share their listeners: with some each, the board would take
+    // twice as long to make.
     view! {
         <div
             id="board"
@@ -68,7 +71,23 @@ fn Grid(page: Page, shape: Shape) -> impl IntoView {
             aria-describedby="board-keys"
             aria-multiselectable="true"
             on:keydown=move |event| on_key(page, &event)
-            on:mouseleave=move |_| page.state.lab.hovered.set(None)
+            on:focusin=move |event| {
+                if let Some(cell) = cell_of(&event) {
+                    s.cursor.set(cell);
+                }
+            }
+            on:click=move |event| {
+                if let Some(cell) = cell_of(&event) {
+                    dom::focus(&cell_id(cell));
+                }
+            }
+            on:mousedown=move |event| {
+                if let Some(cell) = cell_of(&event) {
+                    begin_selection(page, cell, &event);
+                }
+            }
+            on:mouseover=move |event| on_enter(page, &event)
+            on:mouseleave=move |_| s.lab.hovered.set(None)
         >
             {(0..side)
                 .map(|row| view! {
@@ -88,94 +107,129 @@ fn Grid(page: Page, shape: Shape) -> impl IntoView {
     }
 }
 
-#[component]
-fn Cell(page: Page, shape: Shape, cell: usize) -> impl IntoView {
-    let s = page.state;
-    let (row, column) = (shape.row(cell), shape.column(cell));
-    let state = Memo::new(move |_| {
-        s.cells
-            .with(|cells| cells.get(cell).copied().unwrap_or_default())
-    });
-    let here = Memo::new(move |_| s.cursor.get() == cell);
-    let selected = Memo::new(move |_| s.lab.selected.with(|cells| cells.contains(&cell)));
-    let mistaken = Memo::new(move |_| s.lab.mistakes.with(|cells| cells.contains(&cell)));
-    let marks = Memo::new(move |_| {
+/// All that a cell shows.
+#[derive(Clone, PartialEq, Default)]
+struct Look {
+    state: CellState,
+    cursor: bool,
+    selected: bool,
+    mistaken: bool,
+    corner: Vec<u8>,
+    centre: Vec<u8>,
+}
+
+impl Look {
+    /// What a cell shows now. Tracked.
+    fn of(page: Page, cell: usize) -> Self {
+        let s = page.state;
+        let mut look = Self {
+            state: s
+                .cells
+                .with(|cells| cells.get(cell).copied().unwrap_or_default()),
+            cursor: s.cursor.get() == cell,
+            selected: s.lab.selected.with(|cells| cells.contains(&cell)),
+            mistaken: s.lab.mistakes.with(|cells| cells.contains(&cell)),
+            ..Self::default()
+        };
         s.entry.with(|entry| {
-            (
-                entry.marks(cell, Mode::Corner),
-                entry.marks(cell, Mode::Centre),
-            )
-        })
-    });
-    let pencilled = move || {
-        if state.get().digit != 0 {
-            return None;
-        }
-        let (corner, centre) = marks.get();
-        (!corner.is_empty() || !centre.is_empty()).then(|| {
-            view! {
-                <span class="corner">{digits_text(&corner)}</span>
-                <span class="centre">{digits_text(&centre)}</span>
+            if look.state.digit == 0 {
+                look.corner = entry.marks(cell, Mode::Corner);
+                look.centre = entry.marks(cell, Mode::Centre);
             }
-        })
-    };
-    let spoken = move || {
-        let (corner, centre) = marks.get();
-        let mut text = state.get().label();
-        for (name, marks) in [("corner", corner), ("centre", centre)] {
-            if state.get().digit == 0 && !marks.is_empty() {
-                text.push_str(&format!(", {name} {}", digits_text(&marks)));
+        });
+        look
+    }
+
+    /// As it is spoken.
+    fn spoken(&self) -> String {
+        let mut text = self.state.label();
+        for (name, marks) in [("corner", &self.corner), ("centre", &self.centre)] {
+            if !marks.is_empty() {
+                text.push_str(&format!(", {name} {}", digits_text(marks)));
             }
         }
-        if mistaken.get() {
+        if self.mistaken {
             text.push_str(", wrong");
         }
         text
-    };
+    }
+}
+
+#[component]
+fn Cell(page: Page, shape: Shape, cell: usize) -> impl IntoView {
+    let (row, column) = (shape.row(cell), shape.column(cell));
+    let look = Memo::new(move |_| Look::of(page, cell));
     let ends_box_row = (row + 1) % shape.box_rows() == 0 && row + 1 < shape.side();
     let ends_box_column = (column + 1) % shape.box_cols() == 0 && column + 1 < shape.side();
     // One text: a closure for every mark would be several kilobytes.
     let class = move || {
-        let state = state.get();
-        let marks = [
-            (" below", ends_box_row),
-            (" right", ends_box_column),
-            (" given", is_given(state)),
-            (" overwritten", state.overwritten()),
-            (" changed", state.changed),
-            (" settled", state.settled),
-            (" conflict", state.conflict),
-            (" cursor", here.get()),
-            (" selected", selected.get()),
-            (" mistaken", mistaken.get()),
-        ];
-        let marks = marks.into_iter().filter(|(_, holds)| *holds);
-        "cell".to_owned() + &marks.map(|(name, _)| name).collect::<String>()
+        look.with(|look| {
+            let state = look.state;
+            let marks = [
+                (" below", ends_box_row),
+                (" right", ends_box_column),
+                (" given", is_given(state)),
+                (" overwritten", state.overwritten()),
+                (" changed", state.changed),
+                (" settled", state.settled),
+                (" conflict", state.conflict),
+                (" cursor", look.cursor),
+                (" selected", look.selected),
+                (" mistaken", look.mistaken),
+            ];
+            let marks = marks.into_iter().filter(|(_, holds)| *holds);
+            "cell".to_owned() + &marks.map(|(name, _)| name).collect::<String>()
+        })
+    };
+    let pencilled = move || {
+        look.with(|look| {
+            let any = !look.corner.is_empty() || !look.centre.is_empty();
+            any.then(|| {
+                view! {
+                    <span class="corner">{digits_text(&look.corner)}</span>
+                    <span class="centre">{digits_text(&look.centre)}</span>
+                }
+            })
+        })
     };
     view! {
         <div
             id=cell_id(cell)
             class=class
             role="gridcell"
-            aria-selected=move || if selected.get() { "true" } else { "false" }
-            tabindex=move || if here.get() { "0" } else { "-1" }
-            aria-label=move || format!("Row {}, column {}: {}", row + 1, column + 1, spoken())
-            on:focus=move |_| s.cursor.set(cell)
-            on:click=move |_| dom::focus(&cell_id(cell))
-            on:mousedown=move |event| begin_selection(page, cell, &event)
-            on:mouseenter=move |event| {
-                s.lab.hovered.set(Some(cell));
-                if event.buttons() & 1 == 1 {
-                    drag_to(page, cell);
-                }
+            aria-selected=move || if look.with(|look| look.selected) { "true" } else { "false" }
+            tabindex=move || if look.with(|look| look.cursor) { "0" } else { "-1" }
+            aria-label=move || {
+                format!("Row {}, column {}: {}", row + 1, column + 1, look.with(Look::spoken))
             }
         >
             {pencilled}
-            {move || match state.get().digit {
+            {move || match look.with(|look| look.state.digit) {
                 0 => String::new(),
                 digit => digit.to_string(),
             }}
         </div>
+    }
+}
+
+/// The cell that an event is about.
+fn cell_of(event: &web_sys::Event) -> Option<usize> {
+    let element: web_sys::Element = event.target()?.dyn_into().ok()?;
+    let cell = element.closest("[role=gridcell]").ok()??;
+    cell.id().strip_prefix("cell-")?.parse().ok()
+}
+
+/// The mouse is over a cell, with its button held down perhaps.
+fn on_enter(page: Page, event: &MouseEvent) {
+    let hovered = page.state.lab.hovered;
+    let cell = cell_of(event);
+    // Inside a cell too, from one mark to the next.
+    if cell.is_none() || hovered.get_untracked() == cell {
+        return;
+    }
+    hovered.set(cell);
+    if let Some(cell) = cell.filter(|_| event.buttons() & 1 == 1) {
+        drag_to(page, cell);
     }
 }
 
