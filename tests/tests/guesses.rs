@@ -1,9 +1,12 @@
 //! Guesses that race, vote, commit themselves and are saved, in a real Chromium,
 //! on models small enough to be quick.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
 use hrm_core::puzzle::{Board, Difficulty, Shape};
 use hrm_core::reason::Recording;
+use hrm_core::reason::commit::Commitment;
 use hrm_core::reason::lab::LabEvent;
 use hrm_core::reason::message::Event;
 use hrm_tests::browser::Graphics;
@@ -90,22 +93,24 @@ async fn guesses_that_commit_go_on_until_one_is_verified() -> Result<()> {
             } => Some(reports),
             _ => None,
         });
+        let how = Commitment::default();
+        // Of each run the first segment of its life and what it has written.
+        let mut lives: BTreeMap<usize, (usize, Vec<usize>)> = BTreeMap::new();
         let mut written = 0;
         for (run, report) in reports.flatten() {
-            let lives = (report.segment - 1) / 24;
-            let segment = report.segment - 24 * lives;
-            let most = (segment - 1) / 2;
-            assert!(
-                report.committed.len() <= most,
-                "run {run}, segment {segment}: {report:?}"
-            );
-            assert!(
-                report
-                    .committed
-                    .iter()
-                    .all(|&cell| question.get(cell) == Some(0))
-            );
-            written = written.max(report.committed.len());
+            let (born, before) = lives.entry(*run).or_insert((report.segment, Vec::new()));
+            let now = &report.committed;
+            if now.is_empty() && !before.is_empty() {
+                (*born, *before) = (report.segment, Vec::new());
+            }
+            let age = report.segment - *born;
+            let told = format!("run {run}, segment {age} of its life: {before:?}, {report:?}");
+            assert!(age < how.life, "{told}");
+            assert!(before.iter().all(|cell| now.contains(cell)), "{told}");
+            assert!(age.is_multiple_of(how.period) || now == before, "{told}");
+            assert!(now.iter().all(|&cell| question.get(cell) == Some(0)));
+            written = written.max(now.len());
+            before.clone_from(now);
         }
         assert!(written > 0);
         Ok(())
