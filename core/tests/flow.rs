@@ -206,7 +206,6 @@ fn begin_like_guessing<P: Guessable>(model: &Arc<CpuModel>, puzzles: &[P]) {
             period: 1,
             life: 2,
             temperature: 0.5,
-            sure: 0.9,
         }),
     ];
     for (i, puzzle) in puzzles.iter().enumerate() {

@@ -29,15 +29,6 @@ pub struct Commitment {
     /// `p^(1 / temperature)`, p the model's probability of its answer there.
     /// Towards 0 the surest cell is taken.
     pub temperature: f64,
-    /// Besides the cell that is drawn, every cell is written whose answer has
-    /// at least this probability. Above 1 there are none.
-    #[serde(default = "none_is_sure")]
-    pub sure: f64,
-}
-
-/// As records were made before there was a choice.
-fn none_is_sure() -> f64 {
-    2.0
 }
 
 impl Default for Commitment {
@@ -46,9 +37,8 @@ impl Default for Commitment {
     fn default() -> Self {
         Self {
             period: 2,
-            life: 20,
+            life: 24,
             temperature: 0.8,
-            sure: 0.99,
         }
     }
 }
@@ -147,14 +137,12 @@ impl<P: Puzzle> Committer<P> {
     }
 
     /// The board with one more cell, drawn among those where the model's
-    /// answer can be written without breaking a rule, and with those that the
-    /// model is sure of. None if there are none.
+    /// answer can be written without breaking a rule. None if there are none.
     fn choose(&mut self, output: &SegmentOutput) -> Option<P> {
         let logits = output.logits.as_deref()?;
         let before = self.board.tokens();
         let vocab = logits.len() / before.len().max(1);
-        let sure = self.how.sure.ln();
-        let mut cells: Vec<(f64, usize, bool)> = Vec::new();
+        let mut keys: Vec<(f64, usize)> = Vec::new();
         for (cell, row) in logits.chunks_exact(vocab.max(1)).enumerate() {
             if output.tokens.get(cell) == before.get(cell) {
                 continue;
@@ -164,28 +152,18 @@ impl<P: Puzzle> Committer<P> {
             let u = 1.0 - self.rng.random::<f64>();
             let gumbel = -(-u.ln()).max(f64::MIN_POSITIVE).ln();
             let temperature = self.how.temperature.max(1e-9);
-            let share = log_largest_share(row);
-            cells.push((share / temperature + gumbel, cell, share >= sure));
+            keys.push((log_largest_share(row) / temperature + gumbel, cell));
         }
-        cells.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let mut board = self.board.clone();
-        let mut drawn = false;
-        for (_, cell, is_sure) in cells {
-            if drawn && !is_sure {
-                continue;
-            }
+        keys.sort_by(|a, b| b.0.total_cmp(&a.0));
+        keys.iter().find_map(|&(_, cell)| {
             let mut tokens = before.clone();
             tokens[cell] = output.tokens[cell];
             let answer = P::from_tokens(self.question.kind(), &tokens).ok()?;
-            // Keeps what stands there, and gives the board back unchanged
-            // where the new cell clashes.
-            let with = board.agreed(&[answer]);
-            if with != board {
-                board = with;
-                drawn |= !is_sure;
-            }
-        }
-        (board != self.board).then_some(board)
+            // Keeps what is given, and gives the board back unchanged where
+            // the new cell clashes.
+            let board = self.board.agreed(&[answer]);
+            (board != self.board).then_some(board)
+        })
     }
 }
 
@@ -240,7 +218,6 @@ mod tests {
         period: 2,
         life: 5,
         temperature: 0.0,
-        sure: 2.0,
     };
 
     #[test]
@@ -284,37 +261,6 @@ mod tests {
         run.after(&output(&board(QUESTION), None));
         let made = run.after(&output(&board(QUESTION), None));
         assert!(matches!(made, Move::Restart(_)));
-    }
-
-    #[test]
-    fn what_it_is_sure_of_is_written_besides() {
-        // Sure of cell 3 alone; another cell is drawn where that is not all.
-        for (sure, cells) in [(0.99, 2), (2.0, 1), (0.0, 13)] {
-            let how = Commitment { sure, ..SUREST };
-            let mut run = committer(how);
-            run.after(&output(&board(ANSWER), Some(3)));
-            let made = run.after(&output(&board(ANSWER), Some(3)));
-            assert!(matches!(made, Move::Commit(_)));
-            assert_eq!(run.cells().len(), cells, "from {sure} on");
-            assert!(run.cells().contains(&3));
-            assert!(board(ANSWER).keeps_givens(&run.committed()));
-        }
-        // Two sure answers that exclude each other: one of them is written.
-        let mut wrong = board(ANSWER);
-        wrong.set(2, wrong.get(3).unwrap_or(0));
-        let mut both = output(&wrong, Some(3));
-        let vocab = both.logits.as_ref().unwrap().len() / 16;
-        let token = usize::from(both.tokens[2]);
-        both.logits.as_mut().unwrap()[2 * vocab + token] = 30.0;
-        let mut run = committer(Commitment {
-            sure: 0.99,
-            ..SUREST
-        });
-        run.after(&both);
-        run.after(&both);
-        assert_eq!(run.committed().clash(), None);
-        let sure = run.cells().into_iter().filter(|c| [2, 3].contains(c));
-        assert_eq!(sure.count(), 1);
     }
 
     #[test]

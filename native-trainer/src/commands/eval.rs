@@ -137,17 +137,13 @@ pub(crate) struct RunArgs {
     /// the others
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     search_period: Option<u32>,
-    /// Segments after which a committing state begins anew, by default 20
+    /// Segments after which a committing state begins anew, by default 24
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     search_life: Option<u32>,
     /// How freely a committing state chooses its cells: 0 takes the surest, 1
     /// draws by the model's probabilities; by default 0.8
     #[arg(long)]
     search_temperature: Option<f64>,
-    /// A committing state also writes every cell whose answer has at least
-    /// this probability; above 1 there are none; by default 0.99
-    #[arg(long)]
-    search_sure: Option<f64>,
     /// Deviation of the noise on a beam's copies
     #[arg(long, default_value_t = 0.5)]
     search_noise: f64,
@@ -234,7 +230,6 @@ fn evaluation(args: &RunArgs) -> Result<Evaluation> {
             "--search-temperature",
             args.search_temperature.unwrap_or(0.0),
         ),
-        ("--search-sure", args.search_sure.unwrap_or(0.0)),
     ] {
         ensure!(
             value.is_finite() && value >= 0.0,
@@ -313,7 +308,6 @@ fn evaluation_of<P: Guessable>(
                     period: period(usual.period),
                     life: args.search_life.map_or(usual.life, |l| l as usize),
                     temperature: args.search_temperature.unwrap_or(usual.temperature),
-                    sure: args.search_sure.unwrap_or(usual.sure),
                 }),
             }
         }),
