@@ -22,6 +22,8 @@ pub(crate) struct Page {
     /// What the page knows.
     pub(crate) state: State,
     link: StoredValue<Option<Rc<Link>>, LocalStorage>,
+    /// What was asked for before the worker listened; none once it does.
+    early: StoredValue<Option<Vec<Request>>>,
     /// The messages of the run that is shown, or is being replayed.
     pub(crate) tape: StoredValue<Tape>,
 }
@@ -32,6 +34,7 @@ impl Page {
         let page = Self {
             state: State::new(),
             link: StoredValue::new_local(None),
+            early: StoredValue::new(Some(Vec::new())),
             tape: StoredValue::new(Tape::default()),
         };
         page.open_with_demo();
@@ -63,8 +66,14 @@ impl Page {
         s.place.address(s.model.get(), puzzle).fragment()
     }
 
+    /// Sends a request, as soon as the worker listens.
     pub(crate) fn send(&self, request: &Request) {
-        if let Some(link) = self.link.get_value() {
+        let waits = self
+            .early
+            .try_update_value(|early| early.as_mut().map(|early| early.push(request.clone())));
+        if waits.flatten().is_none()
+            && let Some(link) = self.link.get_value()
+        {
             link.send(request);
         }
     }
@@ -77,10 +86,13 @@ impl Page {
         let current = |run: u32| run == s.run.get_untracked() && s.started.get_untracked();
         match event {
             Event::Ready => {
+                let early = self.early.try_update_value(Option::take).flatten();
                 self.send(&Request::Catalog {
                     base: models_base(),
                 });
-                self.count_solutions();
+                for request in early.unwrap_or_default() {
+                    self.send(&request);
+                }
             }
             Event::Catalog { models } => {
                 s.models.set(models);

@@ -52,14 +52,17 @@ pub(crate) fn mount() {
 
 /// Builds the page in `main`, which takes the place of `waiting`.
 fn build(page: Page, waiting: Element, main: HtmlElement) {
-    let parts = RwSignal::new(0);
+    let parts: Parts = std::array::from_fn(|_| RwSignal::new(false));
     mount_to(main.clone(), move || view! { <App page parts/> }).forget();
-    go_on(parts, waiting, main);
+    go_on(parts, 0, (waiting, main));
 }
 
-/// Adds the other parts of the page, one after the other.
-fn go_on(parts: RwSignal<usize>, waiting: Element, main: HtmlElement) {
-    let part = parts.get_untracked() + 1;
+/// Adds the other parts of the page from `part` on, one after the other.
+fn go_on(parts: Parts, part: usize, (waiting, main): (Element, HtmlElement)) {
+    let Some(wanted) = parts.get(part) else {
+        return;
+    };
+    let wanted = *wanted;
     // What can be seen is painted before the next part is made.
     let pause = if part > SHOWN { 20 } else { 0 };
     let add = move || {
@@ -67,10 +70,8 @@ fn go_on(parts: RwSignal<usize>, waiting: Element, main: HtmlElement) {
             // Fails only for an element that is in no document.
             let _ = waiting.replace_with_with_node_1(&main);
         }
-        parts.set(part);
-        if part < ROOMS {
-            go_on(parts, waiting, main);
-        }
+        wanted.set(true);
+        go_on(parts, part + 1, (waiting, main));
     };
     set_timeout(add, Duration::from_millis(pause));
 }
@@ -80,48 +81,46 @@ fn soon(task: impl FnOnce() + 'static) {
     set_timeout(task, Duration::ZERO);
 }
 
-/// The parts of the page in the order in which they are made; the board is
-/// there from the start.
-const TRANSPORT: usize = 1;
-const STATUS: usize = 2;
+/// Which parts of the page are wanted, in the order in which they are made;
+/// the board is there from the start.
+type Parts = [RwSignal<bool>; 8];
+const TRANSPORT: usize = 0;
+const STATUS: usize = 1;
 /// The first screen comes into the document.
-const SHOWN: usize = 3;
-const UNDER_THE_BOARD: usize = 4;
-const CHART: usize = 5;
-const MODELS: usize = 6;
+const SHOWN: usize = 2;
+const UNDER_THE_BOARD: usize = 3;
+const CHART: usize = 4;
+const MODELS: usize = 5;
 /// The worker is not started earlier: compiling it would hold up the rest.
-const CONNECTED: usize = 7;
-const ROOMS: usize = 8;
+const CONNECTED: usize = 6;
+const ROOMS: usize = 7;
 
-/// `parts` is the last of its parts that is wanted.
 #[component]
-fn App(page: Page, parts: RwSignal<usize>) -> impl IntoView {
-    let from = move |first: usize, part: fn(Page) -> AnyView| {
-        let due = Memo::new(move |_| parts.get() >= first);
-        move || due.get().then(|| part(page))
-    };
+fn App(page: Page, parts: Parts) -> impl IntoView {
+    let part =
+        move |part: usize, made: fn(Page) -> AnyView| move || parts[part].get().then(|| made(page));
     view! {
         <Theme/>
         <div class="desk">
             <div class="play-area">
                 <BoardView page/>
-                {from(TRANSPORT, |page| view! { <Transport page/> }.into_any())}
-                {from(UNDER_THE_BOARD, |page| {
+                {part(TRANSPORT, |page| view! { <Transport page/> }.into_any())}
+                {part(UNDER_THE_BOARD, |page| {
                     view! { <Legend page/> <CellFacts page/> <Pad page/> <Puzzles page/> }.into_any()
                 })}
             </div>
             <div class="panels">
-                {from(STATUS, |page| view! { <TourCard page/> <Status page/> }.into_any())}
-                {from(CHART, |page| view! { <Chart page/> }.into_any())}
-                {from(MODELS, |page| view! { <Models page/> }.into_any())}
+                {part(STATUS, |page| view! { <TourCard page/> <Status page/> }.into_any())}
+                {part(CHART, |page| view! { <Chart page/> }.into_any())}
+                {part(MODELS, |page| view! { <Models page/> }.into_any())}
             </div>
         </div>
-        {from(CONNECTED, |page| {
+        {part(CONNECTED, |page| {
             page.connect();
             follow(page);
             ().into_any()
         })}
-        {from(ROOMS, |page| view! { <Rooms page/> }.into_any())}
+        {part(ROOMS, |page| view! { <Rooms page/> }.into_any())}
     }
 }
 
