@@ -58,8 +58,8 @@ fn Grid(page: Page, shape: Shape) -> impl IntoView {
     let side = shape.side();
     let label = format!("Sudoku, {side} by {side}");
     let s = page.state;
-    // The cells share their listeners: with some each, the board would take
-    // twice as long to make.
+    // The cells share their listeners: four each would be hundreds to make
+    // before the first screen is there.
     view! {
         <div
             id="board"
