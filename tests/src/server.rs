@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -19,6 +20,8 @@ pub enum Fault {
     Truncated,
     /// It is not there.
     Missing,
+    /// It does not come before the fault is taken back.
+    Held,
     /// It is a script, and this one runs before it.
     Preceded(&'static str),
 }
@@ -143,10 +146,7 @@ fn answer(stream: &TcpStream, shared: &Shared) -> Result<()> {
             None => find(&shared.root, path),
         }
     });
-    let fault = lock(&shared.fault).clone();
-    let fault = fault
-        .filter(|(suffix, _)| path.ends_with(suffix))
-        .map(|(_, fault)| fault);
+    let fault = fault_of(path, shared);
     let content = file
         .filter(|_| fault != Some(Fault::Missing))
         .and_then(|file| {
@@ -180,6 +180,20 @@ fn answer(stream: &TcpStream, shared: &Shared) -> Result<()> {
     )?;
     stream.write_all(content)?;
     Ok(())
+}
+
+/// What is wrong with the file of that path, as soon as it may come.
+fn fault_of(path: &str, shared: &Shared) -> Option<Fault> {
+    loop {
+        let fault = lock(&shared.fault).clone();
+        let fault = fault
+            .filter(|(suffix, _)| path.ends_with(suffix))
+            .map(|(_, fault)| fault);
+        if fault != Some(Fault::Held) || shared.closing.load(Ordering::Relaxed) {
+            return fault;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

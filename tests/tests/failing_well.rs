@@ -35,6 +35,30 @@ async fn after_the_first_visit_it_works_offline() -> Result<()> {
 }
 
 #[tokio::test]
+async fn what_is_asked_before_the_worker_listens_is_done_once_it_does() -> Result<()> {
+    with_page(Graphics::None, DESKTOP, async |server, browser| {
+        server.spoil(Some(("worker_loader.js", Fault::Held)));
+        let (page, _) =
+            Playground::open(&browser.client, &format!("{}{SMALL}", server.url())).await?;
+        let rooms = Rooms::of(&page);
+        let before = page.board().await?;
+        rooms.press("#generate").await?;
+        // Nothing can have come of it yet.
+        assert_eq!(page.board().await?, before);
+        server.spoil(None);
+        page.loaded().await?;
+        page.until(
+            "a made puzzle",
+            "return !location.hash.includes('puzzle=11..............')",
+        )
+        .await?;
+        assert_ne!(page.board().await?, before);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
 async fn kept_weights_are_checked_too() -> Result<()> {
     with_page(Graphics::None, DESKTOP, async |server, browser| {
         let url = format!("{}{SMALL}", server.url());
