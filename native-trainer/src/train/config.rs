@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use hrm_core::config::{ModelConfig, Modules};
 use hrm_core::model::{
     AdamSettings, LossKind, OptimizerKind, OptimizerSettings, Precision, TrainerSettings,
     TrainingMethod,
 };
-use hrm_core::puzzle::PuzzleKind;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Device;
@@ -380,50 +378,6 @@ impl TrainConfig {
         Ok(())
     }
 
-    /// The architecture that the configuration names.
-    pub(crate) fn model_config(&self) -> Result<ModelConfig> {
-        let base = match &self.model {
-            Some(path) => crate::checkpoint::read_plan(path)?.config.clone(),
-            None => ModelConfig::preset(&self.preset)?,
-        };
-        self.overridden(base)
-    }
-
-    /// An architecture with the fields that the configuration sets.
-    pub(crate) fn overridden(&self, base: ModelConfig) -> Result<ModelConfig> {
-        if self.architecture.is_empty() {
-            return Ok(base);
-        }
-        let mut fields = serde_json::to_value(&base)?;
-        for (key, value) in &self.architecture {
-            fields[key] = serde_json::to_value(value)?;
-        }
-        // What follows from others follows them, unless it is set itself.
-        let follow = |key: &str| !self.architecture.contains_key(key);
-        if follow("puzzle_emb_ndim") && base.puzzle_emb_ndim == base.hidden_size {
-            fields["puzzle_emb_ndim"] = fields["hidden_size"].clone();
-        }
-        // Gradient through the whole last cycle, however long that is.
-        let cycle = |fields: &serde_json::Value| fields["L_cycles"].as_u64().map(|n| n + 1);
-        if follow("gradient_updates")
-            && base.modules == Modules::Shared
-            && base.gradient_updates == base.L_cycles + 1
-            && let Some(updates) = cycle(&fields)
-        {
-            fields["gradient_updates"] = updates.into();
-        }
-        if let Some(name) = fields["puzzle"].as_str() {
-            let kind: PuzzleKind = name.parse().context("architecture.puzzle")?;
-            if follow("seq_len") {
-                fields["seq_len"] = kind.cells().into();
-            }
-            if follow("vocab_size") {
-                fields["vocab_size"] = kind.vocab().into();
-            }
-        }
-        ModelConfig::from_json(&fields.to_string()).context("in the architecture's overrides")
-    }
-
     /// Whether a checkpoint is due after `step`, by steps.
     pub(crate) fn checkpoint_due(&self, step: u64) -> bool {
         let due = |every: u64| every > 0 && step.is_multiple_of(every);
@@ -482,82 +436,6 @@ impl TrainConfig {
             chains: self.chains,
         }
     }
-
-    /// Segments of a step with `--supervision last`; `longest` are those of
-    /// the architecture. They are at their most from `depth_share` of the run
-    /// on, and in a run without an end.
-    pub(crate) fn depth_at(&self, step: u64, seconds: f64, longest: usize) -> usize {
-        let depth = self.depth.unwrap_or(longest);
-        let start = self.depth_start.unwrap_or(depth).min(depth);
-        let grown = match self.progress(step, seconds) {
-            Some(done) if done < self.depth_share => done / self.depth_share,
-            _ => 1.0,
-        };
-        // The shares of whole stages are often a rounding below them.
-        depth.min(start + ((depth - start + 1) as f64 * grown + 1e-9) as usize)
-    }
-
-    /// Steps that the run has, if that is how its length is given: by `steps`, by
-    /// `epochs`, or the fewer of both.
-    pub(crate) fn total_steps(&self) -> Option<u64> {
-        match (self.steps, self.epoch_steps) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
-    }
-
-    /// Takes the number of training puzzles, which says how long an epoch is: an epoch
-    /// draws as many rows, and every step draws a full batch (rows for sequences that
-    /// have not halted are dropped, as in the reference).
-    pub(crate) fn count_epochs(&mut self, puzzles: usize) {
-        self.epoch_steps = self
-            .epochs
-            .map(|epochs| epochs.saturating_mul(puzzles as u64) / self.batch_size as u64);
-    }
-
-    /// Share of the run that is done, by steps or by time, whichever is
-    /// further; none for a run without an end.
-    pub(crate) fn progress(&self, step: u64, seconds: f64) -> Option<f64> {
-        let by_steps = self.total_steps().map(|steps| {
-            if step < steps {
-                step as f64 / steps as f64
-            } else {
-                1.0
-            }
-        });
-        let by_time = self
-            .minutes
-            .map(|minutes| seconds / (minutes * 60.0).max(1e-9));
-        match (by_steps, by_time) {
-            (Some(a), Some(b)) => Some(a.max(b)),
-            (a, b) => a.or(b),
-        }
-    }
-
-    /// Factor on every learning rate at `step`, counted from 0.
-    pub(crate) fn lr_factor(&self, step: u64, seconds: f64) -> f64 {
-        let warm = if self.warmup == 0 {
-            1.0
-        } else {
-            ((step + 1) as f64 / self.warmup as f64).min(1.0)
-        };
-        // Share of the fall that is still to come.
-        let left = match (self.schedule, self.progress(step, seconds)) {
-            (Schedule::Linear, Some(done)) if self.decay_share > 0.0 => {
-                ((1.0 - done) / self.decay_share).clamp(0.0, 1.0)
-            }
-            (Schedule::Cosine, Some(done)) => {
-                // The warm-up is counted in steps: a run by time has no share for it.
-                let warmup = self
-                    .total_steps()
-                    .map_or(0.0, |all| (self.warmup as f64 / all.max(1) as f64).min(1.0));
-                let fallen = ((done - warmup) / (1.0 - warmup).max(1e-9)).clamp(0.0, 1.0);
-                0.5 * (1.0 + (std::f64::consts::PI * fallen).cos())
-            }
-            _ => 1.0,
-        };
-        warm * (self.lr_floor + (1.0 - self.lr_floor) * left)
-    }
 }
 
 #[cfg(test)]
@@ -587,73 +465,6 @@ mod tests {
         let config = args.config(None).unwrap();
         let text = toml::to_string(&config).unwrap();
         assert_eq!(toml::from_str::<TrainConfig>(&text).unwrap(), config);
-    }
-
-    #[test]
-    fn the_rate_warms_up_holds_and_falls() {
-        let args = [
-            "--data",
-            "a.csv",
-            "--steps",
-            "1000",
-            "--warmup",
-            "10",
-            "--schedule",
-            "linear",
-        ];
-        let config = parse(&args).config(None).unwrap();
-        assert!((config.lr_factor(0, 0.0) - 0.1).abs() < 1e-12);
-        assert!((config.lr_factor(300, 0.0) - 1.0).abs() < 1e-12);
-        assert!((config.lr_factor(800, 0.0) - 0.51).abs() < 1e-12);
-        assert!((config.lr_factor(1000, 0.0) - 0.02).abs() < 1e-12);
-
-        let cosine = [&args[..6], &["--schedule", "cosine", "--lr-floor", "0.1"]].concat();
-        let config = parse(&cosine).config(None).unwrap();
-        assert!((config.lr_factor(4, 0.0) - 0.5).abs() < 1e-12);
-        assert!((config.lr_factor(10, 0.0) - 1.0).abs() < 1e-12);
-        assert!((config.lr_factor(505, 0.0) - 0.55).abs() < 1e-12);
-        assert!((config.lr_factor(1000, 0.0) - 0.1).abs() < 1e-12);
-    }
-
-    #[test]
-    fn depth_grows_one_by_one_and_then_stays() {
-        let args = "--data a.csv --steps 1000 --supervision last --depth 6 --depth-start 3";
-        let args: Vec<&str> = args.split(' ').chain(["--depth-share", "0.8"]).collect();
-        let config = parse(&args).config(None).unwrap();
-        let at = |step| config.depth_at(step, 0.0, 16);
-        assert_eq!([at(0), at(199), at(200), at(400)], [3, 3, 4, 5]);
-        assert_eq!([at(600), at(799), at(1000)], [6, 6, 6]);
-        let constant = parse(&args[..6]).config(None).unwrap();
-        assert_eq!(constant.depth_at(0, 0.0, 16), 16);
-    }
-
-    #[test]
-    fn a_whole_last_cycle_stays_one() {
-        let model = |preset: &str, set: &[&str]| {
-            let mut args = vec!["--data", "a.csv", "--preset", preset];
-            for assignment in set {
-                args.extend(["--set", assignment]);
-            }
-            parse(&args).config(None).unwrap().model_config().unwrap()
-        };
-        let cycles = "architecture.L_cycles=3";
-        assert_eq!(model("trm-mlp", &[cycles]).gradient_updates, 4);
-        assert_eq!(model("hrm", &[cycles]).gradient_updates, 2);
-        let both = [cycles, "architecture.gradient_updates=5"];
-        assert_eq!(model("trm-mlp", &both).gradient_updates, 5);
-    }
-
-    #[test]
-    fn epochs_count_rows_drawn() {
-        let mut config = parse(&["--data", "a.csv", "--epochs", "20000"])
-            .config(None)
-            .unwrap();
-        assert_eq!(config.total_steps(), None);
-        config.count_epochs(1000);
-        // The published run: 20,000 epochs of 1,000 groups at batch 768.
-        assert_eq!(config.total_steps(), Some(26_041));
-        config.steps = Some(5);
-        assert_eq!(config.total_steps(), Some(5));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Training runs: configuration, data, the loop, evaluation, checkpoints.
 
+mod architecture;
 mod args;
 mod config;
 mod data;
@@ -8,6 +9,7 @@ pub(crate) mod report;
 mod run;
 mod sampler;
 mod saved;
+mod schedule;
 mod score;
 mod system;
 mod watch;
