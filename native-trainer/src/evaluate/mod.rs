@@ -174,6 +174,11 @@ pub(crate) fn run<P: Guessable>(
             log = pool.install(|| searches(&engine, &puzzles, job, log, &bar))?;
             continue;
         }
+        // A GPU computes all places, those that nobody takes too.
+        let spread = Spread {
+            batch: spread.batch.min(puzzles.len() * setup.how.guesses),
+            ..spread
+        };
         let collector = Collector {
             agenda: Agenda::new(setup.how, number, puzzles),
             guesses: setup.how.guesses,
