@@ -8,7 +8,7 @@ use hrm_core::engine::{EngineError, SegmentOutput, Taps};
 use hrm_core::plan::Plan;
 use hrm_core::reason::flow::{Batch, Disturb};
 use hrm_core::weights::Weights;
-use hrm_shaders::{GpuContext, GpuModel, GpuOptions, GpuRun};
+use hrm_shaders::{GpuContext, GpuModel, GpuOptions, GpuRun, Variant};
 use pollster::block_on;
 
 use crate::tuning::tuned;
@@ -87,7 +87,11 @@ impl Engine {
             },
         };
         let context = tuned(context)?;
-        let name = context.adapter_name().to_owned();
+        let products = match context.variant() {
+            Variant::Packed => ", 8-bit products",
+            Variant::Direct | Variant::Tiled => "",
+        };
+        let name = format!("{}{products}", context.adapter_name());
         let model = block_on(GpuModel::new(&context, Arc::clone(plan), weights))?;
         Ok(Self::Gpu {
             model: Arc::new(model),

@@ -1,4 +1,4 @@
-//! Remembers, per adapter, which form of the kernels is the faster.
+//! Remembers, per adapter, which form of the kernels is the fastest.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,15 +6,15 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use hrm_core::engine::EngineError;
-use hrm_shaders::{GpuContext, Variant};
+use hrm_shaders::GpuContext;
 use pollster::block_on;
 
 use crate::checkpoint::write_atomically;
 
-/// The faster form by [`GpuContext::adapter_key`].
+/// The fastest form by [`GpuContext::adapter_key`].
 type Known = BTreeMap<String, String>;
 
-/// The same device with the faster form of the kernels, tried out unless that
+/// The same device with the fastest form of the kernels, tried out unless that
 /// has been done on this adapter before.
 pub(crate) fn tuned(mut context: GpuContext) -> Result<GpuContext, EngineError> {
     let file = file();
@@ -24,7 +24,11 @@ pub(crate) fn tuned(mut context: GpuContext) -> Result<GpuContext, EngineError> 
         .and_then(|text| serde_json::from_str(&text).ok())
         .unwrap_or_default();
     let key = context.adapter_key();
-    let remembered = known.get(&key).and_then(|name| parse(name));
+    let named = |name: &String| {
+        let mut variants = context.variants().into_iter();
+        variants.find(|v| format!("{v:?}") == *name)
+    };
+    let remembered = known.get(&key).and_then(named);
     if let Some(variant) = remembered {
         return Ok(context.with_variant(variant));
     }
@@ -41,17 +45,12 @@ pub(crate) fn tuned(mut context: GpuContext) -> Result<GpuContext, EngineError> 
     Ok(context)
 }
 
-fn parse(name: &str) -> Option<Variant> {
-    let variants = [Variant::Direct, Variant::Tiled];
-    variants.into_iter().find(|v| format!("{v:?}") == name)
-}
-
-/// In the user's cache folder.
+/// In the user's cache folder; by another name when there is a new form to try.
 fn file() -> Option<PathBuf> {
     let folder = |name| std::env::var_os(name).filter(|v| !v.is_empty());
     let cache = folder("XDG_CACHE_HOME")
         .or_else(|| folder("LOCALAPPDATA"))
         .map(PathBuf::from)
         .or_else(|| folder("HOME").map(|home| PathBuf::from(home).join(".cache")))?;
-    Some(cache.join("hrm").join("kernels.json"))
+    Some(cache.join("hrm").join("kernels-2.json"))
 }

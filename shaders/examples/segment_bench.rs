@@ -2,7 +2,7 @@
 //! comparison, on the CPU engine.
 //!
 //! `cargo run --release -p hrm-shaders --example segment_bench -- [--preset hrm]
-//! [--batch 1] [--runs 5] [--scheme f32|q8|both] [--variant direct|tiled]`.
+//! [--batch 1] [--runs 5] [--scheme f32|q8|both] [--variant direct|tiled|packed]`.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -62,6 +62,7 @@ impl Arguments {
                 ("--scheme", "both") => {}
                 ("--variant", "direct") => variant = Some(Variant::Direct),
                 ("--variant", "tiled") => variant = Some(Variant::Tiled),
+                ("--variant", "packed") => variant = Some(Variant::Packed),
                 _ => return Err(format!("unknown option {flag} {value}")),
             }
         }

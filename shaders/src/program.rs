@@ -217,7 +217,7 @@ fn push_layer(
     let epsilon = plan.config.rms_norm_eps as f32;
     // Where a CPU plays GPU a dispatch costs next to nothing, less than that
     // every invocation adds up the parts of its rows' squares.
-    let fused = model.context().variant() == Variant::Tiled;
+    let fused = model.context().variant() != Variant::Direct;
     if normed && fused {
         std::mem::swap(&mut work.state, &mut work.sum);
         work.squares.swap(0, 1);

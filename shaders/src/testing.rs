@@ -15,15 +15,27 @@ use crate::readback::Readback;
 #[cfg(target_arch = "wasm32")]
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
-/// Declares a test that gets a context of each kernel variant in turn.
+/// Declares a test that gets a context of each kernel variant in turn whose
+/// results are those of f32; after `packed:`, of the one whose are not.
 macro_rules! gpu_test {
+    (packed: $(#[$meta:meta])* async fn $name:ident($context:ident) $body:block) => {
+        $crate::testing::gpu_test! {
+            @ [$crate::context::Variant::Packed] $(#[$meta])* async fn $name($context) $body
+        }
+    };
     ($(#[$meta:meta])* async fn $name:ident($context:ident) $body:block) => {
+        $crate::testing::gpu_test! {
+            @ [$crate::context::Variant::Direct, $crate::context::Variant::Tiled]
+            $(#[$meta])* async fn $name($context) $body
+        }
+    };
+    (@ $variants:tt $(#[$meta:meta])* async fn $name:ident($context:ident) $body:block) => {
         $(#[$meta])*
         #[cfg(not(target_arch = "wasm32"))]
         #[test]
         fn $name() {
             pollster::block_on(async {
-                for $context in $crate::testing::contexts().await $body
+                for $context in $crate::testing::contexts(&$variants).await $body
             });
         }
 
@@ -31,7 +43,7 @@ macro_rules! gpu_test {
         #[cfg(target_arch = "wasm32")]
         #[wasm_bindgen_test::wasm_bindgen_test]
         async fn $name() {
-            for $context in $crate::testing::contexts().await $body
+            for $context in $crate::testing::contexts(&$variants).await $body
         }
     };
 }
@@ -39,9 +51,9 @@ pub(crate) use gpu_test;
 
 /// A context of each variant; none, with a line that says so, on a machine
 /// without any adapter (unless `HRM_REQUIRE_GPU` is set).
-pub(crate) async fn contexts() -> Vec<GpuContext> {
+pub(crate) async fn contexts(variants: &[Variant]) -> Vec<GpuContext> {
     let mut contexts = Vec::new();
-    for variant in [Variant::Direct, Variant::Tiled] {
+    for &variant in variants {
         let options = GpuOptions {
             variant: Some(variant),
             ..GpuOptions::default()
@@ -67,6 +79,17 @@ pub(crate) fn rng(seed: u64) -> ChaCha8Rng {
 /// Uniform in -1..1.
 pub(crate) fn values(rng: &mut ChaCha8Rng, n: usize) -> Vec<f32> {
     (0..n).map(|_| rng.random_range(-1.0..1.0)).collect()
+}
+
+/// Channel or position `k` of 32 in a row that 8 bits hold exactly: integers
+/// times a power of two, the first the largest that there is.
+pub(crate) fn of_bytes(rng: &mut ChaCha8Rng, k: usize) -> f32 {
+    let integer = if k.is_multiple_of(32) {
+        127
+    } else {
+        rng.random_range(-127..=127)
+    };
+    integer as f32 * 0.5f32.powi((k / 32 % 3) as i32)
 }
 
 /// A random `[rows, depth]` matrix, on the device and as plain numbers.

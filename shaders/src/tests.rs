@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use hrm_core::config::{Gate, ModelConfig, QPool};
-use hrm_core::cpu::{CpuModel, CpuRun};
+use hrm_core::cpu::{Arithmetic, CpuModel, CpuRun};
 use hrm_core::engine::{EngineError, Probe, SegmentOutput, Taps};
 use hrm_core::noise::UpdateNoise;
 use hrm_core::plan::{Level, Plan};
 use hrm_core::puzzle::Shape;
-use hrm_core::weights::{Tensor, Values, Weights};
+use hrm_core::weights::{Scheme, Tensor, Values, Weights};
 use rand::Rng;
 use safetensors::SafeTensors;
 
@@ -177,6 +177,43 @@ gpu_test! {
                 for (found, expected) in found.iter().zip(&cpu.segment(Taps::default())) {
                     assert_eq!((&found.tokens, found.conflicts), (&expected.tokens, expected.conflicts), "{what}");
                     assert_eq!((&found.logits, &found.z_h, &found.z_l), (&None, &None, &None));
+                }
+            }
+        }
+    }
+}
+
+gpu_test! {
+    packed:
+    /// Rounding activations of 32 channels costs no more than the CPU engine's
+    /// rounding of whole rows, and nothing where weights are not quantized.
+    async fn packed_segments_are_near_the_cpu_engines(context) {
+        for (name, config) in architectures() {
+            let plan = Arc::new(Plan::new(&config).unwrap());
+            let dense = weights(&plan, 5);
+            let inputs = inputs(&plan, 3, 6);
+            let states = |outputs: &[SegmentOutput]| -> Vec<f32> {
+                outputs.iter().flat_map(|o| o.z_h.clone().unwrap()).collect()
+            };
+            for weights in [dense.quantize_q8(&plan).0, dense.quantize_q4(&plan, None, &[]).0, dense] {
+                let [expected, rounded] = [Arithmetic::F32, Arithmetic::Int8].map(|arithmetic| {
+                    let model = CpuModel::with_arithmetic(Arc::clone(&plan), &weights, arithmetic);
+                    states(&CpuRun::new(Arc::new(model), &inputs).unwrap().segment(ALL))
+                });
+                let mut gpu = start(&context, &plan, &weights, &inputs).await;
+                let found = states(&gpu.segment(ALL).await.unwrap());
+                let away = |from: &[f32]| -> f32 {
+                    let squares = |f: &dyn Fn(f32, f32) -> f32| -> f32 {
+                        expected.iter().zip(from).map(|(&e, &v)| f(e, v).powi(2)).sum()
+                    };
+                    (squares(&|e, v| e - v) / squares(&|e, _| e)).sqrt()
+                };
+                let (ours, whole_rows) = (away(&found), away(&rounded));
+                let what = format!("{name}, {}: {ours} away, the CPU engine in 8 bits {whole_rows}", weights.scheme());
+                if weights.scheme() == Scheme::F32 {
+                    assert!(ours < 1e-4, "{what}");
+                } else {
+                    assert!(ours > 1e-4 && ours < 1.5 * whole_rows, "{what}");
                 }
             }
         }

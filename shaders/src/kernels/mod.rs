@@ -73,8 +73,28 @@ impl Kernels {
     ) -> (&'static str, &'static str) {
         match self.context.variant() {
             Variant::Direct => (direct, "direct"),
-            Variant::Tiled => (tiled, "tiled"),
+            Variant::Tiled | Variant::Packed => (tiled, "tiled"),
         }
+    }
+
+    /// The sources of a product with weights in that format, their access
+    /// first, for this device's variant; and what to call them.
+    fn product(&self, format: Format, bodies: &Bodies) -> (Vec<&'static str>, String) {
+        const BYTES: &str = include_str!("bytes.wgsl");
+        let (access, scheme) = weight_source(format);
+        let (variant, sources) = match (self.context.variant(), format) {
+            (Variant::Direct, _) => ("direct", vec![access, bodies.direct]),
+            (Variant::Packed, Format::Q8) => {
+                let bytes = include_str!("bytes_q8.wgsl");
+                ("packed", vec![access, BYTES, bytes, bodies.packed])
+            }
+            (Variant::Packed, Format::Q4) => {
+                let bytes = include_str!("bytes_q4.wgsl");
+                ("packed", vec![access, BYTES, bytes, bodies.packed])
+            }
+            (Variant::Tiled | Variant::Packed, _) => ("tiled", vec![access, bodies.tiled]),
+        };
+        (sources, format!("{scheme} {variant}"))
     }
 }
 
@@ -90,6 +110,13 @@ fn spread(elements: usize) -> (u32, [usize; 3]) {
         64 * across as u32,
         [across, groups.div_ceil(across.max(1)), 1],
     )
+}
+
+/// The forms of a product.
+struct Bodies {
+    direct: &'static str,
+    tiled: &'static str,
+    packed: &'static str,
 }
 
 /// Source of the weights' access, and its name.

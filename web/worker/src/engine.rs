@@ -8,9 +8,10 @@ use hrm_core::noise::UpdateNoise;
 use hrm_core::plan::{Level, Plan};
 use hrm_core::reason::message::{DeviceChoice, EngineFacts, EngineKind};
 use hrm_core::weights::Weights;
-use hrm_shaders::{GpuContext, GpuModel, GpuOptions, GpuRun};
+use hrm_shaders::{GpuContext, GpuModel, GpuOptions, GpuRun, Variant};
 
 use crate::adapter;
+use crate::tuning::tuned;
 
 /// A model on a processor, with its output head at hand.
 pub(crate) struct Engine {
@@ -218,17 +219,22 @@ async fn gpu(
         let message = "The GPU here is emulated by the CPU, which is faster by itself".to_owned();
         return Err(EngineError::Unavailable(message));
     }
+    let context = tuned(context).await?;
     #[expect(clippy::arc_with_non_send_sync, reason = "natively it is both")]
     let model = Arc::new(GpuModel::new(&context, plan, weights).await?);
+    let name = adapter::name()
+        .await
+        .unwrap_or_else(|| context.adapter_name().to_owned());
     let facts = EngineFacts {
         kind: if context.is_software() {
             EngineKind::SoftwareGpu
         } else {
             EngineKind::Gpu
         },
-        name: adapter::name()
-            .await
-            .unwrap_or_else(|| context.adapter_name().to_owned()),
+        name: match context.variant() {
+            Variant::Packed => format!("{name}, 8-bit products"),
+            Variant::Direct | Variant::Tiled => name,
+        },
         note: None,
     };
     Ok((Processor::Gpu(model), facts))

@@ -21,6 +21,8 @@ mod lab;
 mod load;
 #[cfg(target_arch = "wasm32")]
 mod session;
+#[cfg(target_arch = "wasm32")]
+mod tuning;
 
 #[cfg(not(target_arch = "wasm32"))]
 fn main() {}

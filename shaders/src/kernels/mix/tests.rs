@@ -3,7 +3,7 @@ use rand::Rng;
 use super::*;
 use crate::kernel::Array;
 use crate::pack::{Format, fours};
-use crate::testing::{assert_close, gpu_test, matrix, rng, run, sigmoid, silu, values};
+use crate::testing::{assert_close, gpu_test, matrix, of_bytes, rng, run, sigmoid, silu, values};
 
 fn plain(x: &[f32], weights: &[f64], [batch, depth, columns]: [usize; 3]) -> Vec<f64> {
     let mut y = Vec::new();
@@ -65,6 +65,39 @@ gpu_test! {
                 })
                 .collect();
             assert_close(&found[1], &squares, 1e-5, &what);
+        }
+    }
+}
+
+gpu_test! {
+    packed:
+    /// Activations that 8 bits hold exactly, so that results are exact but for
+    /// the sums of f32.
+    async fn packed_products_of_any_shape(context) {
+        let kernels = Kernels::new(&context);
+        let mut rng = rng(6);
+        for case in 0..40 {
+            let format = [Format::Q8, Format::Q4, Format::F16, Format::Q8][case % 4];
+            let [batch, half, mut depth] = [3, 40, 100].map(|n| rng.random_range(1..=n));
+            let (rows, columns) = (2 * half, 4 * rng.random_range(1..=34));
+            if format == Format::Q4 {
+                depth = 32 * rng.random_range(1..=4);
+            }
+            let shape = [batch, depth, columns];
+            let x: Vec<f32> = (0..batch * depth * columns)
+                .map(|i| of_bytes(&mut rng, i / columns % depth))
+                .collect();
+            let (weights, w) = matrix(&context, &mut rng, [rows, depth], fours(depth), format);
+            let residual = vec![0.0f32; batch * rows * columns];
+            let [x_array, r_array] = [&x, &residual].map(|v| Array::new(&context, "v", v).unwrap());
+            let y = Array::zeros(&context, "y", batch * rows * columns).unwrap();
+            let squares = Array::zeros(&context, "squares", batch * rows * parts(columns)).unwrap();
+            let end = Epilogue::Residual { residual: &r_array, factors: None, squares: &squares };
+            let found = run(&kernels, &[&y], || {
+                dispatch(&kernels, shape, &x_array, &weights, &y, end).unwrap()
+            }).await;
+            let what = format!("{batch} x {rows} x {columns} x {depth}, {format:?}, packed");
+            assert_close(&found[0], &plain(&x, &w, shape), 4e-6, &what);
         }
     }
 }

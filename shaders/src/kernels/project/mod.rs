@@ -3,7 +3,7 @@
 
 use hrm_core::engine::EngineError;
 
-use super::{Kernels, weight_source};
+use super::{Bodies, Kernels};
 use crate::context::Variant;
 use crate::kernel::{Array, Dispatch, check_fours, check_shape};
 use crate::pack::{Matrix, fours};
@@ -175,17 +175,22 @@ pub(crate) fn dispatch<'a>(
     }
     check_shape("project", y, &[("rows", rows), ("columns", width)])?;
 
-    let (body, variant) =
-        kernels.by_variant(include_str!("direct.wgsl"), include_str!("tiled.wgsl"));
-    let (access, scheme) = weight_source(weights.format);
+    let (sources, form) = kernels.product(
+        weights.format,
+        &Bodies {
+            direct: include_str!("direct.wgsl"),
+            tiled: include_str!("tiled.wgsl"),
+            packed: include_str!("packed.wgsl"),
+        },
+    );
     let (end, name) = epilogue.source();
     let kernel = kernels.get(
-        &format!("project {scheme} {name} {variant}"),
-        &[&[include_str!("params.wgsl"), access, body][..], end].concat(),
+        &format!("project {name} {form}"),
+        &[&[include_str!("params.wgsl")][..], &sources, end].concat(),
     );
     let (tile_rows, tile_columns) = match kernels.context().variant() {
         Variant::Direct => (6, 8 * 16),
-        Variant::Tiled => (32, 64),
+        Variant::Tiled | Variant::Packed => (32, 64),
     };
     let workgroups = [columns.div_ceil(tile_columns), rows.div_ceil(tile_rows), 1];
     kernel.dispatch(kernels.context(), params, &arrays, workgroups)

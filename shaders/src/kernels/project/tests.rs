@@ -3,7 +3,7 @@ use rand::Rng;
 use super::*;
 use crate::kernel::Array;
 use crate::pack::Format;
-use crate::testing::{assert_close, gpu_test, matrix, rng, run, sigmoid, silu, values};
+use crate::testing::{assert_close, gpu_test, matrix, of_bytes, rng, run, sigmoid, silu, values};
 
 fn plain(x: &[f32], weights: &[f64], depth: usize) -> Vec<f64> {
     x.chunks_exact(depth)
@@ -61,6 +61,78 @@ gpu_test! {
             let what = format!("{rows} x {columns} x {depth}, {format:?}, {:?}", context.variant());
             assert_close(&found[0], &expected, 4e-6, &what);
         }
+    }
+}
+
+gpu_test! {
+    packed:
+    /// Activations that 8 bits hold exactly, so that results are exact but for
+    /// the sums of f32: any shape, with and without a norm of the input.
+    async fn packed_products_of_any_shape(context) {
+        let kernels = Kernels::new(&context);
+        let mut rng = rng(6);
+        for case in 0..48 {
+            let format = FORMATS[case % 4];
+            let rows = rng.random_range(1..=if case % 16 < 4 { 300 } else { 40 });
+            let [columns, mut depth] = [40, 60].map(|n| 4 * rng.random_range(1..=n));
+            if format == Format::Q4 {
+                depth = 32 * rng.random_range(1..=7);
+            }
+            let x: Vec<f32> = (0..rows * depth).map(|i| of_bytes(&mut rng, i % depth)).collect();
+            let (weights, w) = matrix(&context, &mut rng, [columns, depth], depth, format);
+            let squares: Vec<f32> = values(&mut rng, rows * 8).iter().map(|v| v * v).collect();
+            let [x_array, s_array] = [&x, &squares].map(|v| Array::new(&context, "v", v).unwrap());
+            let y = Array::zeros(&context, "y", rows * columns).unwrap();
+            let norm = Norm { squares: &s_array, parts: 8, width: 7, epsilon: 1e-3 };
+            let given = Rows { values: &x_array, norm: (case % 8 < 4).then_some(norm) };
+            let found = run(&kernels, &[&y], || {
+                dispatch(&kernels, rows, given, &weights, &y, Epilogue::Store).unwrap()
+            }).await;
+            let mut expected = plain(&x, &w, depth);
+            if given.norm.is_some() {
+                let factors = factors(&squares, rows, norm.width);
+                for (i, e) in expected.iter_mut().enumerate() {
+                    *e *= factors[i / columns];
+                }
+            }
+            let what = format!("{rows} x {columns} x {depth}, {format:?}, packed");
+            assert_close(&found[0], &expected, 4e-6, &what);
+        }
+    }
+}
+
+gpu_test! {
+    packed:
+    /// No result is further off than roundings of half a step can bring it,
+    /// and they do bring it somewhere.
+    async fn packed_products_round_activations(context) {
+        let kernels = Kernels::new(&context);
+        let mut rng = rng(7);
+        let (rows, columns, depth) = (33, 68, 100);
+        let x = values(&mut rng, rows * depth);
+        let (weights, w) = matrix(&context, &mut rng, [columns, depth], depth, Format::Q8);
+        let x_array = Array::new(&context, "x", &x).unwrap();
+        let y = Array::zeros(&context, "y", rows * columns).unwrap();
+        let found = run(&kernels, &[&y], || {
+            dispatch(&kernels, rows, &x_array, &weights, &y, Epilogue::Store).unwrap()
+        }).await;
+        let mut furthest = 0.0f64;
+        for (i, e) in plain(&x, &w, depth).iter().enumerate() {
+            let x = &x[i / columns * depth..][..depth];
+            let w = &w[i % columns * depth..][..depth];
+            let most: f64 = x
+                .chunks(32)
+                .zip(w.chunks(32))
+                .map(|(x, w)| {
+                    let largest = x.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+                    f64::from(largest) / 254.0 * w.iter().map(|v| v.abs()).sum::<f64>()
+                })
+                .sum();
+            let off = (f64::from(f32::from_bits(found[0][i])) - e).abs();
+            assert!(off <= most * 1.001, "element {i} is off by {off}, roundings by {most} at most");
+            furthest = furthest.max(off / most);
+        }
+        assert!(furthest > 0.1, "off by {furthest} of what roundings can do");
     }
 }
 
