@@ -32,25 +32,23 @@ impl GpuContext {
 
     /// Tries the forms of the kernels and takes the fastest of those that
     /// compute right for what is made from this context from now on. `now` is a
-    /// clock in seconds. Takes some tenths of a second on a software adapter,
-    /// compiling included, much less on others.
+    /// clock in seconds. Takes about a second on a software adapter, compiling
+    /// included.
     ///
     /// # Errors
-    /// If the device is lost or refuses a kernel.
+    /// If the device is lost, or refuses every form.
     pub async fn tune(&mut self, now: impl Fn() -> f64) -> Result<Variant, EngineError> {
-        let mut best = (f64::INFINITY, self.variant());
+        let mut trials = Vec::new();
         for variant in self.variants() {
-            let (seconds, right) = self.with_variant(variant).trial(&now).await?;
-            if right && seconds < best.0 {
-                best = (seconds, variant);
-            }
+            trials.push((variant, self.with_variant(variant).trial(&now).await));
         }
-        *self = self.with_variant(best.1);
-        Ok(best.1)
+        let best = fastest(trials)?.unwrap_or(self.variant());
+        *self = self.with_variant(best);
+        Ok(best)
     }
 
     /// Seconds of a submission, and whether the product was what it should be.
-    async fn trial(&self, now: &impl Fn() -> f64) -> Result<(f64, bool), EngineError> {
+    async fn trial(&self, now: &impl Fn() -> f64) -> Trial {
         let [rows, columns, depth] = SHAPE;
         let kernels = Kernels::new(self);
         // Whole numbers that every form can multiply without rounding, in an
@@ -125,6 +123,32 @@ impl GpuContext {
     }
 }
 
+/// Seconds, and whether the result was right.
+type Trial = Result<(f64, bool), EngineError>;
+
+/// The form that took least among those that computed right, none if all were
+/// wrong. A form that the device refuses is left out, as long as another works.
+fn fastest(trials: Vec<(Variant, Trial)>) -> Result<Option<Variant>, EngineError> {
+    let mut best: Option<(f64, Variant)> = None;
+    let (mut refusal, mut worked) = (None, false);
+    for (variant, trial) in trials {
+        match trial {
+            Err(lost @ EngineError::Lost(_)) => return Err(lost),
+            Err(error) => refusal = Some(error),
+            Ok((seconds, right)) => {
+                worked = true;
+                if right && best.is_none_or(|(least, _)| seconds < least) {
+                    best = Some((seconds, variant));
+                }
+            }
+        }
+    }
+    match refusal {
+        Some(error) if !worked => Err(error),
+        _ => Ok(best.map(|(_, variant)| variant)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
@@ -150,5 +174,33 @@ mod tests {
             }
             assert!(!context.adapter_key().is_empty());
         }
+    }
+
+    #[test]
+    fn wrong_and_refused_forms_are_left_out() {
+        use Variant::{Direct, Packed, Tiled};
+        let refused = || EngineError::Device("no such builtin".into());
+        let lost = || EngineError::Lost("gone".into());
+        let trials = vec![
+            (Direct, Ok((3.0, true))),
+            (Tiled, Ok((2.0, true))),
+            (Packed, Ok((1.0, false))),
+        ];
+        assert_eq!(fastest(trials), Ok(Some(Tiled)));
+        let trials = vec![
+            (Direct, Ok((3.0, true))),
+            (Tiled, Ok((4.0, true))),
+            (Packed, Err(refused())),
+        ];
+        assert_eq!(fastest(trials), Ok(Some(Direct)));
+        assert_eq!(fastest(vec![(Direct, Ok((3.0, false)))]), Ok(None));
+        assert_eq!(
+            fastest(vec![(Direct, Err(refused())), (Tiled, Err(refused()))]),
+            Err(refused())
+        );
+        assert_eq!(
+            fastest(vec![(Direct, Ok((3.0, true))), (Packed, Err(lost()))]),
+            Err(lost())
+        );
     }
 }
