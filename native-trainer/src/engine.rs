@@ -40,6 +40,30 @@ pub(crate) enum Device {
     Cuda,
 }
 
+/// Which form of its kernels a GPU runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Kernels {
+    /// Everything in registers: for software adapters
+    Direct,
+    /// Tiles of 32-bit floats
+    Tiled,
+    /// Tiles of 16-bit floats
+    Half,
+    /// Tiles of 8-bit integers where weights have 8 or 4 bits
+    Packed,
+}
+
+impl From<Kernels> for Variant {
+    fn from(kernels: Kernels) -> Self {
+        match kernels {
+            Kernels::Direct => Self::Direct,
+            Kernels::Tiled => Self::Tiled,
+            Kernels::Half => Self::Half,
+            Kernels::Packed => Self::Packed,
+        }
+    }
+}
+
 /// A model on a processor.
 pub(crate) enum Engine {
     Cpu(Arc<CpuModel>),
@@ -69,34 +93,55 @@ pub(crate) enum Session {
 }
 
 impl Engine {
-    pub(crate) fn new(device: Device, plan: &Arc<Plan>, weights: &Weights) -> Result<Self> {
+    /// On a GPU with the form of the kernels given, or the one that a trial
+    /// found fastest there.
+    pub(crate) fn new(
+        device: Device,
+        kernels: Option<Kernels>,
+        plan: &Arc<Plan>,
+        weights: &Weights,
+    ) -> Result<Self> {
         let on_cpu = |arithmetic| {
             let model = CpuModel::with_arithmetic(Arc::clone(plan), weights, arithmetic);
             Self::Cpu(Arc::new(model))
         };
         let cpu = || on_cpu(Arithmetic::F32);
+        let options = GpuOptions {
+            variant: kernels.map(Variant::from),
+            ..GpuOptions::default()
+        };
         let context = match device {
             Device::Cpu => return Ok(cpu()),
             Device::CpuInt8 => return Ok(on_cpu(Arithmetic::Int8)),
             Device::Cuda => bail!("models run on `cpu` or `wgpu`; `cuda` is for training"),
-            Device::Wgpu => block_on(GpuContext::new(GpuOptions::default()))?,
-            Device::Auto => match block_on(GpuContext::new(GpuOptions::default())) {
+            Device::Wgpu => block_on(GpuContext::new(options))?,
+            Device::Auto => match block_on(GpuContext::new(options)) {
                 Ok(context) if !context.is_software() => context,
                 // The CPU engine outruns a software adapter.
                 _ => return Ok(cpu()),
             },
         };
-        let context = tuned(context)?;
-        let products = match context.variant() {
-            Variant::Packed => ", 8-bit products",
-            Variant::Direct | Variant::Tiled => "",
+        let context = match kernels {
+            Some(_) => context,
+            None => tuned(context)?,
         };
-        let name = format!("{}{products}", context.adapter_name());
+        let mut name = context.adapter_name().to_owned();
+        if let Some(precision) = context.variant().precision() {
+            name = format!("{name}, {precision}");
+        }
         let model = block_on(GpuModel::new(&context, Arc::clone(plan), weights))?;
         Ok(Self::Gpu {
             model: Arc::new(model),
             name,
         })
+    }
+
+    /// The form of a GPU's kernels.
+    pub(crate) fn kernels(&self) -> Option<String> {
+        match self {
+            Self::Cpu(_) => None,
+            Self::Gpu { model, .. } => Some(model.context().variant().to_string()),
+        }
     }
 
     /// The processor's name.

@@ -25,8 +25,8 @@ pub(crate) fn tuned(mut context: GpuContext) -> Result<GpuContext, EngineError> 
         .unwrap_or_default();
     let key = context.adapter_key();
     let named = |name: &String| {
-        let mut variants = context.variants().into_iter();
-        variants.find(|v| format!("{v:?}") == *name)
+        let mut variants = context.variants().iter().copied();
+        variants.find(|v| v.to_string() == *name)
     };
     let remembered = known.get(&key).and_then(named);
     if let Some(variant) = remembered {
@@ -34,7 +34,7 @@ pub(crate) fn tuned(mut context: GpuContext) -> Result<GpuContext, EngineError> 
     }
     let clock = Instant::now();
     let variant = block_on(context.tune(|| clock.elapsed().as_secs_f64()))?;
-    known.insert(key, format!("{variant:?}"));
+    known.insert(key, variant.to_string());
     if let (Some(file), Ok(text)) = (file, serde_json::to_string_pretty(&known)) {
         // Where nothing can be written it is tried out again next time.
         let folder = file.parent().map(fs::create_dir_all);
@@ -52,5 +52,5 @@ fn file() -> Option<PathBuf> {
         .or_else(|| folder("LOCALAPPDATA"))
         .map(PathBuf::from)
         .or_else(|| folder("HOME").map(|home| PathBuf::from(home).join(".cache")))?;
-    Some(cache.join("hrm").join("kernels-2.json"))
+    Some(cache.join("hrm").join("kernels-3.json"))
 }

@@ -62,6 +62,7 @@ impl Arguments {
                 ("--scheme", "both") => {}
                 ("--variant", "direct") => variant = Some(Variant::Direct),
                 ("--variant", "tiled") => variant = Some(Variant::Tiled),
+                ("--variant", "half") => variant = Some(Variant::Half),
                 ("--variant", "packed") => variant = Some(Variant::Packed),
                 _ => return Err(format!("unknown option {flag} {value}")),
             }

@@ -1,5 +1,6 @@
 //! A GPU device and what is known of its health.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,6 +13,10 @@ use crate::kernels::Compiled;
 pub enum Variant {
     /// Tiles in workgroup memory: for real GPUs.
     Tiled,
+    /// The same with tiles of 16-bit floats where weights are 16-bit floats or
+    /// less, for GPUs that have them (`shader-f16`): activations are rounded
+    /// to 11 bits, and to 4,000 where they are larger.
+    Half,
     /// The same, with products of 8- and 4-bit weights in 8-bit integers:
     /// activations are rounded to 8 bits in groups of 32, so that results
     /// differ by about as much as quantized weights make them. For GPUs that
@@ -21,6 +26,30 @@ pub enum Variant {
     /// order of magnitude faster where a CPU plays GPU (lavapipe,
     /// SwiftShader, WARP).
     Direct,
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Direct => "direct",
+            Self::Tiled => "tiled",
+            Self::Half => "half",
+            Self::Packed => "packed",
+        })
+    }
+}
+
+impl Variant {
+    /// What results are computed in where that is less than f32, to be told
+    /// beside the adapter's name.
+    #[must_use]
+    pub fn precision(self) -> Option<&'static str> {
+        match self {
+            Self::Direct | Self::Tiled => None,
+            Self::Half => Some("16-bit products"),
+            Self::Packed => Some("8-bit products"),
+        }
+    }
 }
 
 /// What device to look for.
@@ -51,7 +80,7 @@ pub struct GpuContext {
     queue: wgpu::Queue,
     info: wgpu::AdapterInfo,
     variant: Variant,
-    packed: bool,
+    variants: Vec<Variant>,
     max_array_bytes: u64,
     allocated: Arc<AtomicU64>,
     health: Arc<Mutex<Health>>,
@@ -90,9 +119,11 @@ impl GpuContext {
             max_buffer_size: offered.max_buffer_size,
             ..wgpu::Limits::default()
         };
+        let half = adapter.features() & wgpu::Features::SHADER_F16;
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("hrm"),
+                required_features: half,
                 required_limits: limits,
                 ..Default::default()
             })
@@ -125,10 +156,19 @@ impl GpuContext {
         let packed = instance
             .wgsl_language_features()
             .contains(wgpu::WgslLanguageFeatures::Packed4x8IntegerDotProduct);
-        if variant == Variant::Packed && !packed {
-            return Err(EngineError::Unavailable(
-                "this WebGPU has no dot product of packed bytes".into(),
-            ));
+        let mut variants = vec![Variant::Direct, Variant::Tiled];
+        variants.extend((!half.is_empty()).then_some(Variant::Half));
+        variants.extend(packed.then_some(Variant::Packed));
+        if !variants.contains(&variant) {
+            return Err(EngineError::Unavailable(format!(
+                "{}: no {variant} kernels here, only {}",
+                info.name,
+                variants
+                    .iter()
+                    .map(Variant::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )));
         }
         let limits = device.limits();
         let max_array_bytes = limits
@@ -140,7 +180,7 @@ impl GpuContext {
             queue,
             info,
             variant,
-            packed,
+            variants,
             max_array_bytes,
             allocated: Arc::default(),
             health,
@@ -178,10 +218,8 @@ impl GpuContext {
 
     /// The forms that this device can run.
     #[must_use]
-    pub fn variants(&self) -> Vec<Variant> {
-        let mut variants = vec![Variant::Direct, Variant::Tiled];
-        variants.extend(self.packed.then_some(Variant::Packed));
-        variants
+    pub fn variants(&self) -> &[Variant] {
+        &self.variants
     }
 
     /// The same device with another form of the kernels.

@@ -16,11 +16,17 @@ use crate::readback::Readback;
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
 /// Declares a test that gets a context of each kernel variant in turn whose
-/// results are those of f32; after `packed:`, of the one whose are not.
+/// results are those of f32; after `packed:` or `half:`, of that one, whose
+/// are not.
 macro_rules! gpu_test {
     (packed: $(#[$meta:meta])* async fn $name:ident($context:ident) $body:block) => {
         $crate::testing::gpu_test! {
             @ [$crate::context::Variant::Packed] $(#[$meta])* async fn $name($context) $body
+        }
+    };
+    (half: $(#[$meta:meta])* async fn $name:ident($context:ident) $body:block) => {
+        $crate::testing::gpu_test! {
+            @ [$crate::context::Variant::Half] $(#[$meta])* async fn $name($context) $body
         }
     };
     ($(#[$meta:meta])* async fn $name:ident($context:ident) $body:block) => {
@@ -50,16 +56,13 @@ macro_rules! gpu_test {
 pub(crate) use gpu_test;
 
 /// A context of each variant; none, with a line that says so, on a machine
-/// without any adapter (unless `HRM_REQUIRE_GPU` is set).
+/// without any adapter (unless `HRM_REQUIRE_GPU` is set), nor of a variant that
+/// the adapter cannot run.
 pub(crate) async fn contexts(variants: &[Variant]) -> Vec<GpuContext> {
     let mut contexts = Vec::new();
     for &variant in variants {
-        let options = GpuOptions {
-            variant: Some(variant),
-            ..GpuOptions::default()
-        };
-        match GpuContext::new(options).await {
-            Ok(context) => contexts.push(context),
+        let context = match GpuContext::new(GpuOptions::default()).await {
+            Ok(context) => context,
             Err(error) => {
                 let required = option_env!("HRM_REQUIRE_GPU").is_some()
                     || std::env::var_os("HRM_REQUIRE_GPU").is_some();
@@ -67,6 +70,14 @@ pub(crate) async fn contexts(variants: &[Variant]) -> Vec<GpuContext> {
                 eprintln!("skipped: {error}");
                 return Vec::new();
             }
+        };
+        if context.variants().contains(&variant) {
+            contexts.push(context.with_variant(variant));
+        } else {
+            eprintln!(
+                "skipped: {} has no {variant} kernels",
+                context.adapter_name()
+            );
         }
     }
     contexts
@@ -162,6 +173,14 @@ pub(crate) async fn run(
             head.to_vec()
         })
         .collect()
+}
+
+/// How far off the words are from these numbers at most, as a share of the
+/// largest.
+pub(crate) fn furthest(found: &[u32], expected: &[f64]) -> f64 {
+    let largest = expected.iter().fold(1e-30f64, |m, v| m.max(v.abs()));
+    let off = |(&word, &e): (&u32, &f64)| (f64::from(f32::from_bits(word)) - e).abs() / largest;
+    found.iter().zip(expected).map(off).fold(0.0, f64::max)
 }
 
 /// Fails unless the words are these numbers within `tolerance` of the

@@ -39,7 +39,7 @@ impl GpuContext {
     /// If the device is lost, or refuses every form.
     pub async fn tune(&mut self, now: impl Fn() -> f64) -> Result<Variant, EngineError> {
         let mut trials = Vec::new();
-        for variant in self.variants() {
+        for &variant in self.variants() {
             trials.push((variant, self.with_variant(variant).trial(&now).await));
         }
         let best = fastest(trials)?.unwrap_or(self.variant());
@@ -51,8 +51,8 @@ impl GpuContext {
     async fn trial(&self, now: &impl Fn() -> f64) -> Trial {
         let [rows, columns, depth] = SHAPE;
         let kernels = Kernels::new(self);
-        // Whole numbers that every form can multiply without rounding, in an
-        // order that no tile repeats in.
+        // Whole numbers that every form can hold, in an order that no tile
+        // repeats in.
         let integer = |i: usize| ((i as u32).wrapping_mul(2_654_435_761) >> 8) as i32 % 255 - 127;
         let x: Vec<i32> = (0..rows * depth)
             .map(|i| {
@@ -94,6 +94,9 @@ impl GpuContext {
                 Ok((product, y))
             })
             .await?;
+        // About what the results differ by; 16-bit sums are off by some
+        // thousandths of it.
+        let spread = (depth as f32).sqrt() * 73.0 * 73.0;
         let (mut fastest, mut right) = (f64::INFINITY, true);
         // The first submission also waits for the compiler.
         for trial in 0..=TRIALS {
@@ -115,7 +118,7 @@ impl GpuContext {
             }
             // The first row is enough: what fails does not fail in one place.
             let close = |(&word, &e): (&u32, &i32)| {
-                (f32::from_bits(word) - e as f32).abs() <= 1e-3 * 127.0 * 127.0
+                (f32::from_bits(word) - e as f32).abs() <= 0.02 * spread
             };
             right &= found.len() == y.len() && found.iter().zip(&expected).all(close);
         }
@@ -159,8 +162,8 @@ mod tests {
     gpu_test! {
         /// A clock that runs slowly while the form that is to win is tried.
         async fn the_fastest_form_wins(context) {
-            let variants = context.variants();
-            for winner in variants.iter().copied() {
+            let variants = context.variants().to_vec();
+            for &winner in &variants {
                 let steps: Vec<f64> = variants.iter().map(|&v| if v == winner { 1.0 } else { 2.0 }).collect();
                 let (mut context, calls, time) = (context.clone(), Cell::new(0), Cell::new(0.0));
                 let calls_of_one = 2 * (TRIALS + 1) - 1;

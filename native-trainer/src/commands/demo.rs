@@ -120,7 +120,7 @@ fn open(path: &Path) -> Result<(Shape, Engine)> {
     let shape = plan.config.puzzle.sudoku()?;
     // Always the CPU: a GPU's sums differ in the last digits, and with them
     // the runs that matter here.
-    Ok((shape, Engine::new(Device::Cpu, &plan, &weights)?))
+    Ok((shape, Engine::new(Device::Cpu, None, &plan, &weights)?))
 }
 
 fn progress(length: u64, what: &str) -> ProgressBar {

@@ -14,7 +14,7 @@ use hrm_core::reason::search::{Key, Search};
 use hrm_core::reason::{Guessable, Images, Proportion};
 
 use crate::checkpoint::{Checkpoint, write_atomically};
-use crate::engine::{Device, Engine};
+use crate::engine::{Device, Engine, Kernels};
 use crate::evaluate::{self, Evaluation, Log, Model, Named, Setup, Spread};
 use crate::puzzles::PuzzleArgs;
 
@@ -153,6 +153,10 @@ pub(crate) struct RunArgs {
     /// Processor
     #[arg(long, default_value = "cpu")]
     device: Device,
+    /// Form of the kernels on a GPU, by default the one that a trial finds
+    /// fastest
+    #[arg(long)]
+    kernels: Option<Kernels>,
     /// Batches at a time on the CPU, by default one a core
     #[arg(long)]
     threads: Option<usize>,
@@ -273,7 +277,7 @@ fn evaluation_of<P: Guessable>(
     let guesses = args.guesses as usize;
     let random_start = first.plan.start == Start::Random;
     check_images::<P>(args, set.rows[0].question.kind(), random_start)?;
-    let engine = Engine::new(args.device, &first.plan, &first.weights)?;
+    let engine = Engine::new(args.device, args.kernels, &first.plan, &first.weights)?;
     let setup = Setup {
         puzzle: kind.sudoku().is_err().then_some(kind),
         data: Named {
@@ -316,6 +320,7 @@ fn evaluation_of<P: Guessable>(
     };
     let spread = Spread {
         device: args.device,
+        kernels: args.kernels,
         threads: args.threads.unwrap_or_else(rayon::current_num_threads),
         batch: args.batch.unwrap_or(match engine {
             Engine::Cpu(_) => 8,

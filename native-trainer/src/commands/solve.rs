@@ -68,7 +68,7 @@ pub(crate) fn rule(name: &str) -> Result<Rule, String> {
 /// Whether every puzzle was solved.
 pub(crate) fn run(args: &SolveArgs) -> Result<bool> {
     let Checkpoint { plan, weights } = Checkpoint::load(&args.checkpoint, args.config.as_deref())?;
-    let engine = Engine::new(args.device, &plan, &weights)?;
+    let engine = Engine::new(args.device, None, &plan, &weights)?;
     let start = plan.start;
     match plan.config.puzzle {
         PuzzleKind::Sudoku(shape) => solve_all::<Board>(args, &engine, start, shape),

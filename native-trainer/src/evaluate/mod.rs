@@ -21,7 +21,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
-use crate::engine::{Device, Engine};
+use crate::engine::{Device, Engine, Kernels};
 use crate::puzzles::{PuzzleSet, Row, file_name};
 use log::read_setup;
 pub(crate) use log::{Log, read};
@@ -122,6 +122,7 @@ impl Model {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spread {
     pub(crate) device: Device,
+    pub(crate) kernels: Option<Kernels>,
     /// Batches at a time; a GPU has one.
     pub(crate) threads: usize,
     /// Places of a batch.
@@ -165,7 +166,12 @@ pub(crate) fn run<P: Guessable>(
             continue;
         }
         let checkpoint = model.load()?;
-        let engine = Engine::new(spread.device, &checkpoint.plan, &checkpoint.weights)?;
+        let engine = Engine::new(
+            spread.device,
+            spread.kernels,
+            &checkpoint.plan,
+            &checkpoint.weights,
+        )?;
         if let Some(kind) = setup.search {
             let pool = ThreadPoolBuilder::new()
                 .num_threads(spread.threads.max(1))
@@ -327,6 +333,7 @@ pub(crate) fn identical<P: Guessable>(
     };
     let spread = Spread {
         device: Device::Cpu,
+        kernels: None,
         ..spread
     };
     let setup = Setup {

@@ -73,14 +73,14 @@ impl Kernels {
     ) -> (&'static str, &'static str) {
         match self.context.variant() {
             Variant::Direct => (direct, "direct"),
-            Variant::Tiled | Variant::Packed => (tiled, "tiled"),
+            _ => (tiled, "tiled"),
         }
     }
 
-    /// The sources of a product with weights in that format, their access
-    /// first, for this device's variant; and what to call them.
-    fn product(&self, format: Format, bodies: &Bodies) -> (Vec<&'static str>, String) {
+    /// The form that a product with weights in that format has on this device.
+    fn product(&self, format: Format, bodies: &Bodies) -> Form {
         const BYTES: &str = include_str!("bytes.wgsl");
+        const SUM: &str = include_str!("tile_sum.wgsl");
         let (access, scheme) = weight_source(format);
         let (variant, sources) = match (self.context.variant(), format) {
             (Variant::Direct, _) => ("direct", vec![access, bodies.direct]),
@@ -92,9 +92,27 @@ impl Kernels {
                 let bytes = include_str!("bytes_q4.wgsl");
                 ("packed", vec![access, BYTES, bytes, bodies.packed])
             }
-            (Variant::Tiled | Variant::Packed, _) => ("tiled", vec![access, bodies.tiled]),
+            (Variant::Half, Format::F16 | Format::Q8 | Format::Q4) => {
+                let tile = include_str!("tile_f16.wgsl");
+                // Directives come before everything else.
+                (
+                    "half",
+                    vec!["enable f16;\n", access, tile, SUM, bodies.tiled],
+                )
+            }
+            (Variant::Tiled | Variant::Half | Variant::Packed, _) => {
+                let tile = include_str!("tile_f32.wgsl");
+                ("tiled", vec![access, tile, SUM, bodies.tiled])
+            }
         };
-        (sources, format!("{scheme} {variant}"))
+        Form {
+            name: format!("{scheme} {variant}"),
+            sources,
+            tile: match self.context.variant() {
+                Variant::Direct => [6, 8 * 16],
+                _ => [32, 64],
+            },
+        }
     }
 }
 
@@ -112,7 +130,17 @@ fn spread(elements: usize) -> (u32, [usize; 3]) {
     )
 }
 
-/// The forms of a product.
+/// How a product is computed.
+struct Form {
+    /// Of the weights' format and the variant.
+    name: String,
+    /// Its body and how the weights are read, to begin a kernel's sources with.
+    sources: Vec<&'static str>,
+    /// Rows and columns of the result that a workgroup computes.
+    tile: [usize; 2],
+}
+
+/// The bodies of a product's kernels.
 struct Bodies {
     direct: &'static str,
     tiled: &'static str,

@@ -8,7 +8,7 @@ use hrm_core::noise::UpdateNoise;
 use hrm_core::plan::{Level, Plan};
 use hrm_core::reason::message::{DeviceChoice, EngineFacts, EngineKind};
 use hrm_core::weights::Weights;
-use hrm_shaders::{GpuContext, GpuModel, GpuOptions, GpuRun, Variant};
+use hrm_shaders::{GpuContext, GpuModel, GpuOptions, GpuRun};
 
 use crate::adapter;
 use crate::tuning::tuned;
@@ -231,9 +231,9 @@ async fn gpu(
         } else {
             EngineKind::Gpu
         },
-        name: match context.variant() {
-            Variant::Packed => format!("{name}, 8-bit products"),
-            Variant::Direct | Variant::Tiled => name,
+        name: match context.variant().precision() {
+            Some(precision) => format!("{name}, {precision}"),
+            None => name,
         },
         note: None,
     };

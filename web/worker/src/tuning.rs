@@ -8,7 +8,7 @@ use crate::keep;
 
 /// What it is kept as, beside the weights; another when there is a new form to
 /// try.
-const NAME: &str = "kernels-2";
+const NAME: &str = "kernels-3";
 
 /// The same device with the fastest form of the kernels, tried out unless that
 /// has been done on this adapter before. An adapter that a CPU plays keeps the
@@ -22,12 +22,12 @@ pub(crate) async fn tuned(mut context: GpuContext) -> Result<GpuContext, EngineE
     }
     let key = String::from(js_sys::encode_uri_component(&context.adapter_key()));
     let kept = keep::get(NAME, &key).await.unwrap_or_default();
-    let mut variants = context.variants().into_iter();
-    if let Some(variant) = variants.find(|v| format!("{v:?}").as_bytes() == kept) {
+    let mut variants = context.variants().iter().copied();
+    if let Some(variant) = variants.find(|v| v.to_string().as_bytes() == kept) {
         return Ok(context.with_variant(variant));
     }
     let variant = context.tune(|| clock::now() / 1e3).await?;
     // Where nothing can be kept it is tried out again next time.
-    drop(keep::put(NAME, &key, format!("{variant:?}").as_bytes()).await);
+    drop(keep::put(NAME, &key, variant.to_string().as_bytes()).await);
     Ok(context)
 }

@@ -12,7 +12,7 @@ use hrm_core::weights::Weights;
 use serde::Serialize;
 
 use crate::checkpoint::Checkpoint;
-use crate::engine::{Device, Engine, Session};
+use crate::engine::{Device, Engine, Kernels, Session};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct EngineArgs {
@@ -25,6 +25,10 @@ pub(crate) struct EngineArgs {
     /// Processors, each measured in turn within every repetition
     #[arg(long, value_delimiter = ',', default_value = "cpu")]
     device: Vec<Device>,
+    /// Forms of the kernels on a GPU, each measured in turn; by default the
+    /// one that a trial finds fastest
+    #[arg(long, value_delimiter = ',')]
+    kernels: Vec<Kernels>,
     /// Quantize to 8 bits first, the same as --scheme q8
     #[arg(long, conflicts_with = "scheme")]
     q8: bool,
@@ -55,6 +59,9 @@ enum Stored {
 #[derive(Debug, Serialize)]
 struct Timing {
     engine: String,
+    /// Their form, on a GPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kernels: Option<String>,
     scheme: String,
     batch: u32,
     median_ms: f64,
@@ -76,6 +83,7 @@ struct Timing {
 /// An engine that is being measured.
 struct Subject {
     engine: String,
+    kernels: Option<String>,
     scheme: String,
     session: Session,
     first_ms: f64,
@@ -122,20 +130,29 @@ pub(crate) fn run(args: &EngineArgs) -> Result<()> {
 fn measure(args: &EngineArgs, plan: &Arc<Plan>, stored: &[Weights], batch: u32) -> Result<()> {
     let inputs = vec![vec![1u8; plan.config.seq_len]; batch as usize];
     let mut subjects = Vec::new();
-    for device in &args.device {
-        for weights in stored {
-            let start = Instant::now();
-            let engine = Engine::new(*device, plan, weights)?;
-            let mut session = engine.start(&inputs)?;
-            session.segment(Taps::default())?;
-            subjects.push(Subject {
-                engine: engine.name().to_owned(),
-                scheme: weights.scheme().to_string(),
-                session,
-                first_ms: start.elapsed().as_secs_f64() * 1e3,
-                weight_bytes: weights.bytes(),
-                times: Vec::new(),
-            });
+    for &device in &args.device {
+        let forms = match device {
+            Device::Wgpu | Device::Auto if !args.kernels.is_empty() => {
+                args.kernels.iter().copied().map(Some).collect()
+            }
+            _ => vec![None],
+        };
+        for kernels in forms {
+            for weights in stored {
+                let start = Instant::now();
+                let engine = Engine::new(device, kernels, plan, weights)?;
+                let mut session = engine.start(&inputs)?;
+                session.segment(Taps::default())?;
+                subjects.push(Subject {
+                    engine: engine.name().to_owned(),
+                    kernels: engine.kernels(),
+                    scheme: weights.scheme().to_string(),
+                    session,
+                    first_ms: start.elapsed().as_secs_f64() * 1e3,
+                    weight_bytes: weights.bytes(),
+                    times: Vec::new(),
+                });
+            }
         }
     }
     // Alternating, so that what else the machine does hits all alike.
@@ -153,6 +170,7 @@ fn measure(args: &EngineArgs, plan: &Arc<Plan>, stored: &[Weights], batch: u32) 
         let median_ms = times[times.len() / 2];
         let timing = Timing {
             engine: subject.engine,
+            kernels: subject.kernels,
             scheme: subject.scheme,
             batch,
             median_ms,
@@ -168,9 +186,11 @@ fn measure(args: &EngineArgs, plan: &Arc<Plan>, stored: &[Weights], batch: u32) 
             println!("{}", serde_json::to_string(&timing)?);
             continue;
         }
+        let kernels = timing.kernels.map(|form| format!(", {form} kernels"));
         println!(
-            "{}: {} batch {batch}: {:.2} ms a segment (median of {}, {:.2} to {:.2}), {:.1} GFLOP/s",
+            "{}{}: {} batch {batch}: {:.2} ms a segment (median of {}, {:.2} to {:.2}), {:.1} GFLOP/s",
             timing.engine,
+            kernels.unwrap_or_default(),
             timing.scheme,
             timing.median_ms,
             args.repetitions,

@@ -5,7 +5,6 @@ use hrm_core::engine::EngineError;
 
 use super::project::parts;
 use super::{Bodies, Kernels};
-use crate::context::Variant;
 use crate::kernel::{Array, Dispatch, check_fours, check_shape};
 use crate::pack::Matrix;
 
@@ -124,7 +123,7 @@ pub(crate) fn dispatch(
     };
     check_shape("mix", y, &shape)?;
 
-    let (sources, form) = kernels.product(
+    let form = kernels.product(
         weights.format,
         &Bodies {
             direct: include_str!("direct.wgsl"),
@@ -134,13 +133,10 @@ pub(crate) fn dispatch(
     );
     let (end, name) = epilogue.source();
     let kernel = kernels.get(
-        &format!("mix {name} {form}"),
-        &[&[include_str!("params.wgsl")][..], &sources, end].concat(),
+        &format!("mix {name} {}", form.name),
+        &[&form.sources, &[include_str!("params.wgsl")][..], end].concat(),
     );
-    let (tile_rows, tile_columns) = match kernels.context().variant() {
-        Variant::Direct => (6, 8 * 16),
-        Variant::Tiled | Variant::Packed => (32, 64),
-    };
+    let [tile_rows, tile_columns] = form.tile;
     let workgroups = [
         columns.div_ceil(tile_columns),
         rows.div_ceil(tile_rows),

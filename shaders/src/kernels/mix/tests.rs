@@ -3,7 +3,9 @@ use rand::Rng;
 use super::*;
 use crate::kernel::Array;
 use crate::pack::{Format, fours};
-use crate::testing::{assert_close, gpu_test, matrix, of_bytes, rng, run, sigmoid, silu, values};
+use crate::testing::{
+    assert_close, furthest, gpu_test, matrix, of_bytes, rng, run, sigmoid, silu, values,
+};
 
 fn plain(x: &[f32], weights: &[f64], [batch, depth, columns]: [usize; 3]) -> Vec<f64> {
     let mut y = Vec::new();
@@ -99,6 +101,42 @@ gpu_test! {
             let what = format!("{batch} x {rows} x {columns} x {depth}, {format:?}, packed");
             assert_close(&found[0], &plain(&x, &w, shape), 4e-6, &what);
         }
+    }
+}
+
+gpu_test! {
+    half:
+    /// Off by what 11 bits of every activation and weight bring, and by no
+    /// less.
+    async fn half_products_of_any_shape(context) {
+        let kernels = Kernels::new(&context);
+        let mut rng = rng(8);
+        let mut rounded = 0.0f64;
+        for case in 0..40 {
+            let format = [Format::Q8, Format::Q4, Format::F16, Format::F32][case % 4];
+            let [batch, rows, mut depth] = [3, 80, 100].map(|n| rng.random_range(1..=n));
+            let columns = 4 * rng.random_range(1..=34);
+            if format == Format::Q4 {
+                depth = 32 * rng.random_range(1..=4);
+            }
+            let shape = [batch, depth, columns];
+            let x = values(&mut rng, batch * depth * columns);
+            let (weights, w) = matrix(&context, &mut rng, [rows, depth], fours(depth), format);
+            let residual = vec![0.0f32; batch * rows * columns];
+            let [x_array, r_array] = [&x, &residual].map(|v| Array::new(&context, "v", v).unwrap());
+            let y = Array::zeros(&context, "y", batch * rows * columns).unwrap();
+            let squares = Array::zeros(&context, "squares", batch * rows * parts(columns)).unwrap();
+            let end = Epilogue::Residual { residual: &r_array, factors: None, squares: &squares };
+            let found = run(&kernels, &[&y], || {
+                dispatch(&kernels, shape, &x_array, &weights, &y, end).unwrap()
+            }).await;
+            let expected = plain(&x, &w, shape);
+            let what = format!("{batch} x {rows} x {columns} x {depth}, {format:?}, half");
+            let tolerance = if format == Format::F32 { 4e-6 } else { 2e-3 };
+            assert_close(&found[0], &expected, tolerance, &what);
+            rounded = rounded.max(furthest(&found[0], &expected));
+        }
+        assert!(rounded > 1e-4, "off by {rounded} of the largest, which is not 16 bits");
     }
 }
 

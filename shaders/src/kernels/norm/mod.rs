@@ -78,7 +78,7 @@ pub(crate) fn dispatch(
     let kernel = kernels.get(&format!("norm {name} {variant}"), &parts);
     let groups = match kernels.context().variant() {
         Variant::Direct => rows.div_ceil(32),
-        Variant::Tiled | Variant::Packed => rows,
+        _ => rows,
     };
     kernel.dispatch(kernels.context(), params, &arrays, [groups, 1, 1])
 }

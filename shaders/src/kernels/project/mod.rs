@@ -4,7 +4,6 @@
 use hrm_core::engine::EngineError;
 
 use super::{Bodies, Kernels};
-use crate::context::Variant;
 use crate::kernel::{Array, Dispatch, check_fours, check_shape};
 use crate::pack::{Matrix, fours};
 
@@ -175,7 +174,7 @@ pub(crate) fn dispatch<'a>(
     }
     check_shape("project", y, &[("rows", rows), ("columns", width)])?;
 
-    let (sources, form) = kernels.product(
+    let form = kernels.product(
         weights.format,
         &Bodies {
             direct: include_str!("direct.wgsl"),
@@ -185,13 +184,10 @@ pub(crate) fn dispatch<'a>(
     );
     let (end, name) = epilogue.source();
     let kernel = kernels.get(
-        &format!("project {name} {form}"),
-        &[&[include_str!("params.wgsl")][..], &sources, end].concat(),
+        &format!("project {name} {}", form.name),
+        &[&form.sources, &[include_str!("params.wgsl")][..], end].concat(),
     );
-    let (tile_rows, tile_columns) = match kernels.context().variant() {
-        Variant::Direct => (6, 8 * 16),
-        Variant::Tiled | Variant::Packed => (32, 64),
-    };
+    let [tile_rows, tile_columns] = form.tile;
     let workgroups = [columns.div_ceil(tile_columns), rows.div_ceil(tile_rows), 1];
     kernel.dispatch(kernels.context(), params, &arrays, workgroups)
 }

@@ -1,10 +1,11 @@
 // A workgroup of 16 by 8 invocations computes 32 rows by 64 columns, 4 by 4
-// an invocation, from tiles of depth 16 in workgroup memory (6 kB).
+// an invocation, from tiles of depth 16 in workgroup memory (6 kB in
+// 32 bits). A tile's products are summed in the tiles' type, the tiles in f32.
 
 // [depth4, row].
-var<workgroup> x_tile: array<vec4<f32>, 128>;
+var<workgroup> x_tile: array<vec4<Element>, 128>;
 // [depth4, column % 4, column / 4], so that neighbours read neighbours.
-var<workgroup> w_tile: array<vec4<f32>, 256>;
+var<workgroup> w_tile: array<vec4<Element>, 256>;
 
 @compute @workgroup_size(16, 8)
 fn main(
@@ -30,13 +31,13 @@ fn main(
     var y1 = vec4<f32>();
     var y2 = vec4<f32>();
     var y3 = vec4<f32>();
-    var a = vec4<f32>();
-    var b = vec4<f32>();
-    var c = vec4<f32>();
+    var a = vec4<Element>();
+    var b = vec4<Element>();
+    var c = vec4<Element>();
     if load_k < depth4 {
-        a = x[x_from + load_k];
-        b = weight(w_from + load_k);
-        c = weight(w_from_next + load_k);
+        a = of_x(x[x_from + load_k]);
+        b = of_weights(weight(w_from + load_k));
+        c = of_weights(weight(w_from_next + load_k));
     }
     for (var k0 = 0u; k0 < depth4; k0 += 4u) {
         x_tile[load_k * 32u + load_row] = a;
@@ -45,23 +46,31 @@ fn main(
         workgroupBarrier();
         // The next tile is on its way while this one is worked on.
         let k = k0 + 4u + load_k;
-        a = vec4<f32>();
-        b = vec4<f32>();
-        c = vec4<f32>();
+        a = vec4<Element>();
+        b = vec4<Element>();
+        c = vec4<Element>();
         if k < depth4 {
-            a = x[x_from + k];
-            b = weight(w_from + k);
-            c = weight(w_from_next + k);
+            a = of_x(x[x_from + k]);
+            b = of_weights(weight(w_from + k));
+            c = of_weights(weight(w_from_next + k));
         }
+        var s0 = vec4<Element>();
+        var s1 = vec4<Element>();
+        var s2 = vec4<Element>();
+        var s3 = vec4<Element>();
         for (var j = 0u; j < 4u; j += 1u) {
             let at = j * 64u + local.x;
-            let w = mat4x4<f32>(w_tile[at], w_tile[at + 16u], w_tile[at + 32u], w_tile[at + 48u]);
+            let w = transpose(mat4x4<Element>(w_tile[at], w_tile[at + 16u], w_tile[at + 32u], w_tile[at + 48u]));
             let from_row = j * 32u + local.y * 4u;
-            y0 += x_tile[from_row] * w;
-            y1 += x_tile[from_row + 1u] * w;
-            y2 += x_tile[from_row + 2u] * w;
-            y3 += x_tile[from_row + 3u] * w;
+            s0 = add_product(s0, w, x_tile[from_row]);
+            s1 = add_product(s1, w, x_tile[from_row + 1u]);
+            s2 = add_product(s2, w, x_tile[from_row + 2u]);
+            s3 = add_product(s3, w, x_tile[from_row + 3u]);
         }
+        y0 += vec4<f32>(s0);
+        y1 += vec4<f32>(s1);
+        y2 += vec4<f32>(s2);
+        y3 += vec4<f32>(s3);
         workgroupBarrier();
     }
 
