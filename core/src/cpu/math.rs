@@ -60,8 +60,8 @@ pub(super) fn sigmoid(x: f32) -> f32 {
 /// Sum of squares in lanes: enough of them that no addition waits for another.
 #[inline(always)]
 pub(crate) fn sum_of_squares(values: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; 32];
-    let chunks = values.chunks_exact(32);
+    let mut lanes = [0.0f32; 16];
+    let chunks = values.chunks_exact(16);
     let rest: f32 = chunks.remainder().iter().map(|v| v * v).sum();
     for chunk in chunks {
         for (lane, v) in lanes.iter_mut().zip(chunk) {

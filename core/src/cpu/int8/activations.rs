@@ -5,10 +5,11 @@ use crate::cpu::gemm::View;
 use crate::cpu::math::folded;
 use crate::cpu::simd::simd;
 
-/// Where words of activations stand: that of row `r`, step `s` at
-/// `r * row + s * step`.
+/// Where words of activations stand: that of tile `t`, its row `r`, step `s` at
+/// `t * tile + r * row + s * step`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Strides {
+    pub(super) tile: usize,
     pub(super) row: usize,
     pub(super) step: usize,
 }
@@ -23,6 +24,8 @@ pub(in crate::cpu) struct Activations {
     pub(super) scales: Vec<f32>,
     /// What rows are multiplied with, where they lie beside each other.
     inverses: Vec<f32>,
+    /// Words of a row, or of a step, that have yet to be interleaved.
+    line: Vec<u32>,
 }
 
 impl Activations {
@@ -30,52 +33,91 @@ impl Activations {
     /// and beyond the last channel does not matter: nobody reads the results
     /// of the former, and the latter's weights are zero.
     pub(super) fn quantize(&mut self, kernel: &Kernel, x: View<'_>, m: usize, depth: usize) {
-        let steps = depth.div_ceil(kernel.step);
-        let padded = m.next_multiple_of(kernel.rows);
+        let (steps, tile) = (depth.div_ceil(kernel.step), kernel.rows);
+        let padded = m.next_multiple_of(tile);
         self.words.resize(padded * steps, 0);
         self.scales.clear();
+        let lying = if x.col == 1 { [steps, 1] } else { [1, padded] };
+        let [row, step] = if kernel.interleaved { [1, tile] } else { lying };
+        self.strides = Strides {
+            tile: tile * if kernel.interleaved { steps } else { row },
+            row,
+            step,
+        };
         if x.col == 1 {
-            self.strides = Strides {
-                row: steps,
-                step: 1,
-            };
-            for r in 0..m {
-                let row = &x.data[r * x.row..r * x.row + depth];
-                let mut largest = 0.0;
-                extreme(row, &mut largest);
-                self.scales.push(largest / 127.0);
-                let words = &mut self.words[r * steps..(r + 1) * steps];
-                if kernel.step == 4 {
-                    let bytes = bytemuck::cast_slice_mut(words);
-                    to_bytes(row, inverse(largest), kernel.offset, bytes);
-                } else {
-                    to_pairs(row, inverse(largest), bytemuck::cast_slice_mut(words));
-                }
-            }
+            self.rows(kernel, x, m, depth);
         } else {
             assert_eq!(x.row, 1, "int8 product: rows or columns of x lie together");
-            self.strides = Strides {
-                row: 1,
-                step: padded,
+            self.columns(kernel, x, m, depth);
+        }
+    }
+
+    /// Of rows that lie one after the other.
+    fn rows(&mut self, kernel: &Kernel, x: View<'_>, m: usize, depth: usize) {
+        let steps = depth.div_ceil(kernel.step);
+        self.line.resize(steps, 0);
+        for r in 0..m {
+            let row = &x.data[r * x.row..r * x.row + depth];
+            let mut largest = 0.0;
+            extreme(row, &mut largest);
+            self.scales.push(largest / 127.0);
+            let words = if kernel.interleaved {
+                &mut self.line[..]
+            } else {
+                &mut self.words[r * steps..(r + 1) * steps]
             };
-            self.scales.resize(m, 0.0);
-            extremes(x.data, x.col, depth, &mut self.scales);
-            self.inverses.clear();
-            self.inverses
-                .extend(self.scales.iter().map(|&v| inverse(v)));
-            for largest in &mut self.scales {
-                *largest /= 127.0;
+            if kernel.step == 4 {
+                let bytes = bytemuck::cast_slice_mut(words);
+                to_bytes(row, inverse(largest), kernel.offset, bytes);
+            } else {
+                to_pairs(row, inverse(largest), bytemuck::cast_slice_mut(words));
             }
-            for (s, words) in self.words.chunks_exact_mut(padded).enumerate() {
-                let channel = |i: usize| {
-                    let k = (s * kernel.step + i).min(depth - 1);
-                    &x.data[k * x.col..k * x.col + m]
-                };
-                if kernel.step == 4 {
-                    let four = [0, 1, 2, 3].map(channel);
-                    to_words(four, &self.inverses, kernel.offset, words);
-                } else {
-                    to_word_pairs([0, 1].map(channel), &self.inverses, words);
+            if kernel.interleaved {
+                let (tile, r) = (r / kernel.rows, r % kernel.rows);
+                let to = &mut self.words[tile * steps * kernel.rows..];
+                for (to, &word) in to.chunks_exact_mut(kernel.rows).zip(&self.line) {
+                    to[r] = word;
+                }
+            }
+        }
+    }
+
+    /// Of rows that lie beside each other.
+    fn columns(&mut self, kernel: &Kernel, x: View<'_>, m: usize, depth: usize) {
+        let steps = depth.div_ceil(kernel.step);
+        let padded = m.next_multiple_of(kernel.rows);
+        self.scales.resize(m, 0.0);
+        extremes(x.data, x.col, depth, &mut self.scales);
+        self.inverses.clear();
+        self.inverses
+            .extend(self.scales.iter().map(|&v| inverse(v)));
+        for largest in &mut self.scales {
+            *largest /= 127.0;
+        }
+        self.line.resize(padded, 0);
+        for s in 0..steps {
+            let channel = |i: usize| {
+                let k = (s * kernel.step + i).min(depth - 1);
+                &x.data[k * x.col..k * x.col + m]
+            };
+            let words = if kernel.interleaved {
+                &mut self.line[..]
+            } else {
+                &mut self.words[s * padded..(s + 1) * padded]
+            };
+            if kernel.step == 4 {
+                let four = [0, 1, 2, 3].map(channel);
+                to_words(four, &self.inverses, kernel.offset, words);
+            } else {
+                to_word_pairs([0, 1].map(channel), &self.inverses, words);
+            }
+            if kernel.interleaved {
+                let to = self.words.chunks_exact_mut(kernel.rows);
+                let to = to.skip(s).step_by(steps);
+                for (to, from) in to.zip(self.line.chunks_exact(kernel.rows)) {
+                    for (to, &from) in to.iter_mut().zip(from) {
+                        *to = from;
+                    }
                 }
             }
         }
@@ -91,8 +133,8 @@ simd! {
     /// The largest absolute value.
     fn extreme(row: &[f32], result: &mut f32) {
         // Enough of them that no comparison waits for another.
-        let mut lanes = [0.0f32; 64];
-        let chunks = row.chunks_exact(64);
+        let mut lanes = [0.0f32; 16];
+        let chunks = row.chunks_exact(16);
         let rest = chunks.remainder();
         for chunk in chunks {
             for (lane, v) in lanes.iter_mut().zip(chunk) {

@@ -74,7 +74,7 @@ impl Job<'_> {
                     let soon;
                     (soon, next) = next.split_at(share.min(next.len()));
                     prefetch(soon);
-                    let words = &self.words[t * ROWS * self.strides.row..];
+                    let words = &self.words[t * self.strides.tile..];
                     tile(words.as_ptr(), opened, &mut sums);
                     let place = Place {
                         row: t * ROWS,
@@ -119,15 +119,18 @@ impl Job<'_> {
             |r: usize, i: usize| sums[r][i].wrapping_sub(excess[i]) as f32 * scales[i] * factors[r];
         if c.col == 1 {
             for r in 0..rows {
+                // Of a known length, so that no loop is left of it.
+                let mut values = [0.0; COLUMNS];
+                for (i, v) in values.iter_mut().enumerate() {
+                    *v = value(r, i);
+                }
                 let to = &mut c.data[(row + r) * c.row + column..][..columns];
                 if self.add {
-                    for (i, to) in to.iter_mut().enumerate() {
-                        *to += value(r, i);
+                    for (to, v) in to.iter_mut().zip(values) {
+                        *to += v;
                     }
                 } else {
-                    for (i, to) in to.iter_mut().enumerate() {
-                        *to = value(r, i);
-                    }
+                    to.copy_from_slice(&values[..columns]);
                 }
             }
         } else {

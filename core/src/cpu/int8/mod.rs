@@ -37,6 +37,9 @@ pub(super) struct Kernel {
     /// What is added to activations, to make bytes unsigned where they have
     /// to be.
     offset: u8,
+    /// Whether the rows of a tile are to follow each other word by word, or
+    /// may lie as the activations did.
+    interleaved: bool,
     product: unsafe fn(&Job<'_>, &mut ViewMut<'_>),
 }
 
@@ -135,8 +138,7 @@ impl Packed {
         activations.quantize(self.kernel, x, m, self.depth);
         let steps = self.depth.div_ceil(self.kernel.step);
         let padded = m.next_multiple_of(self.kernel.rows);
-        let Strides { row, step } = activations.strides;
-        assert!(activations.words.len() > (padded - 1) * row + (steps - 1) * step);
+        assert!(activations.words.len() >= padded * steps);
         assert!(
             c.data.len() > (m - 1) * c.row + (self.rows - 1) * c.col,
             "int8 product: c is too short"

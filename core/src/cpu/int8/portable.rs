@@ -12,11 +12,12 @@ pub(super) static KERNEL: Kernel = Kernel {
     columns: COLUMNS,
     step: 2,
     offset: 0,
+    interleaved: false,
     product,
 };
 
 unsafe fn product(job: &Job<'_>, c: &mut ViewMut<'_>) {
-    let (steps, Strides { row, step }) = (job.steps, job.strides);
+    let (steps, Strides { row, step, .. }) = (job.steps, job.strides);
     // SAFETY: `run` hands out pointers to as many elements as the slices say.
     unsafe {
         job.run::<ROWS, COLUMNS, _>(c, <[i8]>::as_ptr, |x, w, sums| {

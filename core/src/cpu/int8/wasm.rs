@@ -6,7 +6,7 @@ use std::arch::wasm32::{
 };
 use std::cell::RefCell;
 
-use super::{Job, Kernel, Strides};
+use super::{Job, Kernel};
 use crate::cpu::gemm::ViewMut;
 
 const ROWS: usize = 4;
@@ -24,6 +24,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     columns: COLUMNS,
     step: 2,
     offset: 0,
+    interleaved: true,
     product,
 };
 
@@ -52,7 +53,7 @@ unsafe fn product(job: &Job<'_>, c: &mut ViewMut<'_>) {
         unsafe {
             job.run::<ROWS, COLUMNS, _>(c, open, |x, w, sums| {
                 for i in 0..STRIPS {
-                    tile(job, x, w.add(i * strip), i * 4 * VECTORS, sums);
+                    tile(job.steps, x, w.add(i * strip), i * 4 * VECTORS, sums);
                 }
             });
         }
@@ -62,29 +63,28 @@ unsafe fn product(job: &Job<'_>, c: &mut ViewMut<'_>) {
 /// Sums one strip, which begins at column `at` of the tile.
 ///
 /// # Safety
-/// `x` must have `ROWS` rows of the job's steps, `w` as many `VECTORS`; `at`
-/// must leave as many columns.
+/// `x` must have `steps · ROWS` words, `w` `steps · VECTORS` vectors; `at` must
+/// leave as many columns.
 #[inline(always)]
 unsafe fn tile(
-    job: &Job<'_>,
+    steps: usize,
     mut x: *const u32,
     mut w: *const v128,
     at: usize,
     sums: &mut [[i32; COLUMNS]; ROWS],
 ) {
     let mut acc: [[v128; VECTORS]; ROWS] = [[i32x4_splat(0); VECTORS]; ROWS];
-    let Strides { row, step } = job.strides;
-    for _ in 0..job.steps {
+    for _ in 0..steps {
         // SAFETY: this step is below `steps`.
         unsafe {
             let columns = [v128_load(w), v128_load(w.add(1))];
             for (r, acc) in acc.iter_mut().enumerate() {
-                let pair = v128_load32_splat(x.add(r * row));
+                let pair = v128_load32_splat(x.add(r));
                 for (acc, column) in acc.iter_mut().zip(columns) {
                     *acc = i32x4_add(*acc, i32x4_dot_i16x8(pair, column));
                 }
             }
-            x = x.wrapping_add(step);
+            x = x.add(ROWS);
             w = w.add(VECTORS);
         }
     }

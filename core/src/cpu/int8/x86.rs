@@ -29,6 +29,7 @@ static AVX512_VNNI: Kernel = Kernel {
     columns: 32,
     step: 4,
     offset: 128,
+    interleaved: false,
     product: avx512_vnni,
 };
 
@@ -38,6 +39,7 @@ static AVX_VNNI: Kernel = Kernel {
     columns: 16,
     step: 4,
     offset: 128,
+    interleaved: false,
     product: avx_vnni,
 };
 
@@ -47,12 +49,13 @@ static AVX2: Kernel = Kernel {
     columns: 16,
     step: 2,
     offset: 0,
+    interleaved: false,
     product: avx2,
 };
 
 #[target_feature(enable = "avx512f,avx512vnni")]
 fn avx512_vnni(job: &Job<'_>, c: &mut ViewMut<'_>) {
-    let (steps, Strides { row, step }) = (job.steps, job.strides);
+    let (steps, Strides { row, step, .. }) = (job.steps, job.strides);
     // SAFETY: `run` hands out pointers to as many elements as are read: a word
     // of each of 12 rows and 128 bytes a step; a row of sums has room for two
     // vectors.
@@ -83,7 +86,7 @@ fn avx512_vnni(job: &Job<'_>, c: &mut ViewMut<'_>) {
 
 #[target_feature(enable = "avx2,avxvnni")]
 fn avx_vnni(job: &Job<'_>, c: &mut ViewMut<'_>) {
-    let (steps, Strides { row, step }) = (job.steps, job.strides);
+    let (steps, Strides { row, step, .. }) = (job.steps, job.strides);
     // SAFETY: as above, with 6 words and 64 bytes a step.
     unsafe {
         job.run::<6, 16, _>(c, <[i8]>::as_ptr, |mut x, mut w, sums| {
@@ -106,7 +109,7 @@ fn avx_vnni(job: &Job<'_>, c: &mut ViewMut<'_>) {
 
 #[target_feature(enable = "avx2")]
 fn avx2(job: &Job<'_>, c: &mut ViewMut<'_>) {
-    let (steps, Strides { row, step }) = (job.steps, job.strides);
+    let (steps, Strides { row, step, .. }) = (job.steps, job.strides);
     // SAFETY: as above, with 6 words and 32 bytes a step.
     unsafe {
         job.run::<6, 16, _>(c, <[i8]>::as_ptr, |mut x, mut w, sums| {

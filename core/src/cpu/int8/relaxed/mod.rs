@@ -6,7 +6,7 @@ use std::cell::{OnceCell, RefCell};
 use js_sys::{Array, Function, Object, Reflect, Uint8Array, WebAssembly};
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::{Job, Kernel, Strides};
+use super::{Job, Kernel};
 use crate::cpu::gemm::ViewMut;
 
 const ROWS: usize = 4;
@@ -25,6 +25,7 @@ const fn with(name: &'static str, offset: u8) -> Kernel {
         columns: COLUMNS,
         step: 4,
         offset,
+        interleaved: true,
         product,
     }
 }
@@ -52,7 +53,7 @@ fn load() -> Option<(Function, &'static Kernel)> {
     // the processor; some saturate, which is no use here.
     let mut sums = [0; ROWS * COLUMNS];
     let (words, weights) = ([u32::MAX; ROWS], [-127; COLUMNS * 4]);
-    call(&function, [1, 1, 1, 1, 1], &words, &weights, &mut sums)?;
+    call(&function, [1, 1, 1], &words, &weights, &mut sums)?;
     let kernel = match sums[0] {
         -129_540 => &UNSIGNED,
         508 => &SIGNED,
@@ -63,11 +64,10 @@ fn load() -> Option<(Function, &'static Kernel)> {
         .then_some((function, kernel))
 }
 
-/// Sums of `[steps, tiles, panels]`, with the words' strides of rows and steps
-/// after them; `None` if the call failed.
+/// Sums of `[steps, tiles, panels]`; `None` if the call failed.
 fn call(
     function: &Function,
-    sizes: [usize; 5],
+    sizes: [usize; 3],
     words: &[u32],
     weights: &[i8],
     sums: &mut [i32],
@@ -94,9 +94,7 @@ unsafe fn product(job: &Job<'_>, c: &mut ViewMut<'_>) {
             // A kernel that was handed out has been loaded, and the call has
             // nothing to fail of.
             if let Some(Some((function, _))) = loaded.get() {
-                let Strides { row, step } = job.strides;
-                let sizes = [job.steps, tiles, panels, row, step];
-                let _ = call(function, sizes, words, weights, sums);
+                let _ = call(function, [job.steps, tiles, panels], words, weights, sums);
             }
         });
         let (words, weights) = (words.as_ptr(), weights.as_ptr());
@@ -104,7 +102,7 @@ unsafe fn product(job: &Job<'_>, c: &mut ViewMut<'_>) {
         // the arrays it compares them with.
         unsafe {
             job.run::<ROWS, COLUMNS, _>(c, <[i8]>::as_ptr, |x, w, out| {
-                let tile = x.offset_from(words).unsigned_abs() / (job.strides.row * ROWS);
+                let tile = x.offset_from(words).unsigned_abs() / (job.steps * ROWS);
                 let panel = w.offset_from(weights).unsigned_abs() / (job.steps * COLUMNS * 4);
                 let at = (panel * tiles + tile) * ROWS * COLUMNS;
                 out.as_flattened_mut()

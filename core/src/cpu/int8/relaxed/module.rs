@@ -25,8 +25,8 @@ const ROWS: usize = 4;
 const VECTORS: usize = 2;
 
 /// `sums[panel, tile, row, column]`: for each, the sum over `steps` of the
-/// products of four bytes of the words and of `weights[panel, step, column]`.
-/// The word of row `r`, step `s` is at `r * row + s * step`.
+/// products of four bytes of `words[tile, step, row]` and of `weights[panel,
+/// step, column]`.
 ///
 /// # Safety
 /// The arrays must be as long as that says.
@@ -35,15 +35,13 @@ pub unsafe extern "C" fn product(
     steps: usize,
     tiles: usize,
     panels: usize,
-    row: usize,
-    step: usize,
     words: *const u32,
     mut weights: *const v128,
     mut sums: *mut v128,
 ) {
     for _ in 0..panels {
-        for tile in 0..tiles {
-            let mut x = words.wrapping_add(tile * ROWS * row);
+        let mut x = words;
+        for _ in 0..tiles {
             let mut w = weights;
             let mut acc = [[i32x4_splat(0); VECTORS]; ROWS];
             for _ in 0..steps {
@@ -51,11 +49,11 @@ pub unsafe extern "C" fn product(
                 unsafe {
                     let columns = [v128_load(w), v128_load(w.add(1))];
                     for (r, acc) in acc.iter_mut().enumerate() {
-                        let four = v128_load32_splat(x.add(r * row));
+                        let four = v128_load32_splat(x.add(r));
                         acc[0] = i32x4_relaxed_dot_i8x16_i7x16_add(columns[0], four, acc[0]);
                         acc[1] = i32x4_relaxed_dot_i8x16_i7x16_add(columns[1], four, acc[1]);
                     }
-                    x = x.wrapping_add(step);
+                    x = x.add(ROWS);
                     w = w.add(VECTORS);
                 }
             }
