@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # One job: how fast are the WGSL kernels on this GPU through Vulkan, and what share of its peak is that?
 #   engine_job.sh HRM OUT [CHECKPOINT [PUZZLES.csv]]      HRM: the binary, or packed as .xz
-# result.json: milliseconds a segment, dispatches and bytes by batch and scheme, the peaks that PyTorch reaches on the
+# result.json: milliseconds a segment, dispatches and bytes by batch, scheme and form of the kernels, the peaks that PyTorch reaches on the
 # same card in the same job, and the shares. With a checkpoint, that network too, and whether the GPU reads the puzzles
 # as the CPU does. Exit code 0 whenever it came to an end. A dry run on a software GPU, in two minutes:
 #   PRESET=hrm-small BATCHES=1,9 REPETITIONS=2 ROWS=20 engine_job.sh HRM OUT models/compact-9x9 PUZZLES.csv
@@ -9,6 +9,7 @@ set -uo pipefail
 hrm=${1:?usage: engine_job.sh HRM OUT [CHECKPOINT [PUZZLES.csv]]} out=${2:?no OUT}
 checkpoint=${3-} puzzles=${4-}
 preset=${PRESET:-hrm} batches=${BATCHES:-1,9,90,1681} repetitions=${REPETITIONS:-10} schemes=${SCHEMES:-q8,q4,f16,f32}
+kernels=${KERNELS:-tiled,half,packed}   # forms of the kernels; of f32 weights all are `tiled`
 limit=${LIMIT_S:-120}   # seconds that one probe may take
 rows=${ROWS:-200}       # puzzles read on both
 export XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-/tmp}   # unset, the window system is missed loudly
@@ -38,9 +39,11 @@ probe() {
   [ $code -eq 0 ] || tail -n 5 "$out/$name.log"
 }
 bench=("$hrm" bench engine --json --device wgpu --repetitions "$repetitions")
-# Each scheme by itself: one that fails or takes too long leaves the others.
+# Each scheme and form of the kernels by itself: one that fails or takes too long leaves the others.
 for scheme in ${schemes//,/ }; do
-  probe "$preset-$scheme" "${bench[@]}" --preset "$preset" --scheme "$scheme" --batch "$batches"
+  for form in ${kernels//,/ }; do
+    probe "$preset-$scheme-$form" "${bench[@]}" --preset "$preset" --scheme "$scheme" --kernels "$form" --batch "$batches"
+  done
 done
 if [ -n "$checkpoint" ]; then
   probe checkpoint "${bench[@]}" --checkpoint "$checkpoint" --batch "$batches"
@@ -109,7 +112,7 @@ for log in out.glob("*.log"):
         log.unlink()
 for run in runs:
     shares = ", ".join(f"{run[k]:.1%} of {k[9:12]}" for k in run if k.startswith("share_of"))
-    print(f"{run['of']}: {run['scheme']} batch {run['batch']}: {run['median_ms']:.2f} ms, {run['gflops']:.0f} GFLOP/s {shares}")
+    print(f"{run['of']}: {run['scheme']}, {run.get('kernels')} kernels, batch {run['batch']}: {run['median_ms']:.2f} ms, {run['gflops']:.0f} GFLOP/s {shares}")
 if solved:
     print("solved:", json.dumps(solved))
 PY

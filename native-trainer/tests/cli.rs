@@ -581,3 +581,31 @@ fn training_sets_are_built_from_published_files() {
         assert_eq!(led, command == "maze", "{metrics}");
     }
 }
+
+/// Each form of the kernels that is named, on a GPU alone; in turn, so the CPU's
+/// line comes once.
+#[test]
+fn bench_measures_the_forms_of_the_kernels() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = checkpoint(dir.path());
+    let bench = ["bench", "engine", "--json", "--repetitions", "1"];
+    let of = ["--checkpoint", model.to_str().unwrap()];
+    let devices = ["--device", "wgpu,cpu", "--kernels", "direct,tiled"];
+    let output = hrm(&[&bench[..], &of, &devices].concat());
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    if complaint.contains("no GPU adapter") && std::env::var_os("HRM_REQUIRE_GPU").is_none() {
+        eprintln!("skipped: {complaint}");
+        return;
+    }
+    assert!(output.status.success(), "{complaint}");
+    let lines: Vec<serde_json::Value> = stdout(&output)
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    let forms: Vec<_> = lines.iter().map(|l| l["kernels"].as_str()).collect();
+    assert_eq!(forms, [Some("direct"), Some("tiled"), None]);
+    assert!(lines.iter().all(|l| l["median_ms"].as_f64().unwrap() > 0.0));
+
+    let unknown = error(&hrm(&[&bench[..], &of, &["--kernels", "round"]].concat()));
+    assert!(unknown.contains("packed"), "{unknown}");
+}

@@ -437,15 +437,21 @@ simd! {
         let rows = projected.chunks_exact(2 * inner);
         for (row, out) in rows.zip(out.chunks_exact_mut(inner)) {
             let (g, v) = row.split_at(inner);
-            for ((out, &g), &v) in out.iter_mut().zip(g).zip(v) {
-                *out = g * v;
-            }
-            let scale = match gate {
-                Gate::Silu => 1.0,
-                Gate::NormalizedSigmoid => norm_factor(out, eps),
-            };
-            for (out, &g) in out.iter_mut().zip(g) {
-                *out *= sigmoid(g) * scale;
+            match gate {
+                Gate::Silu => {
+                    for ((out, &g), &v) in out.iter_mut().zip(g).zip(v) {
+                        *out = g * sigmoid(g) * v;
+                    }
+                }
+                Gate::NormalizedSigmoid => {
+                    for ((out, &g), &v) in out.iter_mut().zip(g).zip(v) {
+                        *out = g * v;
+                    }
+                    let scale = norm_factor(out, eps);
+                    for (out, &g) in out.iter_mut().zip(g) {
+                        *out *= sigmoid(g) * scale;
+                    }
+                }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! For every processor; compilers find its vector instructions in this.
 
-use super::{Job, Kernel, Strides};
+use super::{Job, Kernel};
 use crate::cpu::gemm::ViewMut;
 
 const ROWS: usize = 4;
@@ -12,20 +12,19 @@ pub(super) static KERNEL: Kernel = Kernel {
     columns: COLUMNS,
     step: 2,
     offset: 0,
-    interleaved: false,
     product,
 };
 
 unsafe fn product(job: &Job<'_>, c: &mut ViewMut<'_>) {
-    let (steps, Strides { row, step, .. }) = (job.steps, job.strides);
+    let steps = job.steps;
     // SAFETY: `run` hands out pointers to as many elements as the slices say.
     unsafe {
         job.run::<ROWS, COLUMNS, _>(c, <[i8]>::as_ptr, |x, w, sums| {
+            let x = std::slice::from_raw_parts(x, steps * ROWS);
             let w = std::slice::from_raw_parts(w, steps * COLUMNS * 2);
             *sums = [[0; COLUMNS]; ROWS];
-            for (s, w) in w.chunks_exact(2 * COLUMNS).enumerate() {
-                for (r, sums) in sums.iter_mut().enumerate() {
-                    let pair = *x.add(r * row + s * step);
+            for (x, w) in x.chunks_exact(ROWS).zip(w.chunks_exact(2 * COLUMNS)) {
+                for (sums, &pair) in sums.iter_mut().zip(x) {
                     let (a, b) = (i32::from(pair as i16), i32::from((pair >> 16) as i16));
                     for (sum, w) in sums.iter_mut().zip(w.chunks_exact(2)) {
                         *sum += a * i32::from(w[0]) + b * i32::from(w[1]);

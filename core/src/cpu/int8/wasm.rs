@@ -24,7 +24,6 @@ pub(super) static KERNEL: Kernel = Kernel {
     columns: COLUMNS,
     step: 2,
     offset: 0,
-    interleaved: true,
     product,
 };
 

@@ -7,7 +7,7 @@ use std::arch::x86_64::{
     _mm512_set1_epi32, _mm512_setzero_si512, _mm512_storeu_si512,
 };
 
-use super::{Job, Kernel, Strides};
+use super::{Job, Kernel};
 use crate::cpu::gemm::ViewMut;
 
 /// Those that this processor has, the fastest first.
@@ -29,7 +29,6 @@ static AVX512_VNNI: Kernel = Kernel {
     columns: 32,
     step: 4,
     offset: 128,
-    interleaved: false,
     product: avx512_vnni,
 };
 
@@ -39,7 +38,6 @@ static AVX_VNNI: Kernel = Kernel {
     columns: 16,
     step: 4,
     offset: 128,
-    interleaved: false,
     product: avx_vnni,
 };
 
@@ -49,31 +47,26 @@ static AVX2: Kernel = Kernel {
     columns: 16,
     step: 2,
     offset: 0,
-    interleaved: false,
     product: avx2,
 };
 
 #[target_feature(enable = "avx512f,avx512vnni")]
 fn avx512_vnni(job: &Job<'_>, c: &mut ViewMut<'_>) {
-    let (steps, Strides { row, step, .. }) = (job.steps, job.strides);
-    // SAFETY: `run` hands out pointers to as many elements as are read: a word
-    // of each of 12 rows and 128 bytes a step; a row of sums has room for two
-    // vectors.
+    let steps = job.steps;
+    // SAFETY: `run` hands out pointers to as many elements as are read: 12
+    // words and 128 bytes a step; a row of sums has room for two vectors.
     unsafe {
-        job.run::<12, 32, _>(c, <[i8]>::as_ptr, |x, mut w, sums| {
+        job.run::<12, 32, _>(c, <[i8]>::as_ptr, |mut x, mut w, sums| {
             let mut acc: [[__m512i; 2]; 12] = [[_mm512_setzero_si512(); 2]; 12];
-            // Three rows a pointer: twelve would take most registers.
-            let mut x: [*const u32; 4] = std::array::from_fn(|i| x.add(3 * i * row));
             for _ in 0..steps {
                 let left = _mm512_loadu_si512(w.cast());
                 let right = _mm512_loadu_si512(w.add(64).cast());
                 for (r, acc) in acc.iter_mut().enumerate() {
-                    let word = *x[r / 3].add(r % 3 * row);
-                    let four = _mm512_set1_epi32(word.cast_signed());
+                    let four = _mm512_set1_epi32((*x.add(r)).cast_signed());
                     acc[0] = _mm512_dpbusd_epi32(acc[0], four, left);
                     acc[1] = _mm512_dpbusd_epi32(acc[1], four, right);
                 }
-                x = x.map(|x| x.wrapping_add(step));
+                x = x.add(12);
                 w = w.add(128);
             }
             for (sums, acc) in sums.iter_mut().zip(acc) {
@@ -86,7 +79,7 @@ fn avx512_vnni(job: &Job<'_>, c: &mut ViewMut<'_>) {
 
 #[target_feature(enable = "avx2,avxvnni")]
 fn avx_vnni(job: &Job<'_>, c: &mut ViewMut<'_>) {
-    let (steps, Strides { row, step, .. }) = (job.steps, job.strides);
+    let steps = job.steps;
     // SAFETY: as above, with 6 words and 64 bytes a step.
     unsafe {
         job.run::<6, 16, _>(c, <[i8]>::as_ptr, |mut x, mut w, sums| {
@@ -95,11 +88,11 @@ fn avx_vnni(job: &Job<'_>, c: &mut ViewMut<'_>) {
                 let left = _mm256_loadu_si256(w.cast());
                 let right = _mm256_loadu_si256(w.add(32).cast());
                 for (r, acc) in acc.iter_mut().enumerate() {
-                    let four = _mm256_set1_epi32((*x.add(r * row)).cast_signed());
+                    let four = _mm256_set1_epi32((*x.add(r)).cast_signed());
                     acc[0] = _mm256_dpbusd_avx_epi32(acc[0], four, left);
                     acc[1] = _mm256_dpbusd_avx_epi32(acc[1], four, right);
                 }
-                x = x.wrapping_add(step);
+                x = x.add(6);
                 w = w.add(64);
             }
             store(&acc, sums);
@@ -109,7 +102,7 @@ fn avx_vnni(job: &Job<'_>, c: &mut ViewMut<'_>) {
 
 #[target_feature(enable = "avx2")]
 fn avx2(job: &Job<'_>, c: &mut ViewMut<'_>) {
-    let (steps, Strides { row, step, .. }) = (job.steps, job.strides);
+    let steps = job.steps;
     // SAFETY: as above, with 6 words and 32 bytes a step.
     unsafe {
         job.run::<6, 16, _>(c, <[i8]>::as_ptr, |mut x, mut w, sums| {
@@ -118,11 +111,11 @@ fn avx2(job: &Job<'_>, c: &mut ViewMut<'_>) {
                 let left = _mm256_cvtepi8_epi16(_mm_loadu_si128(w.cast()));
                 let right = _mm256_cvtepi8_epi16(_mm_loadu_si128(w.add(16).cast()));
                 for (r, acc) in acc.iter_mut().enumerate() {
-                    let pair = _mm256_set1_epi32((*x.add(r * row)).cast_signed());
+                    let pair = _mm256_set1_epi32((*x.add(r)).cast_signed());
                     acc[0] = _mm256_add_epi32(acc[0], _mm256_madd_epi16(pair, left));
                     acc[1] = _mm256_add_epi32(acc[1], _mm256_madd_epi16(pair, right));
                 }
-                x = x.wrapping_add(step);
+                x = x.add(6);
                 w = w.add(32);
             }
             store(&acc, sums);

@@ -25,7 +25,6 @@ const fn with(name: &'static str, offset: u8) -> Kernel {
         columns: COLUMNS,
         step: 4,
         offset,
-        interleaved: true,
         product,
     }
 }
