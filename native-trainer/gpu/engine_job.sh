@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # One job: how fast are the WGSL kernels on this GPU through Vulkan, and what share of its peak is that?
 #   engine_job.sh HRM OUT [CHECKPOINT [PUZZLES.csv]]      HRM: the binary, or packed as .xz
-# result.json: milliseconds a segment, dispatches and bytes by batch, scheme and form of the kernels, the peaks that PyTorch reaches on the
-# same card in the same job, and the shares. With a checkpoint, that network too, and whether the GPU reads the puzzles
-# as the CPU does. Exit code 0 whenever it came to an end. A dry run on a software GPU, in two minutes:
-#   PRESET=hrm-small BATCHES=1,9 REPETITIONS=2 ROWS=20 engine_job.sh HRM OUT models/compact-9x9 PUZZLES.csv
+# result.json: milliseconds a segment, dispatches and bytes by batch, scheme and form of the kernels, the peaks that
+# PyTorch reaches on the same card in the same job, and the shares. With a checkpoint, that network too, and whether the
+# GPU reads the puzzles as the CPU does. Exit code 0 whenever it came to an end. A dry run on a software GPU, in minutes:
+#   PRESET=hrm-small BATCHES=1,9 FORM_BATCHES=1 REPETITIONS=2 ROWS=20 engine_job.sh HRM OUT models/compact-9x9 PUZZLES.csv
 set -uo pipefail
 hrm=${1:?usage: engine_job.sh HRM OUT [CHECKPOINT [PUZZLES.csv]]} out=${2:?no OUT}
 checkpoint=${3-} puzzles=${4-}
 preset=${PRESET:-hrm} batches=${BATCHES:-1,9,90,1681} repetitions=${REPETITIONS:-10} schemes=${SCHEMES:-q8,q4,f16,f32}
-kernels=${KERNELS:-tiled,half,packed}   # forms of the kernels; of f32 weights all are `tiled`
+kernels=${KERNELS:-tiled,half,packed} form_batches=${FORM_BATCHES:-1,90}   # forms of the kernels, compared in q8
 limit=${LIMIT_S:-120}   # seconds that one probe may take
 rows=${ROWS:-200}       # puzzles read on both
 export XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-/tmp}   # unset, the window system is missed loudly
@@ -39,11 +39,13 @@ probe() {
   [ $code -eq 0 ] || tail -n 5 "$out/$name.log"
 }
 bench=("$hrm" bench engine --json --device wgpu --repetitions "$repetitions")
-# Each scheme and form of the kernels by itself: one that fails or takes too long leaves the others.
+# Each by itself: one that fails or takes too long leaves the others. First every scheme in the form of the kernels that
+# a trial finds fastest, then the forms beside each other, at small batches only: the job has minutes.
 for scheme in ${schemes//,/ }; do
-  for form in ${kernels//,/ }; do
-    probe "$preset-$scheme-$form" "${bench[@]}" --preset "$preset" --scheme "$scheme" --kernels "$form" --batch "$batches"
-  done
+  probe "$preset-$scheme" "${bench[@]}" --preset "$preset" --scheme "$scheme" --batch "$batches"
+done
+for form in ${kernels//,/ }; do
+  probe "$preset-q8-$form" "${bench[@]}" --preset "$preset" --scheme q8 --kernels "$form" --batch "$form_batches"
 done
 if [ -n "$checkpoint" ]; then
   probe checkpoint "${bench[@]}" --checkpoint "$checkpoint" --batch "$batches"

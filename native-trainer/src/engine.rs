@@ -40,30 +40,6 @@ pub(crate) enum Device {
     Cuda,
 }
 
-/// Which form of its kernels a GPU runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Kernels {
-    /// Everything in registers: for software adapters
-    Direct,
-    /// Tiles of 32-bit floats
-    Tiled,
-    /// Tiles of 16-bit floats
-    Half,
-    /// Tiles of 8-bit integers where weights have 8 or 4 bits
-    Packed,
-}
-
-impl From<Kernels> for Variant {
-    fn from(kernels: Kernels) -> Self {
-        match kernels {
-            Kernels::Direct => Self::Direct,
-            Kernels::Tiled => Self::Tiled,
-            Kernels::Half => Self::Half,
-            Kernels::Packed => Self::Packed,
-        }
-    }
-}
-
 /// A model on a processor.
 pub(crate) enum Engine {
     Cpu(Arc<CpuModel>),
@@ -95,9 +71,13 @@ pub(crate) enum Session {
 impl Engine {
     /// On a GPU with the form of the kernels given, or the one that a trial
     /// found fastest there.
+    ///
+    /// # Errors
+    /// If there is no such processor, or a form is given for another than
+    /// [`Device::Wgpu`].
     pub(crate) fn new(
         device: Device,
-        kernels: Option<Kernels>,
+        kernels: Option<Variant>,
         plan: &Arc<Plan>,
         weights: &Weights,
     ) -> Result<Self> {
@@ -106,8 +86,11 @@ impl Engine {
             Self::Cpu(Arc::new(model))
         };
         let cpu = || on_cpu(Arithmetic::F32);
+        if let Some(kernels) = kernels.filter(|_| device != Device::Wgpu) {
+            bail!("{kernels} kernels are a GPU's: give --device wgpu with --kernels");
+        }
         let options = GpuOptions {
-            variant: kernels.map(Variant::from),
+            variant: kernels,
             ..GpuOptions::default()
         };
         let context = match device {

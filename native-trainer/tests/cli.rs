@@ -608,4 +608,6 @@ fn bench_measures_the_forms_of_the_kernels() {
 
     let unknown = error(&hrm(&[&bench[..], &of, &["--kernels", "round"]].concat()));
     assert!(unknown.contains("packed"), "{unknown}");
+    let idle = error(&hrm(&[&bench[..], &of, &["--kernels", "tiled"]].concat()));
+    assert!(idle.contains("--device wgpu"), "{idle}");
 }

@@ -60,10 +60,7 @@ impl Arguments {
                 ("--scheme", "f32") => schemes = vec![false],
                 ("--scheme", "q8") => schemes = vec![true],
                 ("--scheme", "both") => {}
-                ("--variant", "direct") => variant = Some(Variant::Direct),
-                ("--variant", "tiled") => variant = Some(Variant::Tiled),
-                ("--variant", "half") => variant = Some(Variant::Half),
-                ("--variant", "packed") => variant = Some(Variant::Packed),
+                ("--variant", name) => variant = Some(name.parse()?),
                 _ => return Err(format!("unknown option {flag} {value}")),
             }
         }

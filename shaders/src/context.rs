@@ -1,6 +1,7 @@
 //! A GPU device and what is known of its health.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -36,6 +37,20 @@ impl fmt::Display for Variant {
             Self::Half => "half",
             Self::Packed => "packed",
         })
+    }
+}
+
+impl FromStr for Variant {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let all = [Self::Direct, Self::Tiled, Self::Half, Self::Packed];
+        all.into_iter()
+            .find(|variant| variant.to_string() == name)
+            .ok_or_else(|| {
+                let known = all.map(|variant| variant.to_string()).join(", ");
+                format!("no form of the kernels is called `{name}`, only {known}")
+            })
     }
 }
 

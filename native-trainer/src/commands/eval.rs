@@ -12,9 +12,10 @@ use hrm_core::reason::perturb::Perturbation;
 use hrm_core::reason::score::Summary;
 use hrm_core::reason::search::{Key, Search};
 use hrm_core::reason::{Guessable, Images, Proportion};
+use hrm_shaders::Variant;
 
 use crate::checkpoint::{Checkpoint, write_atomically};
-use crate::engine::{Device, Engine, Kernels};
+use crate::engine::{Device, Engine};
 use crate::evaluate::{self, Evaluation, Log, Model, Named, Setup, Spread};
 use crate::puzzles::PuzzleArgs;
 
@@ -153,10 +154,10 @@ pub(crate) struct RunArgs {
     /// Processor
     #[arg(long, default_value = "cpu")]
     device: Device,
-    /// Form of the kernels on a GPU, by default the one that a trial finds
-    /// fastest
+    /// Form of the kernels with --device wgpu: direct, tiled, half or packed;
+    /// by default the one that a trial finds fastest
     #[arg(long)]
-    kernels: Option<Kernels>,
+    kernels: Option<Variant>,
     /// Batches at a time on the CPU, by default one a core
     #[arg(long)]
     threads: Option<usize>,

@@ -15,13 +15,14 @@ use hrm_core::reason::flow::{Agenda, Done, Guessing, Job, Stop, drive};
 use hrm_core::reason::score::{Record, Summary};
 use hrm_core::reason::search::{Search, search};
 use hrm_core::weights::sha256_hex;
+use hrm_shaders::Variant;
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
-use crate::engine::{Device, Engine, Kernels};
+use crate::engine::{Device, Engine};
 use crate::puzzles::{PuzzleSet, Row, file_name};
 use log::read_setup;
 pub(crate) use log::{Log, read};
@@ -122,7 +123,7 @@ impl Model {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spread {
     pub(crate) device: Device,
-    pub(crate) kernels: Option<Kernels>,
+    pub(crate) kernels: Option<Variant>,
     /// Batches at a time; a GPU has one.
     pub(crate) threads: usize,
     /// Places of a batch.

@@ -9,10 +9,11 @@ use hrm_core::config::ModelConfig;
 use hrm_core::engine::Taps;
 use hrm_core::plan::Plan;
 use hrm_core::weights::Weights;
+use hrm_shaders::Variant;
 use serde::Serialize;
 
 use crate::checkpoint::Checkpoint;
-use crate::engine::{Device, Engine, Kernels, Session};
+use crate::engine::{Device, Engine, Session};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct EngineArgs {
@@ -25,10 +26,10 @@ pub(crate) struct EngineArgs {
     /// Processors, each measured in turn within every repetition
     #[arg(long, value_delimiter = ',', default_value = "cpu")]
     device: Vec<Device>,
-    /// Forms of the kernels on a GPU, each measured in turn; by default the
-    /// one that a trial finds fastest
+    /// Forms of the kernels with --device wgpu, each measured in turn: direct,
+    /// tiled, half, packed; by default the one that a trial finds fastest
     #[arg(long, value_delimiter = ',')]
-    kernels: Vec<Kernels>,
+    kernels: Vec<Variant>,
     /// Quantize to 8 bits first, the same as --scheme q8
     #[arg(long, conflicts_with = "scheme")]
     q8: bool,
@@ -130,12 +131,13 @@ pub(crate) fn run(args: &EngineArgs) -> Result<()> {
 fn measure(args: &EngineArgs, plan: &Arc<Plan>, stored: &[Weights], batch: u32) -> Result<()> {
     let inputs = vec![vec![1u8; plan.config.seq_len]; batch as usize];
     let mut subjects = Vec::new();
+    // Forms are for the GPU alone, and an error if there is none.
+    let beside_gpu = args.device.contains(&Device::Wgpu);
     for &device in &args.device {
-        let forms = match device {
-            Device::Wgpu | Device::Auto if !args.kernels.is_empty() => {
-                args.kernels.iter().copied().map(Some).collect()
-            }
-            _ => vec![None],
+        let forms = if args.kernels.is_empty() || (device != Device::Wgpu && beside_gpu) {
+            vec![None]
+        } else {
+            args.kernels.iter().copied().map(Some).collect()
         };
         for kernels in forms {
             for weights in stored {

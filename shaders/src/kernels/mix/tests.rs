@@ -1,6 +1,8 @@
 use rand::Rng;
+use rand_chacha::ChaCha8Rng;
 
 use super::*;
+use crate::context::GpuContext;
 use crate::kernel::Array;
 use crate::pack::{Format, fours};
 use crate::testing::{
@@ -71,35 +73,56 @@ gpu_test! {
     }
 }
 
+/// A product of random shape and nothing added to it, every format in turn:
+/// what comes out, what should, the format and a name. `x` draws an activation,
+/// given its position.
+async fn draw(
+    context: &GpuContext,
+    rng: &mut ChaCha8Rng,
+    case: usize,
+    x: impl Fn(&mut ChaCha8Rng, usize) -> f32,
+) -> (Vec<u32>, Vec<f64>, Format, String) {
+    let kernels = Kernels::new(context);
+    let format = [Format::Q8, Format::Q4, Format::F16, Format::F32][case % 4];
+    let [batch, rows, mut depth] = [3, 80, 100].map(|n| rng.random_range(1..=n));
+    let columns = 4 * rng.random_range(1..=34);
+    if format == Format::Q4 {
+        depth = 32 * rng.random_range(1..=4);
+    }
+    let shape = [batch, depth, columns];
+    let x: Vec<f32> = (0..batch * depth * columns)
+        .map(|i| x(rng, i / columns % depth))
+        .collect();
+    let (weights, w) = matrix(context, rng, [rows, depth], fours(depth), format);
+    let residual = vec![0.0f32; batch * rows * columns];
+    let [x_array, r_array] = [&x, &residual].map(|v| Array::new(context, "v", v).unwrap());
+    let y = Array::zeros(context, "y", batch * rows * columns).unwrap();
+    let squares = Array::zeros(context, "squares", batch * rows * parts(columns)).unwrap();
+    let end = Epilogue::Residual {
+        residual: &r_array,
+        factors: None,
+        squares: &squares,
+    };
+    let mut found = run(&kernels, &[&y], || {
+        dispatch(&kernels, shape, &x_array, &weights, &y, end).unwrap()
+    })
+    .await;
+    let what = format!(
+        "{batch} x {rows} x {columns} x {depth}, {format:?}, {:?}",
+        context.variant()
+    );
+    (found.remove(0), plain(&x, &w, shape), format, what)
+}
+
 gpu_test! {
     packed:
     /// Activations that 8 bits hold exactly, so that results are exact but for
     /// the sums of f32.
     async fn packed_products_of_any_shape(context) {
-        let kernels = Kernels::new(&context);
         let mut rng = rng(6);
-        for case in 0..40 {
-            let format = [Format::Q8, Format::Q4, Format::F16, Format::Q8][case % 4];
-            let [batch, half, mut depth] = [3, 40, 100].map(|n| rng.random_range(1..=n));
-            let (rows, columns) = (2 * half, 4 * rng.random_range(1..=34));
-            if format == Format::Q4 {
-                depth = 32 * rng.random_range(1..=4);
-            }
-            let shape = [batch, depth, columns];
-            let x: Vec<f32> = (0..batch * depth * columns)
-                .map(|i| of_bytes(&mut rng, i / columns % depth))
-                .collect();
-            let (weights, w) = matrix(&context, &mut rng, [rows, depth], fours(depth), format);
-            let residual = vec![0.0f32; batch * rows * columns];
-            let [x_array, r_array] = [&x, &residual].map(|v| Array::new(&context, "v", v).unwrap());
-            let y = Array::zeros(&context, "y", batch * rows * columns).unwrap();
-            let squares = Array::zeros(&context, "squares", batch * rows * parts(columns)).unwrap();
-            let end = Epilogue::Residual { residual: &r_array, factors: None, squares: &squares };
-            let found = run(&kernels, &[&y], || {
-                dispatch(&kernels, shape, &x_array, &weights, &y, end).unwrap()
-            }).await;
-            let what = format!("{batch} x {rows} x {columns} x {depth}, {format:?}, packed");
-            assert_close(&found[0], &plain(&x, &w, shape), 4e-6, &what);
+        for case in 0..80 {
+            let (found, expected, _, what) = draw(&context, &mut rng, case, of_bytes).await;
+            assert_close(&found, &expected, 4e-6, &what);
         }
     }
 }
@@ -109,32 +132,14 @@ gpu_test! {
     /// Off by what 11 bits of every activation and weight bring, and by no
     /// less.
     async fn half_products_of_any_shape(context) {
-        let kernels = Kernels::new(&context);
         let mut rng = rng(8);
         let mut rounded = 0.0f64;
         for case in 0..40 {
-            let format = [Format::Q8, Format::Q4, Format::F16, Format::F32][case % 4];
-            let [batch, rows, mut depth] = [3, 80, 100].map(|n| rng.random_range(1..=n));
-            let columns = 4 * rng.random_range(1..=34);
-            if format == Format::Q4 {
-                depth = 32 * rng.random_range(1..=4);
-            }
-            let shape = [batch, depth, columns];
-            let x = values(&mut rng, batch * depth * columns);
-            let (weights, w) = matrix(&context, &mut rng, [rows, depth], fours(depth), format);
-            let residual = vec![0.0f32; batch * rows * columns];
-            let [x_array, r_array] = [&x, &residual].map(|v| Array::new(&context, "v", v).unwrap());
-            let y = Array::zeros(&context, "y", batch * rows * columns).unwrap();
-            let squares = Array::zeros(&context, "squares", batch * rows * parts(columns)).unwrap();
-            let end = Epilogue::Residual { residual: &r_array, factors: None, squares: &squares };
-            let found = run(&kernels, &[&y], || {
-                dispatch(&kernels, shape, &x_array, &weights, &y, end).unwrap()
-            }).await;
-            let expected = plain(&x, &w, shape);
-            let what = format!("{batch} x {rows} x {columns} x {depth}, {format:?}, half");
+            let any = |rng: &mut ChaCha8Rng, _| rng.random_range(-1.0..1.0);
+            let (found, expected, format, what) = draw(&context, &mut rng, case, any).await;
             let tolerance = if format == Format::F32 { 4e-6 } else { 2e-3 };
-            assert_close(&found[0], &expected, tolerance, &what);
-            rounded = rounded.max(furthest(&found[0], &expected));
+            assert_close(&found, &expected, tolerance, &what);
+            rounded = rounded.max(furthest(&found, &expected));
         }
         assert!(rounded > 1e-4, "off by {rounded} of the largest, which is not 16 bits");
     }

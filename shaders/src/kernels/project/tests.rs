@@ -1,6 +1,8 @@
 use rand::Rng;
+use rand_chacha::ChaCha8Rng;
 
 use super::*;
+use crate::context::GpuContext;
 use crate::kernel::Array;
 use crate::pack::Format;
 use crate::testing::{
@@ -28,40 +30,78 @@ fn factors(squares: &[f32], rows: usize, width: usize) -> Vec<f64> {
         .collect()
 }
 
+/// A product of random shape around the edges of tiles: up to 300 rows, every
+/// format in turn, with and without a norm of the input.
+struct Drawn {
+    found: Vec<u32>,
+    expected: Vec<f64>,
+    format: Format,
+    what: String,
+}
+
+/// `x` draws an activation, given its channel.
+async fn draw(
+    context: &GpuContext,
+    rng: &mut ChaCha8Rng,
+    case: usize,
+    x: impl Fn(&mut ChaCha8Rng, usize) -> f32,
+) -> Drawn {
+    let kernels = Kernels::new(context);
+    let format = FORMATS[case % 4];
+    let rows = rng.random_range(1..=if case % 16 < 4 { 300 } else { 40 });
+    let [columns, mut depth] = [40, 60].map(|n| 4 * rng.random_range(1..=n));
+    if format == Format::Q4 {
+        depth = 32 * rng.random_range(1..=7);
+    }
+    let x: Vec<f32> = (0..rows * depth).map(|i| x(rng, i % depth)).collect();
+    let (weights, w) = matrix(context, rng, [columns, depth], depth, format);
+    let parts = 4 * rng.random_range(1..=9);
+    let squares: Vec<f32> = values(rng, rows * parts).iter().map(|v| v * v).collect();
+    let [x_array, s_array] = [&x, &squares].map(|v| Array::new(context, "v", v).unwrap());
+    let y = Array::zeros(context, "y", rows * columns).unwrap();
+    let norm = Norm {
+        squares: &s_array,
+        parts,
+        width: 2 * parts + 1,
+        epsilon: 1e-3,
+    };
+    let given = Rows {
+        values: &x_array,
+        norm: (case % 8 < 4).then_some(norm),
+    };
+    let mut found = run(&kernels, &[&y], || {
+        dispatch(&kernels, rows, given, &weights, &y, Epilogue::Store).unwrap()
+    })
+    .await;
+    let mut expected = plain(&x, &w, depth);
+    if given.norm.is_some() {
+        let factors = factors(&squares, rows, norm.width);
+        for (i, e) in expected.iter_mut().enumerate() {
+            *e *= factors[i / columns];
+        }
+    }
+    Drawn {
+        found: found.remove(0),
+        expected,
+        format,
+        what: format!(
+            "{rows} x {columns} x {depth}, {format:?}, {:?}",
+            context.variant()
+        ),
+    }
+}
+
+/// Uniform in -1..1.
+fn any(rng: &mut ChaCha8Rng, _: usize) -> f32 {
+    rng.random_range(-1.0..1.0)
+}
+
 gpu_test! {
-    /// Random shapes around the edges of tiles, rows up to 300, every format,
-    /// with and without a norm of the input.
     async fn products_of_any_shape(context) {
-        let kernels = Kernels::new(&context);
         let mut rng = rng(1);
         for case in 0..64 {
-            let format = FORMATS[case % 4];
-            let rows = rng.random_range(1..=if case % 16 < 4 { 300 } else { 40 });
-            let [columns, mut depth] = [40, 24].map(|n| 4 * rng.random_range(1..=n));
-            if format == Format::Q4 {
-                depth = 32 * rng.random_range(1..=4);
-            }
-            let x = values(&mut rng, rows * depth);
-            let (weights, w) = matrix(&context, &mut rng, [columns, depth], depth, format);
-            assert_eq!(weights.format, format);
-            let parts = 4 * rng.random_range(1..=9);
-            let squares: Vec<f32> = values(&mut rng, rows * parts).iter().map(|v| v * v).collect();
-            let [x_array, s_array] = [&x, &squares].map(|v| Array::new(&context, "v", v).unwrap());
-            let y = Array::zeros(&context, "y", rows * columns).unwrap();
-            let norm = Norm { squares: &s_array, parts, width: 2 * parts + 1, epsilon: 1e-3 };
-            let given = Rows { values: &x_array, norm: (case % 8 < 4).then_some(norm) };
-            let found = run(&kernels, &[&y], || {
-                dispatch(&kernels, rows, given, &weights, &y, Epilogue::Store).unwrap()
-            }).await;
-            let mut expected = plain(&x, &w, depth);
-            if given.norm.is_some() {
-                let factors = factors(&squares, rows, norm.width);
-                for (i, e) in expected.iter_mut().enumerate() {
-                    *e *= factors[i / columns];
-                }
-            }
-            let what = format!("{rows} x {columns} x {depth}, {format:?}, {:?}", context.variant());
-            assert_close(&found[0], &expected, 4e-6, &what);
+            let drawn = draw(&context, &mut rng, case, any).await;
+            assert_close(&drawn.found, &drawn.expected, 4e-6, &drawn.what);
         }
     }
 }
@@ -69,37 +109,30 @@ gpu_test! {
 gpu_test! {
     packed:
     /// Activations that 8 bits hold exactly, so that results are exact but for
-    /// the sums of f32: any shape, with and without a norm of the input.
+    /// the sums of f32.
     async fn packed_products_of_any_shape(context) {
-        let kernels = Kernels::new(&context);
         let mut rng = rng(6);
         for case in 0..48 {
-            let format = FORMATS[case % 4];
-            let rows = rng.random_range(1..=if case % 16 < 4 { 300 } else { 40 });
-            let [columns, mut depth] = [40, 60].map(|n| 4 * rng.random_range(1..=n));
-            if format == Format::Q4 {
-                depth = 32 * rng.random_range(1..=7);
-            }
-            let x: Vec<f32> = (0..rows * depth).map(|i| of_bytes(&mut rng, i % depth)).collect();
-            let (weights, w) = matrix(&context, &mut rng, [columns, depth], depth, format);
-            let squares: Vec<f32> = values(&mut rng, rows * 8).iter().map(|v| v * v).collect();
-            let [x_array, s_array] = [&x, &squares].map(|v| Array::new(&context, "v", v).unwrap());
-            let y = Array::zeros(&context, "y", rows * columns).unwrap();
-            let norm = Norm { squares: &s_array, parts: 8, width: 7, epsilon: 1e-3 };
-            let given = Rows { values: &x_array, norm: (case % 8 < 4).then_some(norm) };
-            let found = run(&kernels, &[&y], || {
-                dispatch(&kernels, rows, given, &weights, &y, Epilogue::Store).unwrap()
-            }).await;
-            let mut expected = plain(&x, &w, depth);
-            if given.norm.is_some() {
-                let factors = factors(&squares, rows, norm.width);
-                for (i, e) in expected.iter_mut().enumerate() {
-                    *e *= factors[i / columns];
-                }
-            }
-            let what = format!("{rows} x {columns} x {depth}, {format:?}, packed");
-            assert_close(&found[0], &expected, 4e-6, &what);
+            let drawn = draw(&context, &mut rng, case, of_bytes).await;
+            assert_close(&drawn.found, &drawn.expected, 4e-6, &drawn.what);
         }
+    }
+}
+
+gpu_test! {
+    half:
+    /// Off by what 11 bits of every activation and weight bring, and by no
+    /// less; matrices of f32 are not rounded.
+    async fn half_products_of_any_shape(context) {
+        let mut rng = rng(8);
+        let mut rounded = 0.0f64;
+        for case in 0..48 {
+            let drawn = draw(&context, &mut rng, case, any).await;
+            let tolerance = if drawn.format == Format::F32 { 4e-6 } else { 2e-3 };
+            assert_close(&drawn.found, &drawn.expected, tolerance, &drawn.what);
+            rounded = rounded.max(furthest(&drawn.found, &drawn.expected));
+        }
+        assert!(rounded > 1e-4, "off by {rounded} of the largest, which is not 16 bits");
     }
 }
 
@@ -135,38 +168,6 @@ gpu_test! {
             furthest = furthest.max(off / most);
         }
         assert!(furthest > 0.1, "off by {furthest} of what roundings can do");
-    }
-}
-
-gpu_test! {
-    half:
-    /// Off by what 11 bits of every activation and weight bring, and by no
-    /// less; matrices of f32 are not rounded.
-    async fn half_products_of_any_shape(context) {
-        let kernels = Kernels::new(&context);
-        let mut rng = rng(8);
-        let mut rounded = 0.0f64;
-        for case in 0..48 {
-            let format = FORMATS[case % 4];
-            let rows = rng.random_range(1..=if case % 16 < 4 { 300 } else { 40 });
-            let [columns, mut depth] = [40, 60].map(|n| 4 * rng.random_range(1..=n));
-            if format == Format::Q4 {
-                depth = 32 * rng.random_range(1..=7);
-            }
-            let x = values(&mut rng, rows * depth);
-            let (weights, w) = matrix(&context, &mut rng, [columns, depth], depth, format);
-            let x_array = Array::new(&context, "x", &x).unwrap();
-            let y = Array::zeros(&context, "y", rows * columns).unwrap();
-            let found = run(&kernels, &[&y], || {
-                dispatch(&kernels, rows, &x_array, &weights, &y, Epilogue::Store).unwrap()
-            }).await;
-            let expected = plain(&x, &w, depth);
-            let what = format!("{rows} x {columns} x {depth}, {format:?}, half");
-            let tolerance = if format == Format::F32 { 4e-6 } else { 2e-3 };
-            assert_close(&found[0], &expected, tolerance, &what);
-            rounded = rounded.max(furthest(&found[0], &expected));
-        }
-        assert!(rounded > 1e-4, "off by {rounded} of the largest, which is not 16 bits");
     }
 }
 
