@@ -51,6 +51,27 @@ impl<'a> ViewMut<'a> {
             col: width,
         }
     }
+
+    /// Writes values into a row from a column on, or adds them to what is
+    /// there.
+    #[inline(always)]
+    pub(super) fn put(&mut self, [row, column]: [usize; 2], values: &[f32], add: bool) {
+        let start = row * self.row + column * self.col;
+        if self.col == 1 {
+            let to = &mut self.data[start..start + values.len()];
+            if add {
+                for (to, v) in to.iter_mut().zip(values) {
+                    *to += v;
+                }
+            } else {
+                to.copy_from_slice(values);
+            }
+        } else {
+            for (to, v) in self.data[start..].iter_mut().step_by(self.col).zip(values) {
+                *to = if add { *to + v } else { *v };
+            }
+        }
+    }
 }
 
 /// `c[m, n] = beta * c + alpha * a[m, k] · b[k, n]`; with `beta` 0 the old

@@ -1,5 +1,5 @@
 //! The CPU engine: walks a [`Plan`] in f32, or with its matrix products in
-//! 8-bit integers.
+//! integers.
 //!
 //! In f32 it is the reference that every GPU kernel is tested against; in
 //! integers it is the engine of browsers without WebGPU (or with a software
@@ -9,11 +9,14 @@
 #[cfg(any(feature = "burn", test))]
 mod bf16;
 mod gemm;
+mod int4;
 mod int8;
 pub(crate) mod math;
 mod ops;
 mod probe;
 mod read_out;
+#[cfg(target_arch = "wasm32")]
+mod relaxed;
 mod run;
 pub(crate) mod simd;
 mod statistics;
@@ -43,7 +46,8 @@ pub enum Arithmetic {
     #[default]
     F32,
     /// 8-bit integers, activations with a scale a row that is found as they
-    /// come; weights that are not in 8 bits are brought into them.
+    /// come; weights that are not in 8 bits are brought into them, except that
+    /// those in 4 bits stay so where the processor gains by it.
     Int8,
 }
 
@@ -57,12 +61,6 @@ impl Arithmetic {
             Scheme::Q8 | Scheme::Q4 => Self::Int8,
         }
     }
-}
-
-/// What the processor offers for [`Arithmetic::Int8`], for people.
-#[must_use]
-pub fn int8_kernel() -> &'static str {
-    int8::Kernel::best().name
 }
 
 /// A model ready to run on the CPU; cheap to share between runs and threads.
@@ -81,6 +79,7 @@ pub struct CpuModel {
 enum Stored {
     Dense(Vec<f32>),
     Int8(int8::Packed),
+    Int4(int4::Packed),
     #[cfg(any(feature = "burn", test))]
     Bf16(Bf16Matrix),
 }
@@ -107,18 +106,22 @@ impl CpuModel {
     #[must_use]
     pub fn with_arithmetic(plan: Arc<Plan>, weights: &Weights, arithmetic: Arithmetic) -> Self {
         let matrices = plan.matrices();
-        let kernel = int8::Kernel::best();
+        let bytes = int8::Kernel::best();
+        let nibbles = int4::Kernel::best().filter(|_| !bytes.multiplies_bytes());
         let tensors = weights
             .tensors()
             .iter()
             .enumerate()
             .map(|(i, tensor)| {
                 let is_matrix = matrices.iter().any(|id| id.index() == i);
-                if is_matrix && arithmetic == Arithmetic::Int8 {
-                    Stored::Int8(int8::Packed::new(kernel, tensor))
-                } else {
-                    Stored::Dense(tensor.dense().into_owned())
+                if !is_matrix || arithmetic == Arithmetic::F32 {
+                    return Stored::Dense(tensor.dense().into_owned());
                 }
+                let nibbles = nibbles.and_then(|kernel| int4::Packed::new(kernel, tensor));
+                nibbles.map_or_else(
+                    || Stored::Int8(int8::Packed::new(bytes, tensor)),
+                    Stored::Int4,
+                )
             })
             .collect();
         Self::from_stored(plan, tensors)
@@ -176,7 +179,7 @@ impl CpuModel {
             Stored::Dense(values) => values,
             Stored::Bf16(matrix) => matrix.dense,
             // Only models made of dense values are asked for them.
-            Stored::Int8(_) => Vec::new(),
+            Stored::Int8(_) | Stored::Int4(_) => Vec::new(),
         };
         self.tensors.into_iter().map(dense).collect()
     }
@@ -196,12 +199,23 @@ impl CpuModel {
     /// The numbers its matrix products are computed in.
     #[must_use]
     pub fn arithmetic(&self) -> Arithmetic {
-        let is_int8 = |t: &Stored| matches!(t, Stored::Int8(_));
-        if self.tensors.iter().any(is_int8) {
+        if self.kernel().is_some() {
             Arithmetic::Int8
         } else {
             Arithmetic::F32
         }
+    }
+
+    /// What the processor offers for its products in integers, for people;
+    /// `None` in f32.
+    #[must_use]
+    pub fn kernel(&self) -> Option<&'static str> {
+        let name = |tensor: &Stored| match tensor {
+            Stored::Int8(packed) => Some(packed.kernel_name()),
+            Stored::Int4(packed) => Some(packed.kernel_name()),
+            _ => None,
+        };
+        self.tensors.iter().find_map(name)
     }
 
     fn stored(&self, id: TensorId) -> &Stored {
@@ -213,7 +227,7 @@ impl CpuModel {
     pub(crate) fn tensor(&self, id: TensorId) -> &[f32] {
         match self.stored(id) {
             Stored::Dense(values) => values,
-            Stored::Int8(_) => &[],
+            Stored::Int8(_) | Stored::Int4(_) => &[],
             #[cfg(any(feature = "burn", test))]
             Stored::Bf16(matrix) => &matrix.dense,
         }

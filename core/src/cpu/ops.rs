@@ -2,6 +2,7 @@
 //! place, residual and norm included.
 
 use super::gemm::{View, ViewMut, gemm};
+use super::int4::Buffers;
 use super::int8::Activations;
 use super::math::{exp, largest, sigmoid, sum, sum_of_squares};
 use super::simd::simd;
@@ -101,6 +102,7 @@ pub(super) struct Scratch {
 #[derive(Debug, Default)]
 pub(super) struct Products {
     quantized: Activations,
+    buffers: Buffers,
     #[cfg(any(feature = "burn", test))]
     pub(super) operands: super::bf16::Operands,
     /// Told the inputs of every one, if anyone asked.
@@ -164,6 +166,12 @@ impl<'a> Linear<'a> {
                 gemm(shape, 1.0, x, View::columns(weights, self.depth), beta, c);
             }
             Stored::Int8(packed) => packed.multiply(rows, x, beta, c, &mut products.quantized),
+            Stored::Int4(packed) => {
+                let Products {
+                    quantized, buffers, ..
+                } = products;
+                packed.multiply(rows, x, beta, c, quantized, buffers);
+            }
             #[cfg(any(feature = "burn", test))]
             Stored::Bf16(matrix) => {
                 let operands = &mut products.operands;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hrm_core::cpu::{Arithmetic, CpuModel, CpuRun, ReadOut, int8_kernel};
+use hrm_core::cpu::{Arithmetic, CpuModel, CpuRun, ReadOut};
 use hrm_core::engine::{EngineError, SegmentOutput, Taps};
 use hrm_core::noise::UpdateNoise;
 use hrm_core::plan::{Level, Plan};
@@ -178,17 +178,13 @@ async fn processor(
             Err(error) => Some(error.to_string()),
         },
     };
-    let arithmetic = Arithmetic::suiting(weights);
-    let means = match arithmetic {
-        Arithmetic::F32 => "WebAssembly SIMD",
-        Arithmetic::Int8 => int8_kernel(),
-    };
+    let model = CpuModel::with_arithmetic(plan, weights, Arithmetic::suiting(weights));
+    let means = model.kernel().unwrap_or("WebAssembly SIMD");
     let facts = EngineFacts {
         kind: EngineKind::Cpu,
         name: format!("{means}, one thread"),
         note: reason,
     };
-    let model = CpuModel::with_arithmetic(plan, weights, arithmetic);
     Ok((Processor::Cpu(Arc::new(model)), facts))
 }
 

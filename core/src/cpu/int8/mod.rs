@@ -6,6 +6,7 @@
 //! time where it has a dot product of bytes (x86 VNNI, WebAssembly's relaxed
 //! SIMD), otherwise 16-bit pairs (AVX2, WebAssembly, anything).
 
+mod activations;
 mod portable;
 #[cfg(target_arch = "wasm32")]
 mod relaxed;
@@ -16,22 +17,19 @@ mod wasm;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub(super) use activations::{Activations, Form};
+
 use super::gemm::{View, ViewMut};
-use super::simd::simd;
 use crate::weights::{Tensor, Values, int8_rows};
 
-/// A processor's way to multiply: a tile of `rows` by `columns` results at a
-/// time, `step` channels of each in one instruction's lane.
+/// A processor's way to multiply: a tile of `form.rows` by `columns` results
+/// at a time.
 pub(super) struct Kernel {
     /// What it needs, for people.
     pub(super) name: &'static str,
-    rows: usize,
+    /// How it reads activations; its weights have the same step.
+    form: Form,
     columns: usize,
-    /// 4: activations are bytes; 2: they are 16-bit integers.
-    step: usize,
-    /// What is added to activations, to make bytes unsigned where they have
-    /// to be.
-    offset: u8,
     product: unsafe fn(&Job<'_>, &mut ViewMut<'_>),
 }
 
@@ -59,6 +57,11 @@ impl Kernel {
             .first()
             .copied()
             .unwrap_or(&portable::KERNEL)
+    }
+
+    /// Whether the processor has a dot product of bytes for it.
+    pub(super) fn multiplies_bytes(&self) -> bool {
+        self.form.step == 4
     }
 }
 
@@ -89,7 +92,7 @@ impl Packed {
                 (&quantized.0, &quantized.1)
             }
         };
-        let (columns, step) = (kernel.columns, kernel.step);
+        let (columns, step) = (kernel.columns, kernel.form.step);
         let (panels, steps) = (rows.div_ceil(columns), depth.div_ceil(step));
         let mut values = vec![0i8; panels * steps * columns * step];
         let mut scales = vec![0.0; panels * columns];
@@ -103,7 +106,7 @@ impl Packed {
             }
             scales[row] = row_scales[row];
             excess[row] =
-                i32::from(kernel.offset) * source.iter().map(|&v| i32::from(v)).sum::<i32>();
+                i32::from(kernel.form.offset) * source.iter().map(|&v| i32::from(v)).sum::<i32>();
         }
         Self {
             kernel,
@@ -113,6 +116,11 @@ impl Packed {
             rows,
             depth,
         }
+    }
+
+    /// What it is multiplied by, for people.
+    pub(super) fn kernel_name(&self) -> &'static str {
+        self.kernel.name
     }
 
     /// `c[m, rows] = beta · c + x[m, depth] · Wᵀ`, `beta` 0 or 1.
@@ -127,10 +135,10 @@ impl Packed {
         if m == 0 {
             return;
         }
-        activations.quantize(self.kernel, x, m, self.depth);
-        let steps = self.depth.div_ceil(self.kernel.step);
-        let tiles = m.div_ceil(self.kernel.rows);
-        assert!(activations.words.len() >= tiles * steps * self.kernel.rows);
+        let form = self.kernel.form;
+        let steps = self.depth.div_ceil(form.step);
+        activations.quantize(form, x, [m, self.depth], steps);
+        assert!(activations.words.len() >= m.next_multiple_of(form.rows) * steps);
         assert!(
             c.data.len() > (m - 1) * c.row + (self.rows - 1) * c.col,
             "int8 product: c is too short"
@@ -146,95 +154,6 @@ impl Packed {
         // needs; the lengths that it relies on have been checked above or, of
         // `values`, come from `new`.
         unsafe { (self.kernel.product)(&job, &mut c) }
-    }
-}
-
-/// Quantized activations, a buffer that calls reuse.
-#[derive(Debug, Default)]
-pub(super) struct Activations {
-    /// `[tiles, steps, tile rows]`, each `step` channels of one row.
-    words: Vec<u32>,
-    scales: Vec<f32>,
-    gathered: Vec<f32>,
-    bytes: Vec<u8>,
-    pairs: Vec<i16>,
-}
-
-impl Activations {
-    fn quantize(&mut self, kernel: &Kernel, x: View<'_>, m: usize, depth: usize) {
-        let (rows, step) = (kernel.rows, kernel.step);
-        let steps = depth.div_ceil(step);
-        // Stale words stand in unused rows, whose results nobody reads, and
-        // beyond the last channel, where weights are zero.
-        self.words.resize(m.div_ceil(rows) * steps * rows, 0);
-        self.bytes.resize(steps * 4, 0);
-        self.pairs.resize(steps * 2, 0);
-        self.scales.clear();
-        for r in 0..m {
-            let row = if x.col == 1 {
-                &x.data[r * x.row..r * x.row + depth]
-            } else {
-                self.gathered.clear();
-                self.gathered
-                    .extend((0..depth).map(|k| x.data[r * x.row + k * x.col]));
-                &self.gathered
-            };
-            let mut largest = 0.0;
-            extreme(row, &mut largest);
-            self.scales.push(largest / 127.0);
-            let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-            let to = self.words[r / rows * steps * rows + r % rows..]
-                .iter_mut()
-                .step_by(rows);
-            if step == 4 {
-                to_bytes(row, inverse, kernel.offset, &mut self.bytes);
-                for (to, b) in to.zip(self.bytes.chunks_exact(4)) {
-                    *to = u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
-                }
-            } else {
-                to_pairs(row, inverse, &mut self.pairs);
-                for (to, p) in to.zip(self.pairs.chunks_exact(2)) {
-                    *to = u32::from(p[0].cast_unsigned()) | u32::from(p[1].cast_unsigned()) << 16;
-                }
-            }
-        }
-    }
-}
-
-simd! {
-    /// The largest absolute value.
-    fn extreme(row: &[f32], result: &mut f32) {
-        let mut lanes = [0.0f32; 16];
-        let chunks = row.chunks_exact(16);
-        let rest = chunks.remainder().iter();
-        for chunk in chunks {
-            for (lane, v) in lanes.iter_mut().zip(chunk) {
-                // `max` of floats minds NaN, which costs it its instruction.
-                *lane = if v.abs() > *lane { v.abs() } else { *lane };
-            }
-        }
-        *result = lanes.iter().chain(rest).fold(0.0, |m, v| m.max(v.abs()));
-    }
-}
-
-/// Adding this rounds a small number and leaves the integer in the low bits.
-const ROUND: f32 = 12_582_912.0;
-
-simd! {
-    /// Integers with an offset.
-    fn to_bytes(row: &[f32], inverse: f32, offset: u8, bytes: &mut [u8]) {
-        for (b, &v) in bytes.iter_mut().zip(row) {
-            *b = ((v * inverse + ROUND).to_bits() as u8).wrapping_add(offset);
-        }
-    }
-}
-
-simd! {
-    /// Integers of 16 bits.
-    fn to_pairs(row: &[f32], inverse: f32, pairs: &mut [i16]) {
-        for (p, &v) in pairs.iter_mut().zip(row) {
-            *p = (v * inverse + ROUND).to_bits() as i16;
-        }
     }
 }
 
@@ -282,7 +201,7 @@ impl Job<'_> {
         /// Tiles of rows that share a pass over the weights.
         const GROUP: usize = 48;
         let (m, n) = (self.row_scales.len(), self.packed.rows);
-        let panel_bytes = self.steps * COLUMNS * self.packed.kernel.step;
+        let panel_bytes = self.steps * COLUMNS * self.packed.kernel.form.step;
         let tiles = m.div_ceil(ROWS);
         let mut sums = [[0i32; COLUMNS]; ROWS];
         for group in (0..tiles).step_by(GROUP) {
@@ -312,31 +231,12 @@ impl Job<'_> {
                         // Of a known length where that is possible: no loop is
                         // left of it then.
                         if column + COLUMNS <= n {
-                            self.store(c, row, column, &values);
+                            c.put([row, column], &values, self.add);
                         } else {
-                            self.store(c, row, column, &values[..n - column]);
+                            c.put([row, column], &values[..n - column], self.add);
                         }
                     }
                 }
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn store(&self, c: &mut ViewMut<'_>, row: usize, column: usize, values: &[f32]) {
-        let start = row * c.row + column * c.col;
-        if c.col == 1 {
-            let to = &mut c.data[start..start + values.len()];
-            if self.add {
-                for (to, v) in to.iter_mut().zip(values) {
-                    *to += v;
-                }
-            } else {
-                to.copy_from_slice(values);
-            }
-        } else {
-            for (to, v) in c.data[start..].iter_mut().step_by(c.col).zip(values) {
-                *to = if self.add { *to + v } else { *v };
             }
         }
     }

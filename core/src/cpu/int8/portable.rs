@@ -1,6 +1,6 @@
 //! For every processor; compilers find its vector instructions in this.
 
-use super::{Job, Kernel};
+use super::{Form, Job, Kernel};
 use crate::cpu::gemm::ViewMut;
 
 const ROWS: usize = 4;
@@ -8,10 +8,12 @@ const COLUMNS: usize = 8;
 
 pub(super) static KERNEL: Kernel = Kernel {
     name: "plain",
-    rows: ROWS,
+    form: Form {
+        rows: ROWS,
+        step: 2,
+        offset: 0,
+    },
     columns: COLUMNS,
-    step: 2,
-    offset: 0,
     product,
 };
 

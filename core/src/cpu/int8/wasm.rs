@@ -6,7 +6,7 @@ use std::arch::wasm32::{
 };
 use std::cell::RefCell;
 
-use super::{Job, Kernel};
+use super::{Form, Job, Kernel};
 use crate::cpu::gemm::ViewMut;
 
 const ROWS: usize = 4;
@@ -20,10 +20,12 @@ const COLUMNS: usize = 4 * VECTORS * STRIPS;
 
 pub(super) static KERNEL: Kernel = Kernel {
     name: "WebAssembly SIMD",
-    rows: ROWS,
+    form: Form {
+        rows: ROWS,
+        step: 2,
+        offset: 0,
+    },
     columns: COLUMNS,
-    step: 2,
-    offset: 0,
     product,
 };
 

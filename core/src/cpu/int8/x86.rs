@@ -7,7 +7,7 @@ use std::arch::x86_64::{
     _mm512_set1_epi32, _mm512_setzero_si512, _mm512_storeu_si512,
 };
 
-use super::{Job, Kernel};
+use super::{Form, Job, Kernel};
 use crate::cpu::gemm::ViewMut;
 
 /// Those that this processor has, the fastest first.
@@ -25,28 +25,34 @@ pub(super) fn available() -> impl Iterator<Item = &'static Kernel> {
 
 static AVX512_VNNI: Kernel = Kernel {
     name: "AVX-512 VNNI",
-    rows: 12,
+    form: Form {
+        rows: 12,
+        step: 4,
+        offset: 128,
+    },
     columns: 32,
-    step: 4,
-    offset: 128,
     product: avx512_vnni,
 };
 
 static AVX_VNNI: Kernel = Kernel {
     name: "AVX-VNNI",
-    rows: 6,
+    form: Form {
+        rows: 6,
+        step: 4,
+        offset: 128,
+    },
     columns: 16,
-    step: 4,
-    offset: 128,
     product: avx_vnni,
 };
 
 static AVX2: Kernel = Kernel {
     name: "AVX2",
-    rows: 6,
+    form: Form {
+        rows: 6,
+        step: 2,
+        offset: 0,
+    },
     columns: 16,
-    step: 2,
-    offset: 0,
     product: avx2,
 };
 
