@@ -219,10 +219,12 @@ gpu_test! {
             for weights in [dense.quantize_q8(&plan).0, dense.quantize_q4(&plan, None, &[]).0, dense] {
                 let (ours, whole_rows) = away(&context, &plan, &weights).await;
                 let what = format!("{name}, {}: {ours} away, the CPU engine in 8 bits {whole_rows}", weights.scheme());
-                if weights.scheme() == Scheme::F32 {
-                    assert!(ours < 1e-4, "{what}");
-                } else {
-                    assert!(ours > 1e-4 && ours < 1.5 * whole_rows, "{what}");
+                match weights.scheme() {
+                    // Elsewhere they are rounded again, to 8 bits, which the
+                    // CPU engine does not do on every processor.
+                    Scheme::Q4 if !config.hidden_size.is_multiple_of(32) => continue,
+                    Scheme::F32 => assert!(ours < 1e-4, "{what}"),
+                    _ => assert!(ours > 1e-4 && ours < 1.5 * whole_rows, "{what}"),
                 }
             }
         }
