@@ -248,9 +248,12 @@ impl Playground {
     /// # Errors
     /// If the page throws.
     pub async fn paste(&self, text: &str) -> Result<()> {
-        let script = "const data = new DataTransfer(); data.setData('text/plain', arguments[0]); \
-             document.body.dispatchEvent(new ClipboardEvent('paste', \
-             { clipboardData: data, bubbles: true, cancelable: true }));";
+        // Firefox takes no data when an event is made.
+        let script = "const clipboardData = new DataTransfer(); \
+             clipboardData.setData('text/plain', arguments[0]); \
+             const event = new ClipboardEvent('paste', { bubbles: true, cancelable: true }); \
+             Object.defineProperty(event, 'clipboardData', { value: clipboardData }); \
+             document.body.dispatchEvent(event);";
         self.client.execute(script, vec![json!(text)]).await?;
         Ok(())
     }

@@ -29,7 +29,9 @@ pub async fn with_page<F>(graphics: Graphics, size: (u32, u32), test: F) -> Resu
 where
     F: AsyncFnOnce(&Server, &Browser) -> Result<()>,
 {
-    let Some(dist) = dist()? else { return Ok(()) };
+    let Some(dist) = dist(graphics)? else {
+        return Ok(());
+    };
     let _turn = TURN.lock().await;
     // In a folder, since a page may not rely on being at the root.
     let server = Server::start(&dist, "some/sub/path")?;

@@ -158,16 +158,23 @@ impl Page {
                     self.go_to(goal);
                 }
             }
-            // The live engine catches up with what is shown.
+            // The live engine catches up with what is shown, and its own
+            // numbers take the place of those: another processor's differ.
             Event::Segment {
                 run,
                 report,
                 milliseconds,
-            } if current(run) => {
+            } if current(run) && report.segment > 0 => {
                 self.record(text);
+                let at = report.segment - 1;
                 s.times.update(|times| {
-                    if let Some(time) = times.get_mut(report.segment.saturating_sub(1)) {
+                    if let Some(time) = times.get_mut(at) {
                         *time = milliseconds;
+                    }
+                });
+                s.reports.update(|reports| {
+                    if let Some(shown) = reports.get_mut(at) {
+                        *shown = report;
                     }
                 });
             }
