@@ -81,12 +81,12 @@ impl Readback {
             });
         #[cfg(not(target_arch = "wasm32"))]
         if let Err(error) = context.device().poll(wgpu::PollType::wait_indefinitely()) {
-            context.check()?;
+            context.check().await?;
             return Err(EngineError::Device(error.to_string()));
         }
         let mapped = receiver.await;
         // The work may have "finished" because the device is gone.
-        context.check()?;
+        context.check().await?;
         match mapped {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(EngineError::Device(format!("reading back: {error}"))),

@@ -135,7 +135,7 @@ impl Relief {
             });
         }
         let context = &self.context;
-        context.check()?;
+        context.check().await?;
         let buffer = |label, usage, contents: &[u8]| {
             let buffer = context.device().create_buffer(&wgpu::BufferDescriptor {
                 label: Some(label),

@@ -385,7 +385,7 @@ impl GpuRun {
         traces: &mut Vec<Trace>,
     ) -> Result<Vec<SegmentOutput>, EngineError> {
         let context = self.model.context();
-        context.check()?;
+        context.check().await?;
         let program = &self.program;
         let part = &mut self.parts[index];
         // The program's arrays are those of one part at a time.

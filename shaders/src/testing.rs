@@ -67,20 +67,27 @@ pub(crate) async fn contexts(variants: &[Variant]) -> Vec<GpuContext> {
                 let required = option_env!("HRM_REQUIRE_GPU").is_some()
                     || std::env::var_os("HRM_REQUIRE_GPU").is_some();
                 assert!(!required, "HRM_REQUIRE_GPU is set, but {error}");
-                eprintln!("skipped: {error}");
+                skipped(&error.to_string());
                 return Vec::new();
             }
         };
         if context.variants().contains(&variant) {
             contexts.push(context.with_variant(variant));
         } else {
-            eprintln!(
-                "skipped: {} has no {variant} kernels",
-                context.adapter_name()
-            );
+            let adapter = context.adapter_name();
+            skipped(&format!("{adapter} has no {variant} kernels"));
         }
     }
     contexts
+}
+
+/// Says why a test does less than it could.
+fn skipped(why: &str) {
+    // A page has no standard error.
+    #[cfg(target_arch = "wasm32")]
+    wasm_bindgen_test::console_log!("skipped: {why}");
+    #[cfg(not(target_arch = "wasm32"))]
+    eprintln!("skipped: {why}");
 }
 
 pub(crate) fn rng(seed: u64) -> ChaCha8Rng {

@@ -453,7 +453,8 @@ gpu_test! {
         let before = run.segment(ALL).await.unwrap();
         context.destroy();
         for _ in 0..2 {
-            assert!(matches!(run.segment(ALL).await, Err(EngineError::Lost(_))));
+            let found = run.segment(ALL).await;
+            assert!(matches!(found, Err(EngineError::Lost(_))), "{found:?}");
         }
         assert!(context.lost().is_some());
         assert!(matches!(GpuModel::new(&context, Arc::clone(&plan), &weights).await, Err(EngineError::Lost(_))));

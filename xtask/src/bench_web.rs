@@ -4,7 +4,7 @@
 use crate::command::run;
 use crate::page::{build_hrm, target_dir};
 use crate::serve::Server;
-use crate::setup;
+use crate::setup::{self, TestBrowser};
 use crate::webdriver::{Browser, Graphics};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail, ensure};
@@ -46,7 +46,7 @@ pub(crate) struct BenchArgs {
 /// Builds what is needed and prints one line of JSON an engine and batch.
 pub(crate) fn bench(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
     setup::for_page(workspace)?;
-    setup::for_tests()?;
+    setup::for_tests(workspace, TestBrowser::Chromium)?;
     let folder = target_dir(workspace).join("bench-web");
     fs::create_dir_all(folder.join("ort"))?;
     for file in ["index.html", "bench.js"] {

@@ -17,6 +17,7 @@ mod workspace;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use setup::TestBrowser;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use workspace::Workspace;
@@ -87,7 +88,7 @@ fn run(task: Task) -> Result<()> {
         Task::Setup { browser, cuda } => {
             setup::for_page(&workspace)?;
             if browser {
-                setup::for_tests()?;
+                setup::for_tests(&workspace, TestBrowser::Chromium)?;
             }
             if cuda {
                 let variables = setup::for_cuda(&workspace)?.shown();

@@ -3,7 +3,7 @@
 
 use crate::command::output;
 use crate::serve::Server;
-use crate::setup;
+use crate::setup::{self, TestBrowser};
 use crate::webdriver::{Browser, Graphics};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, ensure};
@@ -34,7 +34,7 @@ pub(crate) struct MeasureArgs {
 /// Prints a line of JSON a visit, the middle of each figure with its range,
 /// and a line of JSON an audit.
 pub(crate) fn measure(workspace: &Workspace, args: &MeasureArgs) -> Result<()> {
-    setup::for_tests()?;
+    setup::for_tests(workspace, TestBrowser::Chromium)?;
     let server = Server::bind(&workspace.dist(), 0)?;
     let url = server.url();
     thread::spawn(move || server.serve());

@@ -1,7 +1,7 @@
 //! Pictures of the page in headless Chromium.
 
 use crate::serve::Server;
-use crate::setup;
+use crate::setup::{self, TestBrowser};
 use crate::webdriver::{Browser, Graphics};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, anyhow, ensure};
@@ -31,7 +31,7 @@ pub(crate) fn run(
         (0.0..=600.0).contains(&wait),
         "--wait takes 0 to 600 seconds"
     );
-    setup::for_tests()?;
+    setup::for_tests(workspace, TestBrowser::Chromium)?;
     let url = match url {
         Some(url) => url,
         None => {

@@ -2,7 +2,7 @@
 
 use crate::command::{self, display, human};
 use crate::page::{self, BuildArgs, target_dir};
-use crate::setup;
+use crate::setup::{self, TestBrowser};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
@@ -17,6 +17,9 @@ pub(crate) struct TestArgs {
     /// Run one part only
     #[arg(long, value_enum)]
     only: Option<Part>,
+    /// The browser for the page and for the kernels in a browser
+    #[arg(long, value_enum, default_value_t)]
+    browser: TestBrowser,
     /// Do not build the page again: test the one in dist/
     #[arg(long)]
     no_build: bool,
@@ -72,7 +75,9 @@ fn run_steps(workspace: &Workspace, args: &TestArgs, report: &mut Report) -> Res
         report.step("set-up: page", || setup::for_page(workspace).map(drop))?;
     }
     if wanted(Part::Native) || wanted(Part::Page) {
-        report.step("set-up: browser, Vulkan", setup::for_tests)?;
+        report.step("set-up: browser, Vulkan", || {
+            setup::for_tests(workspace, args.browser)
+        })?;
     }
     if wanted(Part::Lint) {
         let clippy = ["clippy", "--quiet", "--workspace", "--all-targets"];
@@ -127,7 +132,9 @@ fn run_steps(workspace: &Workspace, args: &TestArgs, report: &mut Report) -> Res
         report.command("lints, CUDA and wgpu", &mut clippy)?;
     }
     if args.only == Some(Part::Wgpu) {
-        report.step("set-up: browser, Vulkan", setup::for_tests)?;
+        report.step("set-up: browser, Vulkan", || {
+            setup::for_tests(workspace, args.browser)
+        })?;
         let features = "hrm-trainer/wgpu,hrm-core/wgpu";
         let test = ["test", "--workspace", "--features", features];
         let targets = ["--lib", "--test", "unkillable", "--", "wgpu", "driver"];
@@ -160,31 +167,54 @@ fn run_steps(workspace: &Workspace, args: &TestArgs, report: &mut Report) -> Res
         // Set-up has seen to both, so a test that finds neither has failed.
         .env("HRM_REQUIRE_GPU", "1")
         .env("HRM_REQUIRE_BROWSER", "1")
+        .env("HRM_BROWSER", args.browser.name())
         .env("HRM_DIST", workspace.dist())
         .env("HRM_BIN", target_dir(workspace).join("debug/hrm"));
-    if let Some(chromium) = setup::chromium() {
-        command.env("CHROMIUM", chromium);
-    }
-    if let Some(chromedriver) = setup::chromedriver() {
-        command.env("CHROMEDRIVER", chromedriver);
-    }
+    drive(workspace, args.browser, &mut command)?;
     match setup::axe(workspace) {
         Ok(script) => drop(command.env("HRM_AXE", script)),
         // Without npm that one test is left out, and says so.
         Err(error) => eprintln!("The page's accessibility is not checked: {error:#}"),
     }
     report.tests(name, &mut command)?;
-    if wanted(Part::Page) {
+    // wasm-bindgen's runner does not drive WebKit's small browser.
+    if wanted(Part::Page) && args.browser != TestBrowser::Webkit {
         for package in ["hrm-shaders", "hrm-core"] {
-            let name = format!("{package} in the browser");
-            report.tests(&name, &mut browser_kernels(workspace, package))?;
+            let name = format!("{package} in {}", args.browser.name());
+            report.tests(
+                &name,
+                &mut browser_kernels(workspace, args.browser, package)?,
+            )?;
         }
     }
     Ok(())
 }
 
-/// A package's kernel tests once more, compiled to wasm and run in Chromium.
-fn browser_kernels(workspace: &Workspace, package: &str) -> Command {
+/// Tells tests where the browser and its driver are.
+fn drive(workspace: &Workspace, browser: TestBrowser, command: &mut Command) -> Result<()> {
+    match browser {
+        TestBrowser::Chromium => {
+            if let Some(chromium) = setup::chromium() {
+                command.env("CHROMIUM", chromium);
+            }
+            if let Some(chromedriver) = setup::chromedriver() {
+                command.env("CHROMEDRIVER", chromedriver);
+            }
+        }
+        TestBrowser::Firefox => {
+            command.env("GECKODRIVER", setup::geckodriver(workspace)?);
+            if let Some(firefox) = setup::firefox() {
+                command.env("FIREFOX", firefox);
+            }
+        }
+        // Found on the path.
+        TestBrowser::Webkit => {}
+    }
+    Ok(())
+}
+
+/// A package's kernel tests once more, compiled to wasm and run in a browser.
+fn browser_kernels(workspace: &Workspace, browser: TestBrowser, package: &str) -> Result<Command> {
     let mut command = cargo(
         workspace,
         &[
@@ -204,10 +234,12 @@ fn browser_kernels(workspace: &Workspace, package: &str) -> Command {
         // Read when the tests are compiled: there is no environment in a page.
         .env("HRM_REQUIRE_GPU", "1")
         .env("WASM_BINDGEN_TEST_TIMEOUT", "900");
-    if let Some(chromedriver) = setup::chromedriver() {
-        command.env("CHROMEDRIVER", chromedriver);
+    if browser == TestBrowser::Firefox {
+        let capabilities = workspace.root.join("shaders/webdriver-firefox.json");
+        command.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", capabilities);
     }
-    command
+    drive(workspace, browser, &mut command)?;
+    Ok(command)
 }
 
 fn cargo(workspace: &Workspace, arguments: &[&str]) -> Command {

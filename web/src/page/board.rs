@@ -77,12 +77,14 @@ fn Grid(page: Page, shape: Shape) -> impl IntoView {
                 }
             }
             on:click=move |event| {
+                s.lab.pressed.set(false);
                 if let Some(cell) = cell_of(&event) {
                     dom::focus(&cell_id(cell));
                 }
             }
             on:mousedown=move |event| {
                 if let Some(cell) = cell_of(&event) {
+                    s.lab.pressed.set(true);
                     begin_selection(page, cell, &event);
                 }
             }
@@ -228,7 +230,9 @@ fn on_enter(page: Page, event: &MouseEvent) {
         return;
     }
     hovered.set(cell);
-    if let Some(cell) = cell.filter(|_| event.buttons() & 1 == 1) {
+    // WebKit tells of where a press is before it tells of the press.
+    let pressed = page.state.lab.pressed.get_untracked();
+    if let Some(cell) = cell.filter(|_| pressed && event.buttons() & 1 == 1) {
         drag_to(page, cell);
     }
 }

@@ -265,6 +265,9 @@ pub(crate) struct Lab {
     /// Whether a press adds to the selection without a modifier: where there
     /// are no keys and no mouse to drag.
     pub(crate) gather: RwSignal<bool>,
+    /// Whether a press of the mouse has begun on the board and may become a
+    /// drag over its cells.
+    pub(crate) pressed: RwSignal<bool>,
     /// The cell the pointer is on.
     pub(crate) hovered: RwSignal<Option<usize>>,
     /// Cells that a check has found wrong.
@@ -298,6 +301,7 @@ impl Lab {
             mode: RwSignal::new(Mode::Digit),
             selected: RwSignal::new(Vec::new()),
             gather: RwSignal::new(false),
+            pressed: RwSignal::new(false),
             hovered: RwSignal::new(None),
             mistakes: RwSignal::new(Vec::new()),
             room: RwSignal::new(None),

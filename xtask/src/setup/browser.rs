@@ -2,10 +2,44 @@
 
 use crate::command::{can_apt_install, find_on_path, run};
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// The browsers that the page is tested in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum TestBrowser {
+    /// With WebGPU on its own software adapter, and without
+    #[default]
+    Chromium,
+    /// With WebGPU on Mesa's lavapipe, which has f16, and without
+    Firefox,
+    /// WebKit's small browser for GTK, nearest to Safari: without WebGPU
+    Webkit,
+}
+
+impl TestBrowser {
+    /// What the tests call it (`HRM_BROWSER`).
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Chromium => "chromium",
+            Self::Firefox => "firefox",
+            Self::Webkit => "webkit",
+        }
+    }
+}
+
+/// The Firefox to test with: `$FIREFOX`, else the first found on `PATH`.
+pub(crate) fn firefox() -> Option<PathBuf> {
+    from_variable("FIREFOX").or_else(|| find_on_path(&["firefox", "firefox-esr"]))
+}
+
+/// WebKit's driver: `$WEBKITDRIVER`, else the first found on `PATH`.
+fn webkitdriver() -> Option<PathBuf> {
+    from_variable("WEBKITDRIVER").or_else(|| find_on_path(&["WebKitWebDriver"]))
+}
 
 /// The Chromium to test with: `$CHROMIUM`, else the first found on `PATH`.
 pub(crate) fn chromium() -> Option<PathBuf> {
@@ -55,29 +89,35 @@ fn has_vulkan_loader() -> bool {
 }
 
 /// Debian's packages for what is missing.
-fn missing() -> Vec<&'static str> {
-    let mut packages = Vec::new();
-    if chromium().is_none() {
-        packages.push("chromium");
-    }
-    if chromedriver().is_none() {
-        packages.push("chromium-driver");
-    }
-    if cfg!(target_os = "linux") {
-        if !has_vulkan_driver() {
-            packages.push("mesa-vulkan-drivers");
-        }
-        if !has_vulkan_loader() {
-            packages.push("libvulkan1");
-        }
-    }
-    packages
+fn missing(browser: TestBrowser) -> Vec<&'static str> {
+    let of_browser = match browser {
+        TestBrowser::Chromium => vec![
+            (chromium().is_some(), "chromium"),
+            (chromedriver().is_some(), "chromium-driver"),
+        ],
+        // Its driver is installed from source.
+        TestBrowser::Firefox => vec![(firefox().is_some(), "firefox-esr")],
+        TestBrowser::Webkit => vec![
+            (webkitdriver().is_some(), "webkit2gtk-driver"),
+            (find_on_path(&["Xvfb"]).is_some(), "xvfb"),
+        ],
+    };
+    let vulkan = [
+        (has_vulkan_driver(), "mesa-vulkan-drivers"),
+        (has_vulkan_loader(), "libvulkan1"),
+    ];
+    let vulkan = vulkan.into_iter().filter(|_| cfg!(target_os = "linux"));
+    of_browser
+        .into_iter()
+        .chain(vulkan)
+        .filter_map(|(there, package)| (!there).then_some(package))
+        .collect()
 }
 
 /// Installs what is missing where that is possible (root, apt), else says what
 /// to install.
-pub(crate) fn ensure() -> Result<()> {
-    let packages = missing();
+pub(crate) fn ensure(browser: TestBrowser) -> Result<()> {
+    let packages = missing(browser);
     if packages.is_empty() {
         return Ok(());
     }
@@ -89,12 +129,17 @@ pub(crate) fn ensure() -> Result<()> {
             .env("DEBIAN_FRONTEND", "noninteractive"))
         .context("installing the browser for the tests")?;
     }
-    let packages = missing();
+    let packages = missing(browser);
     if !packages.is_empty() {
+        let variables = match browser {
+            TestBrowser::Chromium => "CHROMIUM and CHROMEDRIVER",
+            TestBrowser::Firefox => "FIREFOX",
+            TestBrowser::Webkit => "WEBKIT and WEBKITDRIVER",
+        };
         bail!(
             "the tests need a browser with its driver and a Vulkan driver; install what Debian \
-             calls `{}` (or set CHROMIUM and CHROMEDRIVER), or run `cargo xtask test --only \
-             native` on a machine with a GPU",
+             calls `{}` (or set {variables}), or run `cargo xtask test --only native` on a \
+             machine with a GPU",
             packages.join(" ")
         );
     }

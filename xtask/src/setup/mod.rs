@@ -10,9 +10,9 @@ use crate::workspace::Workspace;
 use anyhow::Result;
 use std::path::PathBuf;
 
-pub(crate) use browser::{chromedriver, chromium};
+pub(crate) use browser::{TestBrowser, chromedriver, chromium, firefox};
 pub(crate) use llvm::CudaBuild;
-pub(crate) use tools::{axe, npm_folder, npm_install};
+pub(crate) use tools::{axe, geckodriver, npm_folder, npm_install};
 
 /// Everything the page's build needs: the wasm32 standard library, trunk,
 /// wasm-bindgen. Returns wasm-opt if it is to be had.
@@ -24,8 +24,12 @@ pub(crate) fn for_page(workspace: &Workspace) -> Result<Option<PathBuf>> {
 
 /// Everything the tests need beyond that: a browser with its driver, and a
 /// Vulkan driver for the native kernels.
-pub(crate) fn for_tests() -> Result<()> {
-    browser::ensure()
+pub(crate) fn for_tests(workspace: &Workspace, browser: TestBrowser) -> Result<()> {
+    browser::ensure(browser)?;
+    if browser == TestBrowser::Firefox {
+        tools::geckodriver(workspace)?;
+    }
+    Ok(())
 }
 
 /// Everything that building for CUDA needs: LLVM. A driver or toolkit is only

@@ -3,12 +3,15 @@
 use crate::command::{find_on_path, output, run};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result};
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The newest trunk that the supported compilers build.
 const TRUNK_VERSION: &str = "0.21.14";
+/// Mozilla's driver of Firefox.
+const GECKODRIVER_VERSION: &str = "0.37.1";
 /// Binaryen's release, as npm numbers it.
 const BINARYEN_VERSION: &str = "132.0.0";
 /// The accessibility checker's release.
@@ -21,7 +24,29 @@ pub(crate) fn ensure(workspace: &Workspace) -> Result<()> {
     // Published without a lock file of its own, hence not --locked.
     install(workspace, "wasm-bindgen-cli", "wasm-bindgen", &bindgen, &[])?;
     install(workspace, "trunk", "trunk", TRUNK_VERSION, &["--locked"])?;
-    // Only there to share what both have in common during the first install.
+    clear(workspace)
+}
+
+/// Firefox's driver: `$GECKODRIVER`, or this version, installed where it is
+/// missing.
+pub(crate) fn geckodriver(workspace: &Workspace) -> Result<PathBuf> {
+    if let Some(file) = env::var_os("GECKODRIVER") {
+        return Ok(file.into());
+    }
+    let name = "geckodriver";
+    install(workspace, name, name, GECKODRIVER_VERSION, &["--locked"])?;
+    clear(workspace)?;
+    let cached = workspace.cache.join("bin").join(name);
+    let file = if cached.is_file() {
+        Some(cached)
+    } else {
+        find_on_path(&[name])
+    };
+    file.context("geckodriver was installed, and is not there")
+}
+
+/// Removes what is only there to be shared by installs.
+fn clear(workspace: &Workspace) -> Result<()> {
     let target = build_dir(workspace);
     if target.exists() {
         fs::remove_dir_all(&target)
