@@ -314,8 +314,8 @@ impl GpuContext {
             // As long as a question to the device and its answer take.
             let (sender, receiver) = futures_channel::oneshot::channel();
             self.queue
-                .on_submitted_work_done(move || drop(sender.send(())));
-            drop(receiver.await);
+                .on_submitted_work_done(move || sender.send(()).unwrap_or_default());
+            receiver.await.unwrap_or_default();
         }
         Err(self.lost().map_or(error, EngineError::Lost))
     }

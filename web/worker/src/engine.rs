@@ -10,8 +10,11 @@ use hrm_core::reason::message::{DeviceChoice, EngineFacts, EngineKind};
 use hrm_core::weights::Weights;
 use hrm_shaders::{GpuContext, GpuModel, GpuOptions, GpuRun};
 
-use crate::adapter;
 use crate::tuning::tuned;
+use crate::{adapter, crew};
+
+/// Floating-point operations a second that a modest processor does.
+const CPU_FLOPS: f64 = 2e10;
 
 /// A model on a processor, with its output head at hand.
 pub(crate) struct Engine {
@@ -88,10 +91,22 @@ impl Engine {
     pub(crate) fn batch(&self) -> usize {
         let (per_second, most) = match self.processor {
             Processor::Gpu(_) => (1e12, 32.0),
-            Processor::Cpu(_) => (2e10, 16.0),
+            Processor::Cpu(_) => (CPU_FLOPS, 16.0),
         };
         let fit = 0.05 * per_second / self.plan.segment_flops();
         fit.clamp(1.0, most) as usize
+    }
+
+    /// How many further workers are worth their start for a batch of so many
+    /// segments in all ([`crew`]): none where a GPU does them.
+    pub(crate) fn helpers(&self, segments: usize) -> usize {
+        let Processor::Cpu(_) = self.processor else {
+            return 0;
+        };
+        // Half a second of work each, and for this worker.
+        let seconds = segments as f64 * self.plan.segment_flops() / CPU_FLOPS;
+        let worthwhile = (2.0 * seconds) as usize;
+        crew::size(&self.plan).min(worthwhile.saturating_sub(1))
     }
 }
 
@@ -178,11 +193,15 @@ async fn processor(
             Err(error) => Some(error.to_string()),
         },
     };
+    let threads = match crew::size(&plan) {
+        0 => "one thread".to_owned(),
+        helpers => format!("one thread, for many guesses {}", helpers + 1),
+    };
     let model = CpuModel::with_arithmetic(plan, weights, Arithmetic::suiting(weights));
     let means = model.kernel().unwrap_or("WebAssembly SIMD");
     let facts = EngineFacts {
         kind: EngineKind::Cpu,
-        name: format!("{means}, one thread"),
+        name: format!("{means}, {threads}"),
         note: reason,
     };
     Ok((Processor::Cpu(Arc::new(model)), facts))

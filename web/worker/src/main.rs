@@ -1,12 +1,22 @@
 //! The page's worker: everything that takes longer than a frame.
 //!
-//! It answers [`Request`]s with [`Event`]s, both as JSON text. Requests are
-//! handled one after the other by a single task, so nothing here is locked.
+//! It answers requests with events, both as JSON text. Requests are handled one
+//! after the other by a single task, so nothing here is locked.
+
+#[cfg(target_arch = "wasm32")]
+use std::cell::OnceCell;
+
+#[cfg(target_arch = "wasm32")]
+use crew::Task;
+#[cfg(target_arch = "wasm32")]
+use futures::channel::mpsc::{self, UnboundedSender};
 
 #[cfg(target_arch = "wasm32")]
 mod adapter;
 #[cfg(target_arch = "wasm32")]
 mod clock;
+#[cfg(target_arch = "wasm32")]
+mod crew;
 #[cfg(target_arch = "wasm32")]
 mod engine;
 #[cfg(target_arch = "wasm32")]
@@ -29,8 +39,7 @@ fn main() {}
 
 #[cfg(target_arch = "wasm32")]
 fn main() {
-    use futures::channel::mpsc;
-    use hrm_core::reason::message::{ErrorKind, Event, Request};
+    use hrm_core::reason::message::{ErrorKind, Event};
     use wasm_bindgen::prelude::*;
     use web_sys::{DedicatedWorkerGlobalScope, MessageEvent};
 
@@ -41,12 +50,17 @@ fn main() {
         });
     }));
 
-    let (sender, requests) = mpsc::unbounded::<Request>();
+    let (sender, tasks) = mpsc::unbounded();
+    MAILBOX.with(|mailbox| drop(mailbox.set(sender)));
     let listen = Closure::<dyn Fn(MessageEvent)>::new(move |message: MessageEvent| {
         let text = message.data().as_string().unwrap_or_default();
-        match serde_json::from_str(&text) {
-            // The receiver lives as long as the worker.
-            Ok(request) => drop(sender.unbounded_send(request)),
+        let task = if crew::is_helper() {
+            crew::read(&text)
+        } else {
+            serde_json::from_str(&text).map(Task::Page)
+        };
+        match task {
+            Ok(task) => mailbox(task),
             Err(error) => {
                 let message = format!("the worker does not understand {text:?}: {error}");
                 post(&Event::Error {
@@ -59,8 +73,24 @@ fn main() {
     let scope: DedicatedWorkerGlobalScope = js_sys::global().unchecked_into();
     scope.set_onmessage(Some(listen.as_ref().unchecked_ref()));
     listen.forget();
-    wasm_bindgen_futures::spawn_local(session::serve(requests));
+    wasm_bindgen_futures::spawn_local(session::serve(tasks));
     post(&Event::Ready);
+}
+
+#[cfg(target_arch = "wasm32")]
+thread_local! {
+    static MAILBOX: OnceCell<UnboundedSender<Task>> = const { OnceCell::new() };
+}
+
+/// Puts a task behind those that wait.
+#[cfg(target_arch = "wasm32")]
+fn mailbox(task: Task) {
+    MAILBOX.with(|mailbox| {
+        // The receiver lives as long as the worker.
+        if let Some(sender) = mailbox.get() {
+            drop(sender.unbounded_send(task));
+        }
+    });
 }
 
 /// Sends a picture to the page: red, green, blue and opacity of each pixel.
@@ -76,14 +106,31 @@ fn post_picture(width: u32, pixels: &[u8]) -> Result<(), wasm_bindgen::JsValue> 
     scope.post_message(&picture)
 }
 
-/// Sends an event to the page.
+/// Sends an event to who has started this worker: the page, or another worker.
 #[cfg(target_arch = "wasm32")]
 fn post(event: &hrm_core::reason::message::Event) {
+    // Plain data with string keys serialises.
+    let Ok(text) = serde_json::to_string(event) else {
+        return;
+    };
+    if crew::is_helper() {
+        post_value(&crew::envelope(event, text));
+    } else {
+        post_text(&text);
+    }
+}
+
+/// Sends an event as text.
+#[cfg(target_arch = "wasm32")]
+fn post_text(text: &str) {
+    post_value(&text.into());
+}
+
+#[cfg(target_arch = "wasm32")]
+fn post_value(value: &wasm_bindgen::JsValue) {
     use wasm_bindgen::JsCast;
 
     let scope: web_sys::DedicatedWorkerGlobalScope = js_sys::global().unchecked_into();
-    // Plain data with string keys serialises, and a string can be posted.
-    if let Ok(text) = serde_json::to_string(event) {
-        let _ = scope.post_message(&text.into());
-    }
+    // Strings, numbers and lists of them can be posted.
+    let _ = scope.post_message(value);
 }

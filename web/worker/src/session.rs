@@ -10,29 +10,33 @@ use hrm_core::puzzle::{Board, Uniqueness, generate, solve_within};
 use hrm_core::reason::message::{DeviceChoice, ErrorKind, Event, Request, Solutions};
 use hrm_core::reason::{Observer, SegmentReport};
 
+use crate::crew::{Share, Task};
 use crate::engine::{Engine, Run};
 use crate::failure::Failure;
 use crate::lab::{self, Lab};
 use crate::{clock, load, post};
 
 /// Answers requests until the page is gone.
-pub(crate) async fn serve(mut requests: UnboundedReceiver<Request>) {
+pub(crate) async fn serve(mut tasks: UnboundedReceiver<Task>) {
     let mut session = Session::default();
     loop {
-        let request = match session.patience() {
+        let task = match session.patience() {
             // Between two pieces of work the page may have something to say.
-            Some(pause) => match select(requests.next(), pin!(clock::sleep(pause))).await {
-                Either::Left((request, _)) => request,
+            Some(pause) => match select(tasks.next(), pin!(clock::sleep(pause))).await {
+                Either::Left((task, _)) => task,
                 Either::Right(_) => {
                     let worked = session.work().await;
                     session.hear(worked);
                     continue;
                 }
             },
-            None => requests.next().await,
+            None => tasks.next().await,
         };
-        let Some(request) = request else { return };
-        let answered = session.answer(request).await;
+        let answered = match task {
+            None => return,
+            Some(Task::Page(request)) => session.answer(request).await,
+            Some(Task::Share(share)) => session.share(share).await,
+        };
         session.hear(answered);
     }
 }
@@ -186,12 +190,20 @@ impl Session {
             Request::Lab { request } => {
                 // Asked for before there is a model: what is asked for is
                 // about one that is gone.
-                if let (Some(engine), Some((base, _))) = (self.engine.clone(), &self.source) {
-                    self.lab.take(request, &engine, base, self.device).await?;
+                if let (Some(engine), Some((base, model))) = (self.engine.clone(), &self.source) {
+                    let source = [base.as_str(), model];
+                    self.lab.take(request, &engine, source, self.device).await?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Takes a share of another worker's batch.
+    async fn share(&mut self, share: Share) -> Result<(), Failure> {
+        let engine = self.engine.clone().ok_or_else(no_model)?;
+        let (base, _) = self.source.as_ref().ok_or_else(no_model)?;
+        self.lab.share(share, &engine, base, self.device).await
     }
 
     /// One segment of a playing run, and its end if that was it.

@@ -15,11 +15,12 @@ use crate::engine::{Engine, Run};
 /// A batch in progress, cut into groups that an engine runs at once. The
 /// groups take turns, so that all runs are seen to move on together.
 pub(crate) struct Batch {
-    job: u32,
     limit: usize,
     stop: Stop,
     groups: Vec<Group>,
     turn: usize,
+    /// Whether a run has ended it for all.
+    ended: bool,
 }
 
 struct Group {
@@ -42,10 +43,10 @@ struct Watched {
 }
 
 impl Batch {
-    /// A batch of items, each with the engine that runs it.
-    pub(crate) fn new(job: u32, items: Vec<(Rc<Engine>, Item)>, limit: usize, stop: Stop) -> Self {
+    /// A batch of items, each with its index and the engine that runs it.
+    pub(crate) fn new(items: Vec<(usize, Rc<Engine>, Item)>, limit: usize, stop: Stop) -> Self {
         let mut groups: Vec<Group> = Vec::new();
-        for (index, (engine, item)) in items.into_iter().enumerate() {
+        for (index, engine, item) in items {
             let open = groups.iter_mut().rfind(|group| {
                 Rc::ptr_eq(&group.engine, &engine) && group.items.len() < engine.batch()
             });
@@ -55,16 +56,22 @@ impl Batch {
             }
         }
         Self {
-            job,
             limit,
             stop,
             groups,
             turn: 0,
+            ended: false,
         }
     }
 
-    /// Runs one segment of one group. Returns whether the batch is complete.
-    pub(crate) async fn work(&mut self) -> Result<bool, EngineError> {
+    /// Whether all shares of the batch have ended with this one.
+    pub(crate) fn ends_all(&self) -> bool {
+        self.ended
+    }
+
+    /// Runs one segment of one group and tells of it as news of that job.
+    /// Returns whether the batch is complete.
+    pub(crate) async fn work(&mut self, job: u32) -> Result<bool, EngineError> {
         let Some(group) = self.groups.get_mut(self.turn) else {
             return Ok(true);
         };
@@ -92,11 +99,9 @@ impl Batch {
         if self.turn >= self.groups.len() {
             self.turn = 0;
         }
-        tell(LabEvent::Batch {
-            job: self.job,
-            reports,
-        });
-        Ok(self.groups.is_empty() || any_solved && self.stop == Stop::FirstSolved)
+        tell(LabEvent::Batch { job, reports });
+        self.ended = any_solved && self.stop == Stop::FirstSolved;
+        Ok(self.groups.is_empty() || self.ended)
     }
 }
 

@@ -20,6 +20,7 @@ use hrm_web::timeline::digit_shares;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+use crate::crew::{Crew, Share};
 use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::{clock, load, post};
@@ -45,6 +46,7 @@ pub(crate) struct Lab {
     /// Models besides the one that is loaded, by name.
     others: HashMap<String, Rc<Engine>>,
     painter: Painter,
+    crew: Crew,
 }
 
 struct Job {
@@ -75,14 +77,14 @@ impl Lab {
         !self.jobs.is_empty()
     }
 
-    /// Takes a request; other models than the loaded one come from the folder
-    /// `source`. What is wrong with a job is told to the page as news
+    /// Takes a request; the loaded model and others come from the folder
+    /// `base`. What is wrong with a job is told to the page as news
     /// of the job; only what concerns everything is a failure.
     pub(crate) async fn take(
         &mut self,
         request: LabRequest,
         engine: &Rc<Engine>,
-        source: &str,
+        [base, model]: [&str; 2],
         device: DeviceChoice,
     ) -> Result<(), Failure> {
         match request {
@@ -92,23 +94,21 @@ impl Lab {
                 limit,
                 stop,
             } => {
-                let mut assigned = Vec::with_capacity(items.len());
-                for item in items {
-                    let engine = match &item.model {
-                        None => Rc::clone(engine),
-                        Some(id) => match self.other(source, id, device).await {
-                            Ok(engine) => engine,
-                            Err(failure) => return report(job, failure),
-                        },
-                    };
-                    assigned.push((engine, item));
-                }
-                let batch = Batch::new(job, assigned, limit, stop);
-                self.push(job, Rc::clone(engine), Task::Batch(batch));
+                let batch = Share {
+                    job,
+                    items: items.into_iter().enumerate().collect(),
+                    limit,
+                    stop,
+                };
+                let helpers = engine.helpers(batch.items.len().saturating_mul(limit));
+                let own = self.crew.divide(batch, helpers, [base, model]);
+                return self.begin_share(own, engine, base, device).await;
             }
-            LabRequest::Cancel { job } => self
-                .jobs
-                .retain(|known| job.is_some_and(|job| job != known.number)),
+            LabRequest::Cancel { job } => {
+                self.crew.cancel(job);
+                self.jobs
+                    .retain(|known| job.is_some_and(|job| job != known.number));
+            }
             LabRequest::Plane { watched, fixed } => {
                 self.latent.watched = watched;
                 self.latent.fix(fixed);
@@ -185,6 +185,42 @@ impl Lab {
         Ok(())
     }
 
+    /// Takes a share of a batch that another worker divides, or that comes
+    /// back from one that has failed. As [`Lab::take`].
+    pub(crate) async fn share(
+        &mut self,
+        share: Share,
+        engine: &Rc<Engine>,
+        base: &str,
+        device: DeviceChoice,
+    ) -> Result<(), Failure> {
+        self.crew.take(&share);
+        self.begin_share(share, engine, base, device).await
+    }
+
+    async fn begin_share(
+        &mut self,
+        share: Share,
+        engine: &Rc<Engine>,
+        base: &str,
+        device: DeviceChoice,
+    ) -> Result<(), Failure> {
+        let mut assigned = Vec::with_capacity(share.items.len());
+        for (index, item) in share.items {
+            let engine = match &item.model {
+                None => Rc::clone(engine),
+                Some(id) => match self.other(base, id, device).await {
+                    Ok(engine) => engine,
+                    Err(failure) => return self.fail(share.job, failure),
+                },
+            };
+            assigned.push((index, engine, item));
+        }
+        let batch = Batch::new(assigned, share.limit, share.stop);
+        self.push(share.job, Rc::clone(engine), Task::Batch(batch));
+        Ok(())
+    }
+
     /// A run begins on the board: what was about the one before is over.
     pub(crate) fn begin(&mut self, run: u32, puzzle: &Board) {
         self.jobs.retain(|job| !job.task.is_latent());
@@ -231,6 +267,7 @@ impl Lab {
                 message: message.to_owned(),
             });
         }
+        self.crew.cancel(None);
         self.others.clear();
         self.painter = Painter::default();
     }
@@ -241,21 +278,34 @@ impl Lab {
             return Ok(());
         };
         let done = match &mut job.task {
-            Task::Batch(batch) => batch.work().await,
+            // It may have come to its end elsewhere.
+            Task::Batch(_) if !self.crew.has(job.number) => return Ok(()),
+            Task::Batch(batch) => batch.work(job.number).await,
             Task::Map(map) => map.work(&job.engine, &self.latent).await,
             Task::Basins(basins) => basins.work(&job.engine).await,
             Task::Line(line) => line.work(&job.engine).await,
             Task::Visit(visit) => visit.work(&mut self.latent).await,
         };
-        match done {
-            Ok(false) => self.jobs.push_back(job),
-            Ok(true) => tell(LabEvent::Done {
+        match (done, &job.task) {
+            (Ok(false), _) => self.jobs.push_back(job),
+            (Ok(true), Task::Batch(batch)) => self.crew.complete(job.number, batch.ends_all()),
+            (Ok(true), _) => tell(LabEvent::Done {
                 job: job.number,
                 milliseconds: clock::now() - job.begin,
             }),
-            Err(error) => return report(job.number, error.into()),
+            (Err(error), _) => return self.fail(job.number, error.into()),
         }
         Ok(())
+    }
+
+    /// Tells of a job that could not be done; passes on what stops everything.
+    fn fail(&self, job: u32, failure: Failure) -> Result<(), Failure> {
+        if self.crew.has(job) {
+            self.crew.fail(job, failure.message.clone());
+            pass_on(failure)
+        } else {
+            report(job, failure)
+        }
     }
 
     /// A model besides the one on the board.
@@ -295,6 +345,11 @@ fn report(job: u32, failure: Failure) -> Result<(), Failure> {
         job,
         message: failure.message.clone(),
     });
+    pass_on(failure)
+}
+
+/// What stops everything and not only a job.
+fn pass_on(failure: Failure) -> Result<(), Failure> {
     match failure.kind {
         ErrorKind::DeviceLost | ErrorKind::Internal => Err(failure),
         _ => Ok(()),
