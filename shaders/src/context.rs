@@ -81,10 +81,6 @@ pub struct GpuOptions {
     pub max_array_bytes: Option<u64>,
 }
 
-/// Questions to the device and answers for which the news of its loss is
-/// waited for after an error. Natively it comes first.
-const LOSS_ROUNDS: usize = if cfg!(target_arch = "wasm32") { 8 } else { 0 };
-
 /// What the callbacks of a device have reported.
 #[derive(Debug, Default)]
 struct Health {
@@ -307,17 +303,25 @@ impl GpuContext {
         let Err(error) = self.told() else {
             return Ok(());
         };
-        for _ in 0..LOSS_ROUNDS {
+        #[cfg(target_arch = "wasm32")]
+        self.wait_for_loss().await;
+        Err(self.lost().map_or(error, EngineError::Lost))
+    }
+
+    /// Waits until the device has said that it is lost, or long enough.
+    #[cfg(target_arch = "wasm32")]
+    async fn wait_for_loss(&self) {
+        /// Questions to the device and answers: in Firefox 4 were enough.
+        const ROUNDS: usize = 8;
+        for _ in 0..ROUNDS {
             if self.lost().is_some() {
-                break;
+                return;
             }
-            // As long as a question to the device and its answer take.
             let (sender, receiver) = futures_channel::oneshot::channel();
             self.queue
                 .on_submitted_work_done(move || sender.send(()).unwrap_or_default());
             receiver.await.unwrap_or_default();
         }
-        Err(self.lost().map_or(error, EngineError::Lost))
     }
 
     /// What the device has told since this was asked last.
