@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use fantoccini::key::Key;
 use hrm_core::puzzle::{Board, Difficulty, Shape, generate};
-use hrm_tests::browser::{Graphics, dist};
+use hrm_tests::browser::{Graphics, Make, dist};
 use hrm_tests::page::Playground;
 use hrm_tests::server::Fault;
 use hrm_tests::visit::{DESKTOP, PHONE, with_page};
@@ -206,6 +206,10 @@ async fn without_webgpu_there_is_the_cpu() -> Result<()> {
 
 #[tokio::test]
 async fn without_an_adapter_there_is_the_cpu() -> Result<()> {
+    if Make::wanted()? == Make::WebKit {
+        println!("SKIPPED: WebKit offers no WebGPU that could find no adapter");
+        return Ok(());
+    }
     turns_to_the_cpu(None, "WebGPU finds no GPU").await
 }
 

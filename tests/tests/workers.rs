@@ -48,7 +48,7 @@ async fn race_in(server: &Server, browser: &Browser, machine: &str, wishes: &str
     let (page, rooms) = open(server, browser, "compact-9x9-extreme", &question, &link).await?;
     let threads = page.text("#engine").await?;
     assert_eq!(
-        threads.contains("for many guesses 3"),
+        threads.contains("(3 for many guesses)"),
         machine != ONE,
         "{threads}"
     );

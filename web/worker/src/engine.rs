@@ -195,7 +195,7 @@ async fn processor(
     };
     let threads = match crew::size(&plan) {
         0 => "one thread".to_owned(),
-        helpers => format!("one thread, for many guesses {}", helpers + 1),
+        helpers => format!("one thread ({} for many guesses)", helpers + 1),
     };
     let model = CpuModel::with_arithmetic(plan, weights, Arithmetic::suiting(weights));
     let means = model.kernel().unwrap_or("WebAssembly SIMD");
