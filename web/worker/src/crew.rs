@@ -282,6 +282,11 @@ impl Crew {
         let over = self.ledger.borrow_mut().complete(job, for_all);
         if over && for_all {
             self.call_off(Some(job));
+        } else if !over
+            && let Some(share) = self.helpers.iter().find_map(|helper| helper.take_back(job))
+        {
+            // Nobody waits for who is late, or never comes (seen in WebKit).
+            mailbox(Task::Share(share));
         }
     }
 
@@ -323,15 +328,25 @@ struct Desk {
     fresh: Vec<Share>,
     /// Jobs of which something has been heard, and not their end.
     begun: Vec<u32>,
+    /// Whether a share has been taken back from it.
+    late: bool,
     /// Whether it has failed, and is asked for nothing more.
     failed: bool,
 }
 
 impl Desk {
-    /// Something has been heard of a job.
-    fn begin(&mut self, job: u32) {
-        self.forget(job);
-        self.begun.push(job);
+    /// Something has been heard of a job. Returns whether it is still its.
+    fn begin(&mut self, job: u32) -> bool {
+        let known = self.has(job);
+        if known {
+            self.forget(job);
+            self.begun.push(job);
+        }
+        known
+    }
+
+    fn has(&self, job: u32) -> bool {
+        self.begun.contains(&job) || self.fresh.iter().any(|share| share.job == job)
     }
 
     /// Nothing more is expected of a job.
@@ -357,6 +372,7 @@ impl Helper {
             early: Some(serde_json::to_string(&load).into_iter().collect()),
             fresh: Vec::new(),
             begun: Vec::new(),
+            late: false,
             failed: false,
         }));
         let listen = {
@@ -388,8 +404,10 @@ impl Helper {
         })
     }
 
+    /// Whether it is worth giving it anything.
     fn is_able(&self) -> bool {
-        !self.desk.borrow().failed
+        let desk = self.desk.borrow();
+        !(desk.failed || desk.late && desk.early.is_some())
     }
 
     fn take(&self, share: Share) {
@@ -409,6 +427,17 @@ impl Helper {
             }
         }
         self.order(&mut desk, &Order::CallOff(job));
+    }
+
+    /// Its share of a job, if nothing has been heard of it; it is not to begin
+    /// it any more.
+    fn take_back(&self, job: u32) -> Option<Share> {
+        let mut desk = self.desk.borrow_mut();
+        let at = desk.fresh.iter().position(|share| share.job == job)?;
+        let share = desk.fresh.remove(at);
+        desk.late = true;
+        self.order(&mut desk, &Order::CallOff(Some(job)));
+        Some(share)
     }
 
     fn order(&self, desk: &mut Desk, order: &Order) {
@@ -447,7 +476,9 @@ fn hear(
             let Some(stop) = ledger.borrow().stop(job) else {
                 return;
             };
-            desk.borrow_mut().begin(job);
+            if !desk.borrow_mut().begin(job) {
+                return;
+            }
             // The indices are those of the whole batch.
             post_text(&text);
             if matches!((kind, stop), (Kind::Solved, Stop::FirstSolved)) {
@@ -455,11 +486,12 @@ fn hear(
                 mailbox(cancel(Some(job)));
             }
         }
-        Kind::Done => {
+        Kind::Done if desk.borrow().has(job) => {
             desk.borrow_mut().forget(job);
             ledger.borrow_mut().complete(job, false);
         }
-        Kind::Failed => lose(ledger, job, text),
+        Kind::Failed if desk.borrow().has(job) => lose(ledger, job, text),
+        Kind::Done | Kind::Failed => {}
         Kind::Error => give_back(desk, ledger, &text),
     }
 }
