@@ -261,15 +261,18 @@ impl Crew {
         })
     }
 
-    /// Takes on a share that another worker gives.
-    pub(crate) fn take(&self, share: &Share) {
-        let mut ledger = self.ledger.borrow_mut();
-        // One that comes back from a helper is counted already.
-        ledger.batches.entry(share.job).or_insert(Entry {
-            begin: clock::now(),
-            stop: share.stop,
-            open: 1,
-        });
+    /// Takes on a share: of the worker that has started this one, or one that
+    /// comes back from a helper. Returns whether there is still need of it.
+    pub(crate) fn take(&self, share: &Share) -> bool {
+        if is_helper() {
+            let entry = Entry {
+                begin: clock::now(),
+                stop: share.stop,
+                open: 1,
+            };
+            self.ledger.borrow_mut().batches.insert(share.job, entry);
+        }
+        self.has(share.job)
     }
 
     /// Whether a batch has not ended.

@@ -194,7 +194,9 @@ impl Lab {
         base: &str,
         device: DeviceChoice,
     ) -> Result<(), Failure> {
-        self.crew.take(&share);
+        if !self.crew.take(&share) {
+            return Ok(());
+        }
         self.begin_share(share, engine, base, device).await
     }
 
