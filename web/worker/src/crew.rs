@@ -288,7 +288,8 @@ impl Crew {
         } else if !over
             && let Some(share) = self.helpers.iter().find_map(|helper| helper.take_back(job))
         {
-            // Nobody waits for who is late, or never comes (seen in WebKit).
+            // Nobody waits for who is late, or has failed unsaid: WebKit tells
+            // nobody of a worker that fails while it starts.
             mailbox(Task::Share(share));
         }
     }
