@@ -102,7 +102,7 @@ impl Lab {
                 };
                 let helpers = engine.helpers(batch.items.len().saturating_mul(limit));
                 let own = self.crew.divide(batch, helpers, [base, model]);
-                return self.begin_share(own, engine, base, device).await;
+                return self.share(own, engine, base, device).await;
             }
             LabRequest::Cancel { job } => {
                 self.crew.cancel(job);
@@ -185,8 +185,8 @@ impl Lab {
         Ok(())
     }
 
-    /// Takes a share of a batch that another worker divides, or that comes
-    /// back from one that has failed. As [`Lab::take`].
+    /// Takes a share of a batch: what this worker has left to itself or gets
+    /// back, or what another worker gives. As [`Lab::take`].
     pub(crate) async fn share(
         &mut self,
         share: Share,
@@ -197,16 +197,6 @@ impl Lab {
         if !self.crew.take(&share) {
             return Ok(());
         }
-        self.begin_share(share, engine, base, device).await
-    }
-
-    async fn begin_share(
-        &mut self,
-        share: Share,
-        engine: &Rc<Engine>,
-        base: &str,
-        device: DeviceChoice,
-    ) -> Result<(), Failure> {
         let mut assigned = Vec::with_capacity(share.items.len());
         for (index, item) in share.items {
             let engine = match &item.model {
