@@ -68,6 +68,21 @@ pub enum TokenMixer {
     Attention,
     /// A gated MLP over the positions, the same for every channel (TRM-MLP).
     Mlp,
+    /// Pooling over what the puzzle says belongs together, with a state for
+    /// every (cell, symbol): no weight knows a position or a symbol, and one
+    /// set of weights plays every board. The layer's channel MLP is part of it.
+    Relations,
+}
+
+/// How the members of a group make one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// Weighted by `exp` of a score a channel, clamped to ±10.
+    #[default]
+    Softmax,
+    /// All alike.
+    Mean,
 }
 
 /// The gate of the gated MLPs, `down(gate(g) · v)`.
@@ -170,6 +185,17 @@ pub struct ModelConfig {
     /// Inner width of the MLP over positions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_inner: Option<usize>,
+    /// Width of a message between related positions, for the mixer
+    /// `relations`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<usize>,
+    /// How related positions make a message.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub pooling: Pooling,
+    /// Whether the last segment's probability of a position's symbol is part
+    /// of the input, for the mixer `relations`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub feedback: bool,
     /// Inner width of the channel MLP where it does not follow `expansion`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mlp_inner: Option<usize>,
@@ -265,10 +291,26 @@ impl ModelConfig {
     }
 
     /// Positions of the sequence the modules see: the cells, and one more in
-    /// front when there is a puzzle embedding.
+    /// front when there is a puzzle embedding; with the mixer `relations` one
+    /// for every (cell, symbol).
     #[must_use]
     pub fn positions(&self) -> usize {
-        self.seq_len + self.prefix()
+        match self.token_mixer {
+            TokenMixer::Relations => self.seq_len * self.puzzle.symbols().unwrap_or(0),
+            _ => self.seq_len + self.prefix(),
+        }
+    }
+
+    /// The same architecture for another board. Only the mixer `relations`
+    /// has weights that fit both.
+    #[must_use]
+    pub fn on(&self, puzzle: PuzzleKind) -> Self {
+        Self {
+            puzzle,
+            seq_len: puzzle.cells(),
+            vocab_size: puzzle.vocab(),
+            ..self.clone()
+        }
     }
 
     /// Positions in front of the cells: 0 or 1.
@@ -301,6 +343,7 @@ impl ModelConfig {
             ),
             ("token_inner", self.token_inner.unwrap_or(1), MAX_WIDTH),
             ("mlp_inner", self.mlp_inner.unwrap_or(1), MAX_WIDTH),
+            ("message", self.message.unwrap_or(1), MAX_WIDTH),
         ];
         for (field, value, max) in sizes {
             if value == 0 || value > max {
@@ -399,6 +442,15 @@ impl ModelConfig {
                     );
                 }
             }
+            TokenMixer::Relations => self.validate_relations()?,
+        }
+        if self.token_mixer != TokenMixer::Relations {
+            if self.message.is_some() {
+                return fail("message", "is set, but only `relations` has messages".into());
+            }
+            if self.feedback {
+                return fail("feedback", "is set, but only `relations` has it".into());
+            }
         }
         if let Some(damping) = self.damping
             && !(damping > 0.0 && damping <= 1.0)
@@ -425,6 +477,45 @@ impl ModelConfig {
                     "is {}, but a segment has {updates} updates",
                     self.gradient_updates
                 ),
+            );
+        }
+        Ok(())
+    }
+
+    /// What the mixer `relations` asks for besides.
+    fn validate_relations(&self) -> Result<(), ConfigError> {
+        let fail = |field, reason: String| Err(ConfigError::Invalid { field, reason });
+        if self.puzzle.symbols().is_none() {
+            return fail(
+                "token_mixer",
+                format!("is `relations`, but a {} states none", self.puzzle),
+            );
+        }
+        if self.message.is_none() {
+            return fail("message", "is missing, `relations` needs it".into());
+        }
+        if self.token_inner.is_some() {
+            return fail("token_inner", "is set, but `relations` has none".into());
+        }
+        if self.pos_encodings != PosEncodings::None {
+            return fail(
+                "pos_encodings",
+                "must be `none`: with `relations` no position is told from another".into(),
+            );
+        }
+        if self.puzzle_emb_ndim != 0 {
+            return fail(
+                "puzzle_emb_ndim",
+                format!(
+                    "is {}, but `relations` has no position in front of the cells",
+                    self.puzzle_emb_ndim
+                ),
+            );
+        }
+        if self.q_pool != QPool::Mean {
+            return fail(
+                "q_pool",
+                "must be `mean`: with `relations` no position is the first".into(),
             );
         }
         Ok(())

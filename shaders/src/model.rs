@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hrm_core::config::{Gate, QPool};
 use hrm_core::engine::EngineError;
-use hrm_core::plan::{Axis, Plan, Sublayer, TensorId};
+use hrm_core::plan::{Axis, Embedding, Plan, Sublayer, TensorId};
 use hrm_core::weights::Weights;
 
 use crate::context::GpuContext;
@@ -120,7 +120,10 @@ impl GpuModel {
         let table = |name, id: TensorId| {
             Array::new(context, name, &restride(&weights.dense(id), d, fours(d)))
         };
-        let e = &plan.embedding;
+        let Embedding::Tokens(e) = &plan.embedding else {
+            let reason = "the GPU engine has no relational mixer yet";
+            return Err(EngineError::Unavailable(reason.to_owned()));
+        };
         let tables = Tables {
             tokens: table("token embedding", e.tokens)?,
             // Every puzzle is of the first kind: identifiers are not used.
@@ -276,6 +279,10 @@ fn upload_layer(
                 inner,
                 gate: *gate,
             }
+        }
+        Sublayer::Relations { .. } => {
+            let reason = "the GPU engine has no relational mixer yet";
+            return Err(EngineError::Unavailable(reason.to_owned()));
         }
     })
 }

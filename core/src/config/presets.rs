@@ -1,7 +1,8 @@
 //! Architectures by name.
 
 use super::{
-    ConfigError, Gate, InitialState, ModelConfig, Modules, PosEncodings, QPool, TokenMixer,
+    ConfigError, Gate, InitialState, ModelConfig, Modules, Pooling, PosEncodings, QPool,
+    TokenMixer,
     rms_norm_eps, rope_theta,
 };
 use crate::puzzle::{PuzzleKind, Shape};
@@ -38,6 +39,9 @@ impl ModelConfig {
             modules: Modules::Separate,
             token_mixer: TokenMixer::Attention,
             token_inner: None,
+            message: None,
+            pooling: Pooling::Softmax,
+            feedback: false,
             mlp_inner: None,
             gate: Gate::Silu,
             q_pool: QPool::First,
@@ -172,8 +176,30 @@ impl ModelConfig {
         }
     }
 
+    /// The relational reasoner: a state for every (cell, symbol), one layer
+    /// for both levels that pools over the puzzle's relations, its last
+    /// answer fed back, gradient through a whole segment. `mlp_inner` is
+    /// twice the width, a message half of it.
+    #[must_use]
+    pub fn relational(puzzle: impl Into<PuzzleKind>, hidden_size: usize) -> Self {
+        Self {
+            puzzle_emb_ndim: 0,
+            pos_encodings: PosEncodings::None,
+            modules: Modules::Shared,
+            token_mixer: TokenMixer::Relations,
+            message: Some(hidden_size / 2),
+            feedback: true,
+            mlp_inner: Some(2 * hidden_size),
+            gate: Gate::NormalizedSigmoid,
+            q_pool: QPool::Mean,
+            q_continue: false,
+            gradient_updates: 6,
+            ..Self::hrm(puzzle, hidden_size, 1, 1)
+        }
+    }
+
     /// Names that [`ModelConfig::preset`] knows.
-    pub const PRESETS: [&'static str; 11] = [
+    pub const PRESETS: [&'static str; 12] = [
         "hrm",
         "hrm-small",
         "hrm-4x4",
@@ -185,6 +211,7 @@ impl ModelConfig {
         "rsm",
         "eqr",
         "wta",
+        "relational",
     ];
 
     /// A configuration by name; `hrm` is the paper's 27,275,266 parameters.
@@ -204,6 +231,7 @@ impl ModelConfig {
             "rsm" => Self::rsm(Shape::S9, 512, 512),
             "eqr" => Self::eqr(Shape::S9, 512, 256),
             "wta" => Self::wta(Shape::S9, 512, 512),
+            "relational" => Self::relational(Shape::S9, 32),
             _ => {
                 return Err(ConfigError::UnknownPreset {
                     name: name.to_owned(),

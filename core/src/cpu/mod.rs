@@ -9,12 +9,16 @@
 #[cfg(any(feature = "burn", test))]
 mod bf16;
 mod gemm;
+mod input;
 mod int4;
 mod int8;
+mod lanes;
 pub(crate) mod math;
 mod ops;
+mod panel;
 mod probe;
 mod read_out;
+mod relations;
 #[cfg(target_arch = "wasm32")]
 mod relaxed;
 mod run;
@@ -72,6 +76,8 @@ pub struct CpuModel {
     read_out: ReadOut,
     /// Cosines and sines of the rotary embedding, if any layer uses it.
     rotary: Option<ops::Rotary>,
+    /// The modules' relational sublayers, in the plan's order.
+    relations: Vec<Vec<Option<relations::Packed>>>,
 }
 
 /// A tensor in the form that it is used in.
@@ -105,7 +111,12 @@ impl CpuModel {
     /// Prepares weights, which are of this plan by construction.
     #[must_use]
     pub fn with_arithmetic(plan: Arc<Plan>, weights: &Weights, arithmetic: Arithmetic) -> Self {
-        let matrices = plan.matrices();
+        let matrices = if plan.relations.is_empty() {
+            plan.matrices()
+        } else {
+            // Fused kernels in f32, faster than integers for widths so small.
+            Vec::new()
+        };
         let bytes = int8::Kernel::best();
         let nibbles = int4::Kernel::best().filter(|_| !bytes.multiplies_bytes());
         let tensors = weights
@@ -132,6 +143,7 @@ impl CpuModel {
     #[cfg(any(feature = "burn", test))]
     pub(crate) fn for_training(plan: Arc<Plan>, tensors: Vec<Vec<f32>>, bf16: bool) -> Self {
         use gemm::View;
+        let bf16 = bf16 && plan.relations.is_empty();
         let matrices = plan.matrices();
         let store = |(i, dense): (usize, Vec<f32>)| {
             let Some(id) = matrices.iter().find(|id| bf16 && id.index() == i) else {
@@ -158,6 +170,16 @@ impl CpuModel {
             } => Some(ops::Rotary::new(plan.positions, *head_dim, *theta)),
             _ => None,
         });
+        let relations = {
+            // Sublayers of this kind are always of dense matrices.
+            let values = |id: TensorId| match &tensors[id.index()] {
+                Stored::Dense(values) => values.as_slice(),
+                _ => &[],
+            };
+            let pack = |s| relations::Packed::new(&plan, s, values);
+            let modules = plan.modules.iter();
+            modules.map(|m| m.iter().map(pack).collect()).collect()
+        };
         let head = match &tensors[plan.heads.lm.index()] {
             Stored::Dense(values) => values.clone(),
             // Heads are no matrices of a module and stay dense.
@@ -169,6 +191,7 @@ impl CpuModel {
             tensors,
             read_out,
             rotary,
+            relations,
         }
     }
 
@@ -199,15 +222,16 @@ impl CpuModel {
     /// The numbers its matrix products are computed in.
     #[must_use]
     pub fn arithmetic(&self) -> Arithmetic {
-        if self.kernel().is_some() {
+        let integers = |t: &Stored| matches!(t, Stored::Int8(_) | Stored::Int4(_));
+        if self.tensors.iter().any(integers) {
             Arithmetic::Int8
         } else {
             Arithmetic::F32
         }
     }
 
-    /// What the processor offers for its products in integers, for people;
-    /// `None` in f32.
+    /// What the processor offers for its kernels, for people; `None` for
+    /// plain products in f32.
     #[must_use]
     pub fn kernel(&self) -> Option<&'static str> {
         let name = |tensor: &Stored| match tensor {
@@ -215,7 +239,11 @@ impl CpuModel {
             Stored::Int4(packed) => Some(packed.kernel_name()),
             _ => None,
         };
-        self.tensors.iter().find_map(name)
+        let mut relational = self.relations.iter().flatten().flatten();
+        self.tensors
+            .iter()
+            .find_map(name)
+            .or_else(|| relational.next().map(relations::Packed::kernel_name))
     }
 
     fn stored(&self, id: TensorId) -> &Stored {

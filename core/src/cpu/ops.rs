@@ -181,10 +181,20 @@ impl<'a> Linear<'a> {
     }
 }
 
-/// `x = rms_norm(x + f(x))` for one sublayer.
-pub(super) fn apply(model: &CpuModel, sublayer: &Sublayer, x: &mut [f32], scratch: &mut Scratch) {
+/// `x = rms_norm(x + f(x))` for one sublayer, given by its module and its
+/// place there.
+pub(super) fn apply(
+    model: &CpuModel,
+    [module, index]: [usize; 2],
+    x: &mut [f32],
+    scratch: &mut Scratch,
+) {
     let plan = &*model.plan;
-    match *sublayer {
+    if let Some(packed) = &model.relations[module][index] {
+        super::relations::apply(packed, plan, x, scratch);
+        return;
+    }
+    match plan.modules[module][index] {
         Sublayer::Attention {
             qkv,
             out,
@@ -220,6 +230,8 @@ pub(super) fn apply(model: &CpuModel, sublayer: &Sublayer, x: &mut [f32], scratc
                 Axis::Positions => position_mlp(plan, up, down, inner, gate, x, scratch),
             }
         }
+        // Packed in every model.
+        Sublayer::Relations { .. } => {}
     }
     let eps = plan.config.rms_norm_eps as f32;
     if scratch.keep {

@@ -1,7 +1,7 @@
 //! The output head on its own: an answer read off any `z_H`.
 
 use super::gemm::{View, ViewMut, gemm};
-use crate::plan::Plan;
+use crate::plan::{Answers, Plan};
 use crate::puzzle::PuzzleKind;
 use crate::weights::Weights;
 
@@ -9,12 +9,14 @@ use crate::weights::Weights;
 /// runs on a GPU can read answers off states that no segment has ended in.
 #[derive(Debug, Clone)]
 pub struct ReadOut {
-    /// `[vocab, hidden]`.
+    /// `[logits a row, hidden]`.
     weight: Vec<f32>,
     hidden: usize,
     prefix: usize,
-    cells: usize,
-    vocab: usize,
+    /// Rows of a state that are answered.
+    rows: usize,
+    logits_a_row: usize,
+    answers: Answers,
     puzzle: PuzzleKind,
 }
 
@@ -26,46 +28,47 @@ impl ReadOut {
         Self::from_dense(plan, head.dense().into_owned())
     }
 
-    /// The same of the head's dense values, `[vocab, hidden]`.
+    /// The same of the head's dense values.
     pub(super) fn from_dense(plan: &Plan, weight: Vec<f32>) -> Self {
         Self {
             weight,
             hidden: plan.hidden,
             prefix: plan.prefix,
-            cells: plan.config.seq_len,
-            vocab: plan.config.vocab_size,
+            rows: plan.answering(),
+            logits_a_row: plan.logits_a_row(),
+            answers: plan.heads.answers,
             puzzle: plan.config.puzzle,
         }
     }
 
-    /// Logits `[cells, vocab]` of a state `[positions, hidden]`.
+    /// Logits `[cells, answers]` of a state `[positions, hidden]`.
     ///
     /// # Panics
     /// The state has fewer elements.
     #[must_use]
     pub fn logits(&self, z_h: &[f32]) -> Vec<f32> {
         let d = self.hidden;
-        let mut logits = vec![0.0; self.cells * self.vocab];
+        let mut logits = vec![0.0; self.rows * self.logits_a_row];
         gemm(
-            (self.cells, d, self.vocab),
+            (self.rows, d, self.logits_a_row),
             1.0,
             View::rows(&z_h[self.prefix * d..], d),
             View::columns(&self.weight, d),
             0.0,
-            ViewMut::rows(&mut logits, self.vocab),
+            ViewMut::rows(&mut logits, self.logits_a_row),
         );
         logits
     }
 
     /// The gradient with respect to `z_H`, `[positions, hidden]`, that a
-    /// gradient with respect to the logits, `[cells, vocab]`, makes; positions
+    /// gradient with respect to the logits, `[cells, answers]`, makes; positions
     /// in front of the cells get none.
     #[must_use]
     pub fn pull_back(&self, by_logits: &[f64], positions: usize) -> Vec<f64> {
         let d = self.hidden;
         let mut gradient = vec![0.0; positions * d];
         let cells = gradient[self.prefix * d..].chunks_exact_mut(d);
-        for (out, by_logits) in cells.zip(by_logits.chunks_exact(self.vocab)) {
+        for (out, by_logits) in cells.zip(by_logits.chunks_exact(self.logits_a_row)) {
             for (g, row) in by_logits.iter().zip(self.weight.chunks_exact(d)) {
                 for (o, &w) in out.iter_mut().zip(row) {
                     *o += g * f64::from(w);
@@ -78,7 +81,8 @@ impl ReadOut {
     /// The most likely token of each cell, among equals the smallest.
     #[must_use]
     pub fn tokens(&self, logits: &[f32]) -> Vec<u8> {
-        logits.chunks_exact(self.vocab).map(argmax).collect()
+        let cells = logits.chunks_exact(self.answers.count);
+        cells.map(|cell| self.answers.first + argmax(cell)).collect()
     }
 
     /// E of the answer that tokens spell.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::input::input;
 use super::ops::{self, Scratch};
 use super::probe::CpuProbe;
 use super::{CpuModel, Statistics};
@@ -20,6 +21,10 @@ const TOGETHER: usize = 4;
 pub struct CpuRun {
     model: Arc<CpuModel>,
     batch: usize,
+    /// The puzzles, `[batch, cells]`.
+    tokens: Vec<u8>,
+    /// Sequences that have run no segment yet: they have no last answer.
+    fresh: Vec<bool>,
     /// The embedded puzzles, `[batch, positions, hidden]`.
     input: Vec<f32>,
     /// `[batch, positions, hidden]`.
@@ -49,6 +54,8 @@ impl CpuRun {
             initial: model.plan().plain_states(vector),
             model,
             batch: 0,
+            tokens: Vec::new(),
+            fresh: Vec::new(),
             input: Vec::new(),
             z_h: Vec::new(),
             z_l: Vec::new(),
@@ -86,11 +93,24 @@ impl CpuRun {
         (&self.z_h, &self.z_l)
     }
 
-    /// Replaces the states, each `[batch, positions, hidden]`.
+    /// Replaces the states, each `[batch, positions, hidden]`, by some that a
+    /// segment may have ended in: where a model has feedback, the answer that
+    /// `z_H` gives is the last one.
     ///
     /// # Errors
     /// If a length is off.
     pub fn set_states(&mut self, z_h: &[f32], z_l: &[f32]) -> Result<(), EngineError> {
+        self.begin_at(z_h, z_l)?;
+        self.fresh.fill(false);
+        Ok(())
+    }
+
+    /// Replaces the states like [`CpuRun::set_states`] before the first
+    /// segment: there is no last answer.
+    ///
+    /// # Errors
+    /// If a length is off.
+    pub fn begin_at(&mut self, z_h: &[f32], z_l: &[f32]) -> Result<(), EngineError> {
         for (name, state) in [("z_H", z_h), ("z_L", z_l)] {
             if state.len() != self.z_h.len() {
                 let reason = format!(
@@ -123,7 +143,9 @@ impl CpuRun {
     pub fn push(&mut self, tokens: &[u8]) -> Result<(), EngineError> {
         check_inputs(self.model.plan(), &[tokens])?;
         self.probe = None;
-        self.input.extend(embed(&self.model, tokens));
+        self.input.extend(input(&self.model, tokens, None));
+        self.tokens.extend_from_slice(tokens);
+        self.fresh.push(true);
         let width = self.input.len() / (self.batch + 1);
         self.batch += 1;
         if !self.noise.is_empty() {
@@ -153,8 +175,9 @@ impl CpuRun {
     pub fn rewrite(&mut self, sequence: usize, tokens: &[u8]) -> Result<(), EngineError> {
         check_inputs(self.model.plan(), &[tokens])?;
         check_place(self.batch, sequence)?;
-        let range = self.range(sequence);
-        self.input[range].copy_from_slice(&embed(&self.model, tokens));
+        let cells = tokens.len();
+        self.tokens[sequence * cells..][..cells].copy_from_slice(tokens);
+        self.look(sequence);
         Ok(())
     }
 
@@ -169,6 +192,11 @@ impl CpuRun {
             array.copy_within(last.clone(), hole.start);
             array.truncate(last.start);
         }
+        let cells = self.model.plan().config.seq_len;
+        let last = (self.batch - 1) * cells;
+        self.tokens.copy_within(last.., sequence * cells);
+        self.tokens.truncate(last);
+        self.fresh.swap_remove(sequence);
         if !self.noise.is_empty() {
             self.noise.swap_remove(sequence);
         }
@@ -193,8 +221,20 @@ impl CpuRun {
         sequence * width..(sequence + 1) * width
     }
 
+    /// Embeds a sequence anew, with its last answer where it has one.
+    fn look(&mut self, sequence: usize) {
+        let range = self.range(sequence);
+        let cells = self.model.plan().config.seq_len;
+        let tokens = &self.tokens[sequence * cells..][..cells];
+        let z_h = (!self.fresh[sequence]).then_some(&self.z_h[range.clone()]);
+        let input = input(&self.model, tokens, z_h);
+        self.input[range].copy_from_slice(&input);
+    }
+
     /// Puts a sequence back to the initial state.
     fn reset(&mut self, sequence: usize) {
+        self.fresh[sequence] = true;
+        self.look(sequence);
         let range = self.range(sequence);
         for (state, initial) in [&mut self.z_h, &mut self.z_l]
             .into_iter()
@@ -267,6 +307,11 @@ impl CpuRun {
         taps: Taps,
         mut after_update: impl FnMut(Level, &mut [f32]),
     ) -> Vec<SegmentOutput> {
+        if self.model.plan().feeds_back() {
+            for sequence in 0..self.batch {
+                self.look(sequence);
+            }
+        }
         self.before[0].clone_from(&self.z_h);
         self.before[1].clone_from(&self.z_l);
         let plan = Arc::clone(self.model.plan());
@@ -285,8 +330,9 @@ impl CpuRun {
             // Sequences don't meet inside a module: a few at a time through
             // all of it, so that what they work on stays in the caches.
             for part in state.chunks_mut(TOGETHER * plan.positions * plan.hidden) {
-                for sublayer in &plan.modules[update.module] {
-                    ops::apply(&self.model, sublayer, part, &mut self.scratch);
+                for sublayer in 0..plan.modules[update.module].len() {
+                    let place = [update.module, sublayer];
+                    ops::apply(&self.model, place, part, &mut self.scratch);
                 }
             }
             if let Some(damping) = update.damping {
@@ -304,6 +350,7 @@ impl CpuRun {
             }
             after_update(update.level, state);
         }
+        self.fresh.fill(false);
         (0..self.batch)
             .map(|i| self.output(&plan, i, taps))
             .collect()
@@ -347,28 +394,6 @@ impl CpuRun {
             z_l: taps.states.then(|| z_l.to_vec()),
         }
     }
-}
-
-/// The embedded puzzle, `[positions, hidden]`.
-pub(super) fn embed(model: &CpuModel, tokens: &[u8]) -> Vec<f32> {
-    let plan = model.plan();
-    let (e, d) = (&plan.embedding, plan.hidden);
-    let table = model.tensor(e.tokens);
-    let mut x = Vec::with_capacity(plan.positions * d);
-    if let Some(puzzle) = e.puzzle {
-        x.extend_from_slice(&model.tensor(puzzle)[..d]);
-    }
-    for &token in tokens {
-        let at = usize::from(token) * d;
-        x.extend_from_slice(&table[at..at + d]);
-    }
-    if let Some(positions) = e.positions {
-        add(&mut x, model.tensor(positions));
-    }
-    for v in &mut x {
-        *v *= e.scale;
-    }
-    x
 }
 
 pub(super) fn add(to: &mut [f32], from: &[f32]) {

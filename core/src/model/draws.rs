@@ -4,10 +4,12 @@
 use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::{Device, Distribution, Tensor};
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::act::Example;
 use crate::plan::Plan;
+use crate::puzzle::TOKEN_BLANK;
 use crate::reason::perturb::add_normal;
 
 /// Held while a device is seeded and draws: some backends have one generator
@@ -21,6 +23,8 @@ pub(super) struct Draws {
     pub(super) seed: u64,
     /// Standard deviation of the noise at every update.
     pub(super) noise: f32,
+    /// Share of the beginning rows with a corrupted answer.
+    pub(super) corrupted: f64,
 }
 
 impl Draws {
@@ -55,6 +59,38 @@ impl Draws {
             }
         }
         [high, low]
+    }
+
+    /// The answer that a beginning row is given as its last one, `[cells,
+    /// symbols]`: none for most.
+    pub(super) fn corrupted(
+        self,
+        plan: &Plan,
+        row: usize,
+        example: &Example,
+    ) -> Option<Vec<f32>> {
+        if self.corrupted == 0.0 {
+            return None;
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        rng.set_stream(!(row as u64));
+        if !rng.random_bool(self.corrupted) {
+            return None;
+        }
+        let answers = plan.heads.answers;
+        let level: f64 = rng.random();
+        let mut given = vec![0.0; example.label.len() * answers.count];
+        let cells = given.chunks_exact_mut(answers.count);
+        for ((cell, &question), &label) in cells.zip(&example.input).zip(&example.label) {
+            let replaced = question == TOKEN_BLANK && rng.random_bool(level);
+            let symbol = if replaced {
+                rng.random_range(0..answers.count)
+            } else {
+                usize::from(label.saturating_sub(answers.first))
+            };
+            cell[symbol] = 1.0;
+        }
+        Some(given)
     }
 
     /// The noise on the rows of states from `first` on.
@@ -136,6 +172,7 @@ mod tests {
         let draws = Draws {
             seed: 7,
             noise: 0.5,
+            corrupted: 0.0,
         };
         let [whole, _] = draws.starts(&plan, 0, 1, &[true, false, true, true]);
         let [part, low] = draws.starts(&plan, 2, 1, &[true, true]);
@@ -162,7 +199,11 @@ mod tests {
     fn a_device_draws_normal_noise_that_can_be_repeated() {
         let device = Device::flex();
         let draw = |seed| {
-            let draws = Draws { seed, noise: 0.5 };
+            let draws = Draws {
+                seed,
+                noise: 0.5,
+                corrupted: 0.0,
+            };
             let mut noise = draws.noise(0, 4);
             let mut next = || -> Vec<f32> {
                 let tensor = noise.tensor([4, 50, 50], &device).unwrap();

@@ -2,9 +2,14 @@
 
 use burn::tensor::Device;
 
+use std::sync::Arc;
+
 use super::ModelError;
-use super::network::{Network, State, token_tensor};
+use super::inputs::Inputs;
+use super::network::{Network, State};
 use super::parameters::{Parameters, read};
+use crate::cpu::{CpuModel, CpuRun};
+use crate::engine::{SegmentOutput, Taps};
 use crate::plan::Plan;
 
 /// What the model says of one puzzle after one segment.
@@ -37,23 +42,28 @@ pub fn evaluate(
     segments: usize,
     device: &Device,
 ) -> Result<Vec<Vec<SegmentGuess>>, ModelError> {
+    if *device == Device::flex() {
+        return on_host(plan, parameters, inputs, segments);
+    }
     let network = Network::new(plan, parameters);
-    let tokens = token_tensor(inputs.iter().copied(), device);
+    let mut given = Inputs::new(plan, inputs.iter().copied(), device);
     let mut state = State::initial(plan, parameters, inputs.len());
     let mut guesses = Vec::with_capacity(segments);
     for _ in 0..segments {
-        let output = network.segment(state, &tokens);
+        let output = network.segment(state, &given);
+        given.go_on();
         let logits = read(output.logits, "logits")?;
         let q = read(output.q, "q")?;
-        let per_puzzle = plan.config.seq_len * plan.config.vocab_size;
+        let answers = plan.heads.answers;
+        let per_puzzle = plan.config.seq_len * answers.count;
         guesses.push(
             logits
                 .chunks_exact(per_puzzle)
                 .zip(q.chunks_exact(plan.heads.q_outputs))
                 .map(|(logits, q)| SegmentGuess {
                     tokens: logits
-                        .chunks_exact(plan.config.vocab_size)
-                        .map(most_likely)
+                        .chunks_exact(answers.count)
+                        .map(|cell| answers.first + most_likely(cell))
                         .collect(),
                     q_halt: q[0],
                     q_continue: q.get(1).copied(),
@@ -63,6 +73,31 @@ pub fn evaluate(
         state = output.state;
     }
     Ok(guesses)
+}
+
+/// The same by the CPU engine, which is faster where the weights are in the
+/// host's memory anyway.
+fn on_host(
+    plan: &Plan,
+    parameters: &Parameters,
+    inputs: &[&[u8]],
+    segments: usize,
+) -> Result<Vec<Vec<SegmentGuess>>, ModelError> {
+    let model = CpuModel::new(Arc::new(plan.clone()), &parameters.to_weights(plan)?);
+    let mut run = CpuRun::empty(Arc::new(model));
+    for (row, tokens) in inputs.iter().enumerate() {
+        run.push(tokens).map_err(|error| ModelError::Input {
+            row,
+            reason: error.to_string(),
+        })?;
+    }
+    let guess = |output: SegmentOutput| SegmentGuess {
+        tokens: output.tokens,
+        q_halt: output.q_halt,
+        q_continue: output.q_continue,
+    };
+    let segment = |_| run.segment(Taps::default()).into_iter().map(guess).collect();
+    Ok((0..segments).map(segment).collect())
 }
 
 /// Index of the largest logit, the first among equals.

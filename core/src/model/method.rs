@@ -32,6 +32,11 @@ pub struct TrainingMethod {
     /// Standard deviation of Gaussian noise added to every element of a state
     /// after each of its updates (EqR, arXiv 2605.21488: 0.01).
     pub update_noise: f64,
+    /// Share of the rows that begin with a corrupted answer in the feedback:
+    /// the puzzle's own, each blank cell's symbol replaced by a random one
+    /// with a probability drawn for the row.
+    #[serde(default)]
+    pub corrupted: f64,
     /// Initial states of each puzzle, alike in `z_H`. Each is a chain of its
     /// own, and only the one whose cells' loss is lowest after a segment is
     /// trained; its `z_H` is then every chain's, while each keeps its `z_L`
@@ -44,6 +49,7 @@ impl Default for TrainingMethod {
         Self {
             supervision: Supervision::Every,
             update_noise: 0.0,
+            corrupted: 0.0,
             chains: 1,
         }
     }
@@ -60,6 +66,15 @@ impl TrainingMethod {
             return fail(format!(
                 "update_noise is {}, must be a number from 0 up",
                 self.update_noise
+            ));
+        }
+        if !(0.0..=1.0).contains(&self.corrupted) {
+            return fail(format!("corrupted is {}, must be in [0, 1]", self.corrupted));
+        }
+        if self.corrupted > 0.0 && !plan.feeds_back() {
+            return fail(format!(
+                "corrupted is {}, but the model has no feedback to begin with",
+                self.corrupted
             ));
         }
         if !(1..=64).contains(&self.chains) {
@@ -81,10 +96,12 @@ impl TrainingMethod {
 
     /// The random numbers of a step; `rng` is asked only where there are any.
     pub(super) fn draw(&self, plan: &Plan, rng: &mut ChaCha8Rng) -> Draws {
-        let any = plan.start == Start::Random || self.update_noise > 0.0;
+        let any =
+            plan.start == Start::Random || self.update_noise > 0.0 || self.corrupted > 0.0;
         Draws {
             seed: if any { rng.random() } else { 0 },
             noise: self.update_noise as f32,
+            corrupted: self.corrupted,
         }
     }
 }

@@ -6,7 +6,7 @@ use super::draws::Draws;
 use super::*;
 use crate::config::ModelConfig;
 use crate::cpu::CpuModel;
-use crate::cpu::train::Segment;
+use crate::cpu::train::{Last, Segment};
 use crate::plan::Plan;
 use crate::puzzle::{GeneratorOptions, Shape, generate};
 use crate::weights::Weights;
@@ -223,7 +223,7 @@ fn by_hand(
     let dense = weights.tensors().iter().map(|t| t.dense().into_owned());
     let model = CpuModel::for_training(Arc::new(plan.clone()), dense.collect(), false);
     let [h, l] = states;
-    let mut segment = Segment::new(&model, example.input.clone(), h, l);
+    let mut segment = Segment::new(&model, example.input.clone(), vec![Last::None], [h, l]);
     for _ in 0..warm_ups {
         segment.run_whole(&mut |_| {});
     }

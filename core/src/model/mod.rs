@@ -13,6 +13,7 @@ mod draws;
 mod evaluate;
 mod fault;
 mod host;
+mod inputs;
 mod loss;
 mod method;
 #[cfg(test)]
@@ -34,7 +35,8 @@ pub use clock::{Clock, Part};
 pub use evaluate::{SegmentGuess, evaluate};
 pub use loss::{LossKind, QLoss, cell_loss, q_loss};
 pub use method::{Supervision, TrainingMethod};
-pub use network::{Network, Output, Precision, State, token_tensor};
+pub use inputs::Inputs;
+pub use network::{Network, Output, Precision, State};
 pub use optim::{AdamSettings, Optimizer, OptimizerKind, OptimizerSettings};
 pub use parameters::Parameters;
 pub use trainer::{Gradients, StepReport, Trainer, TrainerSettings};

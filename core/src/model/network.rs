@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::draws::Noise;
 use super::parameters::{Parameters, upload};
-use crate::config::{Gate, QPool};
-use crate::plan::{Axis, Level, Plan, Start, Sublayer, Update};
+use super::inputs::Inputs;
+use crate::config::{Gate, Pooling, QPool};
+use crate::plan::{Axis, Embedding, Level, Plan, SCORE_LIMIT, Start, Sublayer, Update};
 
 /// The arithmetic of forward and backward passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -62,7 +63,7 @@ impl State {
                 }
             }
             Start::Random => {
-                let device = parameters.get(plan.embedding.tokens).inner().device();
+                let device = parameters.get(plan.heads.lm).inner().device();
                 let [h, l] = plan.plain_states(|_| Vec::new().into()).map(|state| {
                     upload(state, [1, plan.positions, plan.hidden], &device).expand(shape)
                 });
@@ -105,7 +106,7 @@ impl State {
 pub struct Output {
     /// The states after it.
     pub state: State,
-    /// `[batch * cells, vocab]`.
+    /// `[batch * cells, answers]`.
     pub logits: Tensor<2>,
     /// `[batch, q_outputs]`: the logits of halting and, where the model has
     /// it, of continuing.
@@ -141,6 +142,41 @@ enum Layer {
         down: Tensor<2>,
         form: Gate,
     },
+    Relations {
+        project: Tensor<2>,
+        gate: Tensor<2>,
+        value: Tensor<2>,
+        down: Tensor<2>,
+        message: usize,
+        form: Gate,
+        pooling: Pooling,
+        groups: Vec<Groups>,
+    },
+}
+
+/// A relation's tables on the device.
+#[derive(Debug, Clone)]
+struct Groups {
+    size: usize,
+    /// `[groups * size]`.
+    members: Tensor<1, Int>,
+    /// `[positions]`.
+    group_of: Tensor<1, Int>,
+}
+
+/// How the puzzle enters, on the device.
+#[derive(Debug, Clone)]
+enum Entry {
+    Tokens {
+        tokens: Tensor<2>,
+        puzzle: Option<Tensor<2>>,
+        positions: Option<Tensor<2>>,
+        scale: f32,
+    },
+    Roles {
+        roles: Tensor<2>,
+        feedback: Option<Tensor<2>>,
+    },
 }
 
 /// A plan with parameters, ready for forward passes. With
@@ -149,9 +185,7 @@ enum Layer {
 pub struct Network<'a> {
     plan: &'a Plan,
     dtype: FloatDType,
-    tokens: Tensor<2>,
-    puzzle: Option<Tensor<2>>,
-    positions: Option<Tensor<2>>,
+    entry: Entry,
     modules: Vec<Vec<Layer>>,
     lm: Tensor<2>,
     q_weight: Tensor<2>,
@@ -168,7 +202,7 @@ impl<'a> Network<'a> {
     /// Makes parameters ready for passes.
     #[must_use]
     pub fn with_precision(plan: &'a Plan, parameters: &Parameters, precision: Precision) -> Self {
-        let device = parameters.get(plan.embedding.tokens).inner().device();
+        let device = parameters.get(plan.heads.lm).inner().device();
         let dtype = precision.dtype();
         let weight = |id| parameters.get(id).cast(dtype);
         let layer = |sublayer: &Sublayer| match sublayer {
@@ -211,13 +245,56 @@ impl<'a> Network<'a> {
                     form: *gate,
                 }
             }
+            Sublayer::Relations {
+                project,
+                gate_up,
+                down,
+                message,
+                inner,
+                gate,
+                pooling,
+            } => {
+                let both = weight(*gate_up);
+                let table = |values: &[u32]| {
+                    let values: Vec<i64> = values.iter().map(|&v| i64::from(v)).collect();
+                    let n = values.len();
+                    Tensor::from_data(TensorData::new(values, [n]), &device)
+                };
+                let relations = plan.relations.iter();
+                Layer::Relations {
+                    project: weight(*project).transpose(),
+                    gate: both.clone().narrow(0, 0, *inner).transpose(),
+                    value: both.narrow(0, *inner, *inner).transpose(),
+                    down: weight(*down).transpose(),
+                    message: *message,
+                    form: *gate,
+                    pooling: *pooling,
+                    groups: relations
+                        .map(|r| Groups {
+                            size: r.size,
+                            members: table(&r.members),
+                            group_of: table(&r.group_of),
+                        })
+                        .collect(),
+                }
+            }
+        };
+        let entry = match &plan.embedding {
+            Embedding::Tokens(e) => Entry::Tokens {
+                tokens: parameters.get(e.tokens),
+                puzzle: e.puzzle.map(|id| parameters.get(id)),
+                positions: e.positions.map(|id| parameters.get(id)),
+                scale: e.scale,
+            },
+            Embedding::Roles(e) => Entry::Roles {
+                roles: parameters.get(e.roles),
+                feedback: e.feedback.map(|id| parameters.get(id)),
+            },
         };
         Self {
             plan,
             dtype,
-            tokens: parameters.get(plan.embedding.tokens),
-            puzzle: plan.embedding.puzzle.map(|id| parameters.get(id)),
-            positions: plan.embedding.positions.map(|id| parameters.get(id)),
+            entry,
             modules: plan
                 .modules
                 .iter()
@@ -229,43 +306,47 @@ impl<'a> Network<'a> {
         }
     }
 
-    /// One segment, all of it with this network's parameters. `tokens` are
-    /// `[batch * cells]`, see [`token_tensor`].
+    /// One segment, all of it with this network's parameters.
     #[must_use]
-    pub fn segment(&self, state: State, tokens: &Tensor<1, Int>) -> Output {
-        let input = self.embed(tokens);
+    pub fn segment(&self, state: State, inputs: &Inputs) -> Output {
+        let input = self.embed(inputs, self.last_answers(inputs, &state));
         let state = self.run(&self.plan.updates, state, &input, &mut Noise::none());
         self.heads(state)
     }
 
     /// What a training segment does without gradient: `warm_ups` whole
     /// segments, and the updates that the plan keeps no gradient of, which
-    /// come first.
+    /// come first. Returns the state with the answers that the trained
+    /// segment is given.
     pub(super) fn frozen_updates(
         &self,
         mut state: State,
-        tokens: &Tensor<1, Int>,
+        inputs: &mut Inputs,
         warm_ups: usize,
         noise: &mut Noise,
-    ) -> State {
+    ) -> (State, Option<Tensor<2>>) {
         let (frozen, _) = self.updates();
-        let input = self.embed(tokens);
         for _ in 0..warm_ups {
+            let input = self.embed(inputs, self.last_answers(inputs, &state));
             state = self.run(&self.plan.updates, state, &input, noise);
+            inputs.go_on();
         }
-        self.run(frozen, state, &input, noise).detached()
+        let answers = self.last_answers(inputs, &state);
+        let input = self.embed(inputs, answers.clone());
+        (self.run(frozen, state, &input, noise).detached(), answers)
     }
 
-    /// The other updates and the heads, on the state that
-    /// [`Network::frozen_updates`] leaves.
+    /// The other updates and the heads, on what [`Network::frozen_updates`]
+    /// leaves.
     pub(super) fn tracked_updates(
         &self,
         state: State,
-        tokens: &Tensor<1, Int>,
+        inputs: &Inputs,
+        answers: Option<Tensor<2>>,
         noise: &mut Noise,
     ) -> Output {
         let (_, tracked) = self.updates();
-        let state = self.run(tracked, state, &self.embed(tokens), noise);
+        let state = self.run(tracked, state, &self.embed(inputs, answers), noise);
         self.heads(state)
     }
 
@@ -275,27 +356,59 @@ impl<'a> Network<'a> {
         self.plan.updates.split_at(kept)
     }
 
+    /// What the last segment has answered, `[batch, positions]`; none without
+    /// feedback.
+    fn last_answers(&self, inputs: &Inputs, state: &State) -> Option<Tensor<2>> {
+        if !self.plan.feeds_back() {
+            return None;
+        }
+        let (batch, symbols) = (state.h.dims()[0], self.plan.heads.answers.count);
+        let own = || {
+            let answer = self.logits(state.h.clone().cast(self.dtype));
+            activation::softmax(answer, 1).reshape([batch, self.plan.positions])
+        };
+        debug_assert_eq!(self.plan.positions, self.plan.config.seq_len * symbols);
+        Some(inputs.last_answers(own))
+    }
+
     /// The embedded puzzles, `[batch, positions, hidden]`.
-    fn embed(&self, tokens: &Tensor<1, Int>) -> Tensor<3> {
-        let (cells, hidden) = (self.plan.config.seq_len, self.plan.hidden);
-        let batch = tokens.dims()[0] / cells;
-        let mut x = self
-            .tokens
-            .clone()
-            .select(0, tokens.clone())
-            .reshape([batch, cells, hidden]);
-        if let Some(puzzle) = &self.puzzle {
-            let first = puzzle
-                .clone()
-                .narrow(0, 0, 1)
-                .reshape([1, 1, hidden])
-                .expand([batch, 1, hidden]);
-            x = Tensor::cat(vec![first, x], 1);
-        }
-        if let Some(positions) = &self.positions {
-            x = x + positions.clone().unsqueeze();
-        }
-        (x * self.plan.embedding.scale).cast(self.dtype)
+    fn embed(&self, inputs: &Inputs, answers: Option<Tensor<2>>) -> Tensor<3> {
+        let hidden = self.plan.hidden;
+        let (rows, batch) = (inputs.rows(), inputs.batch());
+        let x = match &self.entry {
+            Entry::Tokens {
+                tokens,
+                puzzle,
+                positions,
+                scale,
+            } => {
+                let cells = self.plan.config.seq_len;
+                let mut x = tokens
+                    .clone()
+                    .select(0, rows)
+                    .reshape([batch, cells, hidden]);
+                if let Some(puzzle) = puzzle {
+                    let first = puzzle.clone().narrow(0, 0, 1).reshape([1, 1, hidden]);
+                    x = Tensor::cat(vec![first.expand([batch, 1, hidden]), x], 1);
+                }
+                if let Some(positions) = positions {
+                    x = x + positions.clone().unsqueeze();
+                }
+                x * *scale
+            }
+            Entry::Roles { roles, feedback } => {
+                let shape = [batch, self.plan.positions, hidden];
+                let x = roles.clone().select(0, rows).reshape(shape);
+                match (feedback, answers) {
+                    (Some(vector), Some(answers)) => {
+                        let answers = answers.reshape([batch, self.plan.positions, 1]);
+                        x + answers * vector.clone().reshape([1, 1, hidden])
+                    }
+                    _ => x,
+                }
+            }
+        };
+        x.cast(self.dtype)
     }
 
     fn run(&self, updates: &[Update], state: State, input: &Tensor<3>, noise: &mut Noise) -> State {
@@ -330,20 +443,19 @@ impl<'a> Network<'a> {
     /// The heads on states in the modules' precision; what leaves is f32.
     fn heads(&self, state: State) -> Output {
         let plan = self.plan;
-        let (cells, hidden) = (plan.config.seq_len, plan.hidden);
+        let hidden = plan.hidden;
         let batch = state.h.dims()[0];
-        let answer = state.h.clone().narrow(1, plan.prefix, cells);
+        let logits = self.logits(state.h.clone());
         let state = State {
             h: full(state.h),
             l: full(state.l),
         };
-        let answer = answer.reshape([batch * cells, hidden]);
         let pooled = match plan.heads.q_pool {
             QPool::First => state.h.clone().narrow(1, 0, 1),
             QPool::Mean => state.h.clone().mean_dim(1),
         };
         Output {
-            logits: full(answer.matmul(self.lm.clone())),
+            logits,
             q: pooled
                 .reshape([batch, hidden])
                 .matmul(self.q_weight.clone())
@@ -352,20 +464,21 @@ impl<'a> Network<'a> {
         }
     }
 
+    /// `[batch * cells, answers]` of a `z_H` in the modules' precision.
+    fn logits(&self, z_h: Tensor<3>) -> Tensor<2> {
+        let plan = self.plan;
+        let [batch, _, hidden] = z_h.dims();
+        let rows = plan.answering();
+        let answer = z_h
+            .narrow(1, plan.prefix, rows)
+            .reshape([batch * rows, hidden]);
+        let logits = full(answer.matmul(self.lm.clone()));
+        logits.reshape([batch * plan.config.seq_len, plan.heads.answers.count])
+    }
+
     fn norm<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         rms_norm(x, self.plan.config.rms_norm_eps)
     }
-}
-
-/// A batch of token sequences as `[batch * cells]`.
-#[must_use]
-pub fn token_tensor<'t>(
-    sequences: impl Iterator<Item = &'t [u8]>,
-    device: &Device,
-) -> Tensor<1, Int> {
-    let tokens: Vec<i64> = sequences.flatten().map(|&t| i64::from(t)).collect();
-    let n = tokens.len();
-    Tensor::from_data(TensorData::new(tokens, [n]), device)
 }
 
 /// `x / sqrt(mean(x²) + eps)` over the last axis, computed in f32.
@@ -481,18 +594,7 @@ impl Layer {
                 down,
                 form,
             } => {
-                let mlp = |rows: Tensor<2>| {
-                    let g = rows.clone().matmul(gate.clone());
-                    let v = rows.matmul(value.clone());
-                    let inner = match form {
-                        Gate::Silu => activation::silu(g) * v,
-                        Gate::NormalizedSigmoid => {
-                            activation::sigmoid(g.clone())
-                                * rms_norm(g * v, plan.config.rms_norm_eps)
-                        }
-                    };
-                    inner.matmul(down.clone())
-                };
+                let mlp = |rows| gated([gate, value, down], *form, rows, plan);
                 match axis {
                     Axis::Channels => {
                         let [batch, positions, hidden] = x.dims();
@@ -508,6 +610,77 @@ impl Layer {
                     }
                 }
             }
+            Self::Relations {
+                project,
+                gate,
+                value,
+                down,
+                message,
+                form,
+                pooling,
+                groups,
+            } => {
+                let [batch, positions, hidden] = x.dims();
+                let rows = x.clone().reshape([batch * positions, hidden]);
+                let projected = rows.matmul(project.clone());
+                let projected =
+                    projected.reshape([batch, positions, 2 * message * groups.len()]);
+                let mut joined = vec![x];
+                for (r, group) in groups.iter().enumerate() {
+                    let scores = projected.clone().narrow(2, 2 * r * message, *message);
+                    let values = projected
+                        .clone()
+                        .narrow(2, (2 * r + 1) * message, *message);
+                    joined.push(group.pool(full(scores), full(values), *pooling));
+                }
+                let dtype: FloatDType = joined[0].dtype().into();
+                let joined: Vec<_> = joined.into_iter().map(|x| x.cast(dtype)).collect();
+                let width = hidden + message * groups.len();
+                let rows = Tensor::cat(joined, 2).reshape([batch * positions, width]);
+                gated([gate, value, down], *form, rows, plan).reshape([batch, positions, hidden])
+            }
         }
     }
+}
+
+impl Groups {
+    /// The message of every position's group, `[batch, positions, message]`,
+    /// from scores and values alike.
+    fn pool(&self, scores: Tensor<3>, values: Tensor<3>, pooling: Pooling) -> Tensor<3> {
+        let [batch, positions, message] = values.dims();
+        let groups = positions / self.size;
+        let by_group = |x: Tensor<3>| {
+            x.select(1, self.members.clone())
+                .reshape([batch, groups, self.size, message])
+        };
+        let values = by_group(values);
+        let messages = match pooling {
+            Pooling::Mean => values.mean_dim(2),
+            Pooling::Softmax => {
+                let weights = by_group(scores.clamp(-SCORE_LIMIT, SCORE_LIMIT).exp());
+                (weights.clone() * values).sum_dim(2) / weights.sum_dim(2)
+            }
+        };
+        messages
+            .reshape([batch, groups, message])
+            .select(1, self.group_of.clone())
+    }
+}
+
+/// A gated MLP over the channels of rows.
+fn gated(
+    [gate, value, down]: [&Tensor<2>; 3],
+    form: Gate,
+    rows: Tensor<2>,
+    plan: &Plan,
+) -> Tensor<2> {
+    let g = rows.clone().matmul(gate.clone());
+    let v = rows.matmul(value.clone());
+    let inner = match form {
+        Gate::Silu => activation::silu(g) * v,
+        Gate::NormalizedSigmoid => {
+            activation::sigmoid(g.clone()) * rms_norm(g * v, plan.config.rms_norm_eps)
+        }
+    };
+    inner.matmul(down.clone())
 }

@@ -1,15 +1,16 @@
 //! A segment's arithmetic: through the burn graph on any device, or by the
 //! CPU engine's own forward and backward passes.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::Tensor;
 
 use super::ModelError;
 use super::clock::{Part, timed};
 use super::draws::Noise;
+use super::inputs::Inputs;
 use super::network::{Network, State};
 use super::parameters::{Parameters, read, upload};
 use super::shard::Common;
-use crate::cpu::train;
+use crate::cpu::train::{self, Last};
 
 /// Gradients where they were computed, in the plan's order.
 pub(super) enum Slopes {
@@ -37,7 +38,7 @@ enum Work<'a> {
 struct Graph<'a> {
     tracked: Parameters,
     frozen: Network<'a>,
-    tokens: Tensor<1, Int>,
+    inputs: Inputs,
     logits: Tensor<2>,
     q: Tensor<2>,
     state: State,
@@ -46,18 +47,18 @@ struct Graph<'a> {
 impl<'a> Pass<'a> {
     /// Runs the segment's forward pass, after [`Common::warm_ups`] segments
     /// without gradient. `tokens` are those of the rows of states, side by
-    /// side.
+    /// side, `last` their last answers.
     pub(super) fn forward(
         common: &'a Common<'a>,
         state: State,
         tokens: Vec<u8>,
+        last: Vec<Last>,
         mut noise: Noise,
     ) -> Result<Self, ModelError> {
         let (plan, clock, device) = (common.plan, common.clock, common.device);
         if let Some(model) = common.host {
             let states = [read(state.h, "z_H")?, read(state.l, "z_L")?];
-            let [h, l] = states;
-            let mut segment = train::Segment::new(model, tokens, h, l);
+            let mut segment = train::Segment::new(model, tokens, last, states);
             let mut disturb = |states: &mut [f32]| noise.add(states);
             timed(clock, Part::Frozen, device, || {
                 for _ in 0..common.warm_ups {
@@ -75,17 +76,18 @@ impl<'a> Pass<'a> {
                 q: answer.q,
             });
         }
-        let sequences = tokens.chunks_exact(plan.config.seq_len);
-        let tokens = super::network::token_tensor(sequences, device);
+        let sequences: Vec<&[u8]> = tokens.chunks_exact(plan.config.seq_len).collect();
+        let mut inputs = Inputs::with_last(plan, &sequences, &last, device);
         let tracked = common.parameters.tracked();
         let frozen = Network::with_precision(plan, common.parameters, common.precision);
-        let state = timed(clock, Part::Frozen, device, || {
-            frozen.frozen_updates(state, &tokens, common.warm_ups, &mut noise)
+        let (state, answers) = timed(clock, Part::Frozen, device, || {
+            frozen.frozen_updates(state, &mut inputs, common.warm_ups, &mut noise)
         });
         let output = timed(clock, Part::Tracked, device, || {
             Network::with_precision(plan, &tracked, common.precision)
-                .tracked_updates(state, &tokens, &mut noise)
+                .tracked_updates(state, &inputs, answers, &mut noise)
         });
+        inputs.go_on();
         Ok(Self {
             common,
             logits: read(output.logits.clone().inner(), "logits")?,
@@ -93,7 +95,7 @@ impl<'a> Pass<'a> {
             work: Work::Graph(Box::new(Graph {
                 tracked,
                 frozen,
-                tokens,
+                inputs,
                 logits: output.logits,
                 q: output.q,
                 state: output.state.detached(),
@@ -124,7 +126,7 @@ impl<'a> Pass<'a> {
         timed(clock, Part::QTarget, device, || match &mut self.work {
             Work::Graph(graph) => {
                 let state = graph.state.clone();
-                read(graph.frozen.segment(state, &graph.tokens).q, "next q")
+                read(graph.frozen.segment(state, &graph.inputs).q, "next q")
             }
             Work::Host(segment) => Ok(segment.next_q()),
         })

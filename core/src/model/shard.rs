@@ -18,6 +18,7 @@ use super::parameters::{Parameters, upload};
 use super::pass::{Pass, Slopes};
 use super::trainer::StepReport;
 use crate::cpu::CpuModel;
+use crate::cpu::train::Last;
 use crate::plan::{Plan, Start};
 use crate::puzzle::TOKEN_PAD;
 
@@ -129,8 +130,9 @@ impl Shard {
         let inputs = every(chains, self.carry.examples.iter().map(|e| &e.input));
         let tokens = inputs.into_iter().flatten().copied().collect();
 
+        let last = self.last_answers(common, &begins);
         let noise = common.draws.noise(first, begins.len());
-        let mut pass = Pass::forward(common, state, tokens, noise)?;
+        let mut pass = Pass::forward(common, state, tokens, last, noise)?;
         let mut graded = timed(common.clock, Part::Loss, common.device, || {
             self.grade(common, &pass.logits)
         });
@@ -208,11 +210,27 @@ impl Shard {
         })
     }
 
+    /// What each row of states has answered last, for models with feedback.
+    fn last_answers(&self, common: &Common<'_>, begins: &[bool]) -> Vec<Last> {
+        let chains = common.method.chains;
+        let rows = begins.iter().enumerate();
+        let of = |(row, &begins): (usize, &bool)| {
+            if !begins {
+                return Last::Own;
+            }
+            let example = &self.carry.examples[row / chains];
+            let first = self.first * chains;
+            let given = common.draws.corrupted(common.plan, first + row, example);
+            given.map_or(Last::None, Last::Given)
+        };
+        rows.map(of).collect()
+    }
+
     /// Compares logits with the answers; the loss is averaged over the cells
     /// whose answer is not padding, then over the batch. Of a puzzle's chains
     /// only the one with the lowest loss counts.
     fn grade(&self, common: &Common<'_>, logits: &[f32]) -> Graded {
-        let per_puzzle = common.plan.config.seq_len * common.plan.config.vocab_size;
+        let per_puzzle = common.plan.config.seq_len * common.plan.heads.answers.count;
         let chains = common.method.chains;
         let share = 1.0 / common.batch as f64;
         let mut graded = Graded {
@@ -260,23 +278,25 @@ struct Grade {
     right: bool,
 }
 
-/// Compares a chain's logits, `[cells, vocab]`, with the answer and writes the
+/// Compares a chain's logits, `[cells, answers]`, with the answer and writes the
 /// loss's gradient by them.
 fn grade(common: &Common<'_>, example: &Example, logits: &[f32], gradient: &mut [f32]) -> Grade {
-    let vocab = common.plan.config.vocab_size;
+    let answers = common.plan.heads.answers;
     let labels = example.label.iter();
     let counted = labels.filter(|&&t| t != TOKEN_PAD).count().max(1);
     let weight = 1.0 / (common.batch as f64 * counted as f64);
     let (mut loss, mut right) = (0.0, 0);
     let cells = logits
-        .chunks_exact(vocab)
-        .zip(gradient.chunks_exact_mut(vocab));
+        .chunks_exact(answers.count)
+        .zip(gradient.chunks_exact_mut(answers.count));
     for ((logits, gradient), &label) in cells.zip(&example.label) {
         if label == TOKEN_PAD {
             continue;
         }
-        loss += weight * cell_loss(common.loss, logits, usize::from(label), weight, gradient);
-        right += usize::from(most_likely(logits) == label);
+        // Checked when the example came.
+        let label = usize::from(label.saturating_sub(answers.first));
+        loss += weight * cell_loss(common.loss, logits, label, weight, gradient);
+        right += usize::from(usize::from(most_likely(logits)) == label);
     }
     Grade {
         loss,

@@ -22,6 +22,7 @@ use super::pass::Slopes;
 use super::shard::{Common, Shard, Share};
 use crate::cpu::CpuModel;
 use crate::plan::Plan;
+use crate::puzzle::TOKEN_PAD;
 use crate::weights::Weights;
 
 /// How a model is trained, the schedule and the data aside.
@@ -150,7 +151,16 @@ impl Trainer {
         let parameters = Parameters::from_weights(&plan, weights, &device);
         let replicas: Vec<Parameters> = others.iter().map(|d| parameters.copied_to(d)).collect();
         let threads = settings.threads.max(1);
-        let parts = (threads * (1 + others.len())).clamp(1, settings.batch_size.max(1));
+        let on_host = device == Device::flex() && others.is_empty();
+        // What a few sequences of a fused sublayer keep for the backward pass
+        // stays in the caches.
+        let smallest = if on_host && !plan.relations.is_empty() {
+            settings.batch_size.div_ceil(TOGETHER)
+        } else {
+            1
+        };
+        let parts = (threads * (1 + others.len())).max(smallest);
+        let parts = parts.clamp(1, settings.batch_size.max(1));
         let start = |part: usize| settings.batch_size * part / parts;
         let shards = (0..parts)
             .map(|i| {
@@ -163,7 +173,6 @@ impl Trainer {
                 Shard::new(&plan, local, device, start(i)..start(i + 1), 1)
             })
             .collect();
-        let on_host = device == Device::flex() && others.is_empty();
         let mut optimizer = Optimizer::new(&plan, settings.optimizer, &device);
         if on_host {
             optimizer.use_host(threads);
@@ -446,25 +455,12 @@ impl Trainer {
                 batch: self.settings.batch_size,
             })
             .collect();
-        let parallel = self.shards.len() > 1;
+        let workers = self.settings.threads.max(1) * commons.len();
         let work = self.shards.iter_mut().zip(work);
-        let shares: Vec<Result<Share, ModelError>> = if parallel {
-            std::thread::scope(|scope| {
-                let threads: Vec<_> = work
-                    .map(|(shard, (fresh, least))| {
-                        let common = &commons[shard.device];
-                        scope.spawn(move || shard.step(common, fresh, &least))
-                    })
-                    .collect();
-                threads
-                    .into_iter()
-                    .map(|t| t.join().unwrap_or_else(|e| std::panic::resume_unwind(e)))
-                    .collect()
-            })
-        } else {
-            work.map(|(shard, (fresh, least))| shard.step(&commons[shard.device], fresh, &least))
-                .collect()
-        };
+        let shares: Vec<Result<Share, ModelError>> =
+            in_order(workers, work.collect(), |(shard, (fresh, least))| {
+                shard.step(&commons[shard.device], fresh, &least)
+            });
 
         timed(self.clock.as_ref(), Part::Optimizer, &self.device, || {
             self.add_up(shares)
@@ -560,6 +556,37 @@ impl Trainer {
     }
 }
 
+/// Rows that a thread computes together where that is not simply its share.
+const TOGETHER: usize = 2;
+
+/// Does some work on so many threads, each a run of items that follow one
+/// another; the results in order.
+fn in_order<T: Send, R: Send>(
+    workers: usize,
+    items: Vec<T>,
+    work: impl Fn(T) -> R + Sync,
+) -> Vec<R> {
+    let n = items.len();
+    let workers = workers.clamp(1, n.max(1));
+    if workers == 1 {
+        return items.into_iter().map(work).collect();
+    }
+    let mut items = items.into_iter();
+    std::thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = (0..workers)
+            .map(|i| {
+                let count = n * (i + 1) / workers - n * i / workers;
+                let own: Vec<T> = items.by_ref().take(count).collect();
+                scope.spawn(move || own.into_iter().map(work).collect::<Vec<R>>())
+            })
+            .collect();
+        let done = threads.into_iter();
+        done.flat_map(|t| t.join().unwrap_or_else(|e| std::panic::resume_unwind(e)))
+            .collect()
+    })
+}
+
 /// Refuses a puzzle that does not fit the model.
 pub(super) fn check(plan: &Plan, row: usize, example: &Example) -> Result<(), ModelError> {
     let (cells, vocab) = (plan.config.seq_len, plan.config.vocab_size);
@@ -569,6 +596,13 @@ pub(super) fn check(plan: &Plan, row: usize, example: &Example) -> Result<(), Mo
                 "its {what} has {} tokens, the model takes {cells}",
                 tokens.len()
             );
+            return Err(ModelError::Input { row, reason });
+        }
+        let answers = plan.heads.answers;
+        if what == "answer"
+            && let Some(token) = tokens.iter().find(|&&t| t != TOKEN_PAD && t < answers.first)
+        {
+            let reason = format!("its answer has token {token}, which the model can't give");
             return Err(ModelError::Input { row, reason });
         }
         if let Some(&token) = tokens.iter().find(|&&t| usize::from(t) >= vocab) {

@@ -14,7 +14,12 @@ mod tensors;
 pub use start::{PLAIN_START, Start};
 pub use tensors::{Init, TensorId, TensorKind, TensorSpec};
 
-use crate::config::{ConfigError, Gate, ModelConfig, Modules, PosEncodings, QPool, TokenMixer};
+use std::sync::Arc;
+
+use crate::config::{
+    ConfigError, Gate, ModelConfig, Modules, Pooling, PosEncodings, QPool, TokenMixer,
+};
+use crate::puzzle::Relation;
 use tensors::TensorList;
 
 /// A state of the recurrence.
@@ -68,6 +73,48 @@ pub enum Sublayer {
         /// The gate's form. Its norm, if any, is over the inner width.
         gate: Gate,
     },
+    /// `down(act(gate, value))` with gate and value from one projection of
+    /// the state beside a message from each of [`Plan::relations`]: by
+    /// channel, the mean of the values of all members of the position's
+    /// group, weighted as `pooling` says.
+    Relations {
+        /// `[relations · 2·message, hidden]`: of each relation the scores'
+        /// rows, then the values'.
+        project: TensorId,
+        /// `[2·inner, hidden + relations·message]`: gate rows, then value
+        /// rows.
+        gate_up: TensorId,
+        /// `[hidden, inner]`.
+        down: TensorId,
+        /// Width of a message.
+        message: usize,
+        /// Inner width.
+        inner: usize,
+        /// The gate's form.
+        gate: Gate,
+        /// How a group makes its message.
+        pooling: Pooling,
+    },
+}
+
+/// Scores of [`Sublayer::Relations`] are clamped to ± this.
+pub const SCORE_LIMIT: f32 = 10.0;
+
+impl Sublayer {
+    /// The matrices: what is quantized, what Muon trains.
+    #[must_use]
+    pub fn matrices(&self) -> Vec<TensorId> {
+        match *self {
+            Self::Attention { qkv, out, .. } => vec![qkv, out],
+            Self::GatedMlp { gate_up, down, .. } => vec![gate_up, down],
+            Self::Relations {
+                project,
+                gate_up,
+                down,
+                ..
+            } => vec![project, gate_up, down],
+        }
+    }
 }
 
 /// One call of a module: `state = module(state + Σ inputs)`, or with damping
@@ -86,10 +133,19 @@ pub struct Update {
     pub damping: Option<f32>,
 }
 
+/// How the puzzle enters.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Embedding {
+    /// A position a cell.
+    Tokens(TokenEmbedding),
+    /// A position a (cell, symbol).
+    Roles(RoleEmbedding),
+}
+
 /// The embedded puzzle: `scale * (token [+ position])`, with the puzzle
 /// embedding in front, scaled alike.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Embedding {
+pub struct TokenEmbedding {
     /// `[vocab, hidden]`.
     pub tokens: TensorId,
     /// `[identifiers, hidden]`, the prefix position.
@@ -100,11 +156,34 @@ pub struct Embedding {
     pub scale: f32,
 }
 
+/// The vector of a position's role, plus `feedback` times the probability
+/// that the last segment gave its symbol.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoleEmbedding {
+    /// `[3, hidden]`: the cell is blank, is given as this symbol, is given as
+    /// another.
+    pub roles: TensorId,
+    /// `[hidden]`.
+    pub feedback: Option<TensorId>,
+}
+
+/// The tokens that a cell's logits stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answers {
+    /// Token of the first logit; the others follow.
+    pub first: u8,
+    /// Logits of a cell.
+    pub count: usize,
+}
+
 /// What is read off `z_H` after a segment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heads {
-    /// `[vocab, hidden]`, applied to the cells (the prefix is dropped).
+    /// `[vocab, hidden]`, applied to the cells (the prefix is dropped); with a
+    /// position a (cell, symbol) `[hidden]`, applied to each.
     pub lm: TensorId,
+    /// What the logits mean.
+    pub answers: Answers,
     /// `[q_outputs, hidden]`.
     pub q_weight: TensorId,
     /// `[q_outputs]`.
@@ -124,6 +203,8 @@ pub struct Plan {
     pub tensors: Vec<TensorSpec>,
     /// How the puzzle enters.
     pub embedding: Embedding,
+    /// What [`Sublayer::Relations`] pools over.
+    pub relations: Arc<[Relation]>,
     /// Where the states begin.
     pub start: Start,
     /// The modules, each the sublayers in order.
@@ -150,43 +231,29 @@ impl Plan {
         let hidden = config.hidden_size;
         let mut t = TensorList::default();
 
-        let linear = |fan_in: usize| Init::TruncatedNormal {
-            std: 1.0 / (fan_in as f32).sqrt(),
+        let embedding = embedding(config, &mut t);
+        let relational = config.token_mixer == TokenMixer::Relations;
+        let relations: Arc<[Relation]> = if relational {
+            config.puzzle.relations().into()
+        } else {
+            Arc::new([])
         };
-        let embed_init = linear(hidden);
-        let tokens = t.weight(
-            "embed_tokens.embedding_weight",
-            &[config.vocab_size, hidden],
-            embed_init,
-        );
-        let positions = (config.pos_encodings == PosEncodings::Learned).then(|| {
-            t.weight(
-                "embed_pos.embedding_weight",
-                &[config.positions(), hidden],
-                embed_init,
-            )
-        });
-        let puzzle = (config.prefix() > 0).then(|| {
-            t.push(
-                "puzzle_emb.weights",
-                &[config.num_puzzle_identifiers, hidden],
-                TensorKind::PuzzleEmbedding,
-                Init::Zeros,
-            )
-        });
-        let scale = (hidden as f32).sqrt()
-            * if positions.is_some() {
-                std::f32::consts::FRAC_1_SQRT_2
-            } else {
-                1.0
-            };
-
         let start = Start::new(config.initial_state, hidden, &mut t);
 
         let mut module = |prefix: &str, layers: usize| -> Vec<Sublayer> {
             let mut sublayers = Vec::with_capacity(2 * layers);
             for layer in 0..layers {
-                let base = format!("{prefix}.layers.{layer}");
+                // The reference of the relational mixer leaves out the name of a
+                // module that is the only one.
+                let base = if prefix.is_empty() {
+                    format!("layers.{layer}")
+                } else {
+                    format!("{prefix}.layers.{layer}")
+                };
+                if relational {
+                    sublayers.push(related(config, relations.len(), &mut t, &base));
+                    continue;
+                }
                 sublayers.push(mixer(config, &mut t, &base));
                 let inner = config.channel_inner();
                 sublayers.push(Sublayer::GatedMlp {
@@ -212,6 +279,7 @@ impl Plan {
                 module("H_level", config.H_layers),
                 module("L_level", config.L_layers),
             ],
+            Modules::Shared if relational => vec![module("", config.L_layers)],
             Modules::Shared => vec![module("L_level", config.L_layers)],
         };
         let (high, low) = (0, modules.len() - 1);
@@ -242,12 +310,23 @@ impl Plan {
         }
 
         let q_outputs = 1 + usize::from(config.q_continue);
+        let (lm, answers) = if relational {
+            let answers = Answers {
+                first: config.puzzle.first_symbol(),
+                count: config.puzzle.symbols().unwrap_or(0),
+            };
+            (t.weight("head.weight", &[hidden], linear(hidden)), answers)
+        } else {
+            let shape = [config.vocab_size, hidden];
+            let answers = Answers {
+                first: 0,
+                count: config.vocab_size,
+            };
+            (t.weight("lm_head.weight", &shape, linear(hidden)), answers)
+        };
         let heads = Heads {
-            lm: t.weight(
-                "lm_head.weight",
-                &[config.vocab_size, hidden],
-                linear(hidden),
-            ),
+            lm,
+            answers,
             q_weight: t.weight("q_head.weight", &[q_outputs, hidden], Init::Zeros),
             q_bias: t.weight("q_head.bias", &[q_outputs], Init::Constant(-5.0)),
             q_pool: config.q_pool,
@@ -257,12 +336,8 @@ impl Plan {
         Ok(Self {
             config: config.clone(),
             tensors: t.into_vec(),
-            embedding: Embedding {
-                tokens,
-                puzzle,
-                positions,
-                scale,
-            },
+            embedding,
+            relations,
             start,
             modules,
             updates,
@@ -285,11 +360,28 @@ impl Plan {
         self.modules
             .iter()
             .flatten()
-            .flat_map(|s| match s {
-                Sublayer::Attention { qkv, out, .. } => [*qkv, *out],
-                Sublayer::GatedMlp { gate_up, down, .. } => [*gate_up, *down],
-            })
+            .flat_map(Sublayer::matrices)
             .collect()
+    }
+
+    /// Whether a segment's input depends on the last one's answer.
+    #[must_use]
+    pub fn feeds_back(&self) -> bool {
+        matches!(&self.embedding, Embedding::Roles(roles) if roles.feedback.is_some())
+    }
+
+    /// Rows of `z_H` that the output head is applied to, prefix left out:
+    /// each has a logit for every token, or with a position a (cell, symbol)
+    /// one.
+    #[must_use]
+    pub fn answering(&self) -> usize {
+        self.positions - self.prefix
+    }
+
+    /// Logits of such a row.
+    #[must_use]
+    pub fn logits_a_row(&self) -> usize {
+        self.config.seq_len * self.heads.answers.count / self.answering().max(1)
     }
 
     /// Number of trained elements as the reference counts them: without the
@@ -320,7 +412,12 @@ impl Plan {
     }
 
     fn heads_flops(&self) -> f64 {
-        2.0 * (self.positions * self.hidden * self.config.vocab_size) as f64
+        match self.embedding {
+            Embedding::Tokens(_) => {
+                2.0 * (self.positions * self.hidden * self.config.vocab_size) as f64
+            }
+            Embedding::Roles(_) => 2.0 * (self.positions * self.hidden) as f64,
+        }
     }
 
     /// Of the updates that are chosen.
@@ -335,6 +432,10 @@ impl Plan {
                 };
                 6.0 * rows * width * *inner as f64
             }
+            Sublayer::Relations { message, inner, .. } => {
+                let (inner, messages) = (*inner as f64, (self.relations.len() * message) as f64);
+                2.0 * n * (d * 2.0 * messages + (d + messages) * 2.0 * inner + inner * d)
+            }
         };
         let modules: Vec<f64> = self
             .modules
@@ -346,12 +447,90 @@ impl Plan {
     }
 }
 
+fn linear(fan_in: usize) -> Init {
+    Init::TruncatedNormal {
+        std: 1.0 / (fan_in as f32).sqrt(),
+    }
+}
+
+fn embedding(config: &ModelConfig, t: &mut TensorList) -> Embedding {
+    let hidden = config.hidden_size;
+    if config.token_mixer == TokenMixer::Relations {
+        // Of the states' size, as an embedding is after its scaling.
+        let unit = Init::TruncatedNormal { std: 1.0 };
+        let roles = t.weight("embed_roles.weight", &[3, hidden], unit);
+        let feedback = config
+            .feedback
+            .then(|| t.weight("feedback.weight", &[hidden], unit));
+        return Embedding::Roles(RoleEmbedding { roles, feedback });
+    }
+    let embed_init = linear(hidden);
+    let tokens = t.weight(
+        "embed_tokens.embedding_weight",
+        &[config.vocab_size, hidden],
+        embed_init,
+    );
+    let positions = (config.pos_encodings == PosEncodings::Learned).then(|| {
+        t.weight(
+            "embed_pos.embedding_weight",
+            &[config.positions(), hidden],
+            embed_init,
+        )
+    });
+    let puzzle = (config.prefix() > 0).then(|| {
+        t.push(
+            "puzzle_emb.weights",
+            &[config.num_puzzle_identifiers, hidden],
+            TensorKind::PuzzleEmbedding,
+            Init::Zeros,
+        )
+    });
+    let scale = (hidden as f32).sqrt()
+        * if positions.is_some() {
+            std::f32::consts::FRAC_1_SQRT_2
+        } else {
+            1.0
+        };
+    Embedding::Tokens(TokenEmbedding {
+        tokens,
+        puzzle,
+        positions,
+        scale,
+    })
+}
+
+/// A whole block of the mixer `relations`.
+fn related(config: &ModelConfig, relations: usize, t: &mut TensorList, base: &str) -> Sublayer {
+    let (hidden, inner) = (config.hidden_size, config.channel_inner());
+    // Validation has made sure that the width is there.
+    let message = config.message.unwrap_or(hidden);
+    let width = hidden + relations * message;
+    Sublayer::Relations {
+        project: t.weight(
+            &format!("{base}.relations.weight"),
+            &[relations * 2 * message, hidden],
+            linear(hidden),
+        ),
+        gate_up: t.weight(
+            &format!("{base}.mlp.gate_up_proj.weight"),
+            &[2 * inner, width],
+            linear(width),
+        ),
+        down: t.weight(
+            &format!("{base}.mlp.down_proj.weight"),
+            &[hidden, inner],
+            linear(inner),
+        ),
+        message,
+        inner,
+        gate: config.gate,
+        pooling: config.pooling,
+    }
+}
+
 /// The first half of a block: what mixes positions.
 fn mixer(config: &ModelConfig, t: &mut TensorList, base: &str) -> Sublayer {
     let hidden = config.hidden_size;
-    let linear = |fan_in: usize| Init::TruncatedNormal {
-        std: 1.0 / (fan_in as f32).sqrt(),
-    };
     match config.token_mixer {
         TokenMixer::Attention => Sublayer::Attention {
             qkv: t.weight(
@@ -368,7 +547,7 @@ fn mixer(config: &ModelConfig, t: &mut TensorList, base: &str) -> Sublayer {
             head_dim: hidden / config.num_heads,
             rope_theta: (config.pos_encodings == PosEncodings::Rope).then_some(config.rope_theta),
         },
-        TokenMixer::Mlp => {
+        TokenMixer::Mlp | TokenMixer::Relations => {
             let n = config.positions();
             // Validation has made sure that the width is there.
             let inner = config.token_inner.unwrap_or(n);

@@ -13,6 +13,7 @@ pub mod copies;
 pub mod dataset;
 pub mod kind;
 pub mod maze;
+pub mod relations;
 pub mod split;
 pub mod sudoku;
 
@@ -24,6 +25,7 @@ use rand::Rng;
 pub use copies::Copies;
 pub use kind::{NoSudoku, PuzzleKind, UnknownKind};
 pub use maze::{Maze, MazeError, MazeOptions, MazeSize, MazeSymmetry, generate_maze};
+pub use relations::Relation;
 pub use split::{Split, SplitError, SplitOptions, build_split};
 pub use sudoku::augment::{augment, fill_hints, fill_share, random_hints};
 pub use sudoku::board::{Board, Clash, House, TokenError};

@@ -9,7 +9,7 @@ mod builder;
 mod proto;
 
 use hrm_core::config::{Gate, QPool};
-use hrm_core::plan::{Axis, Level, Plan, Start, Sublayer, TensorId};
+use hrm_core::plan::{Axis, Embedding, Level, Plan, Start, Sublayer, TensorId};
 use hrm_core::weights::Weights;
 use prost::Message;
 
@@ -100,7 +100,10 @@ impl Walk<'_> {
     /// of every puzzle is its number.
     fn embed(&mut self) -> String {
         let plan = self.plan;
-        let (e, d, vocabulary) = (&plan.embedding, plan.hidden, plan.config.vocab_size);
+        let Embedding::Tokens(e) = &plan.embedding else {
+            return String::new();
+        };
+        let (d, vocabulary) = (plan.hidden, plan.config.vocab_size);
         let mut table = self.weights.dense(e.tokens).into_owned();
         if let Some(id) = e.puzzle {
             table.extend_from_slice(&self.weights.dense(id)[..d]);
@@ -160,6 +163,7 @@ impl Walk<'_> {
                 let y = self.project(&gated, down);
                 turn(self, &y)
             }
+            Sublayer::Relations { .. } => x.to_owned(),
         }
     }
 

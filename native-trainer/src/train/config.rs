@@ -197,6 +197,11 @@ pub(crate) struct TrainConfig {
     #[arg(long, default_value_t = 0.0)]
     #[serde(default)]
     pub(crate) update_noise: f64,
+    /// Share of the puzzles that begin with a corrupted solution as the last answer, for models
+    /// with feedback
+    #[arg(long, default_value_t = 0.0)]
+    #[serde(default)]
+    pub(crate) corrupted: f64,
     /// Initial states of each puzzle, of which only the one with the lowest loss is trained
     /// (winner-take-all: 4)
     #[arg(long, default_value_t = 1)]
@@ -433,6 +438,7 @@ impl TrainConfig {
                 Supervision::Last => hrm_core::model::Supervision::Last,
             },
             update_noise: self.update_noise,
+            corrupted: self.corrupted,
             chains: self.chains,
         }
     }

@@ -7,6 +7,7 @@ use crate::cpu::bf16::{Operands, add_product};
 use crate::cpu::gemm::{View, ViewMut, gemm};
 use crate::cpu::math::sigmoid;
 use crate::cpu::ops::norm_factor;
+use crate::cpu::relations::{self, Accumulated, Kept};
 use crate::cpu::simd::simd;
 use crate::cpu::{CpuModel, Stored};
 use crate::plan::{Axis, Sublayer, TensorId};
@@ -16,13 +17,20 @@ pub(super) struct Backward<'a> {
     pub(super) model: &'a CpuModel,
     pub(super) gradients: Gradients,
     pub(super) operands: Operands,
+    /// Sums of the relational sublayers, by module and place.
+    pub(super) relations: Vec<([usize; 2], Accumulated)>,
 }
 
 impl Backward<'_> {
     /// Turns `dy`, the gradient by the output `y`, into that by the input,
     /// and adds the gradients of the weights.
-    pub(super) fn sublayer(&mut self, sublayer: &Sublayer, call: &Call, y: &[f32], dy: &mut [f32]) {
+    pub(super) fn sublayer(&mut self, place: [usize; 2], call: &Call, y: &[f32], dy: &mut [f32]) {
         let plan = &self.model.plan;
+        let sublayer = &plan.modules[place[0]][place[1]];
+        if let Sublayer::Relations { .. } = sublayer {
+            self.relations(place, call, y, dy);
+            return;
+        }
         norm_backward(y, &call.scratch.norms, plan.hidden, dy);
         match *sublayer {
             Sublayer::Attention {
@@ -50,6 +58,49 @@ impl Backward<'_> {
                 match axis {
                     Axis::Channels => self.channels(&mlp, call, dy),
                     Axis::Positions => self.positions(&mlp, call, dy),
+                }
+            }
+            Sublayer::Relations { .. } => {}
+        }
+    }
+
+    /// A relational sublayer: one sequence after another.
+    fn relations(&mut self, place: [usize; 2], call: &Call, y: &[f32], dy: &mut [f32]) {
+        let plan = &self.model.plan;
+        let Some(packed) = &self.model.relations[place[0]][place[1]] else {
+            return;
+        };
+        let at = self.relations.iter().position(|(p, _)| *p == place);
+        let at = at.unwrap_or_else(|| {
+            self.relations.push((place, Accumulated::new(packed, plan)));
+            self.relations.len() - 1
+        });
+        let n = plan.positions;
+        let size = n * plan.hidden;
+        let batch = dy.len() / size;
+        let part = |values: &[f32]| values.len() / batch.max(1);
+        let s = &call.scratch;
+        let (wide, messages) = (part(&s.projected), part(&s.activated));
+        for (i, dy) in dy.chunks_exact_mut(size).enumerate() {
+            let kept = Kept {
+                x: &call.x[i * size..][..size],
+                y: &y[i * size..][..size],
+                wide: &s.projected[i * wide..][..wide],
+                messages: &s.activated[i * messages..][..messages],
+                norms: &s.norms[i * n..][..n],
+            };
+            let sums = &mut self.relations[at].1;
+            relations::backward(packed, &plan.relations, kept, dy, sums);
+        }
+    }
+
+    /// Adds the relational sublayers' sums to the gradients.
+    pub(super) fn collect(&mut self) {
+        for (_, sums) in std::mem::take(&mut self.relations) {
+            for (id, values) in sums.gradients() {
+                let sum = slot(&mut self.gradients, self.model, id);
+                for (sum, value) in sum.iter_mut().zip(values) {
+                    *sum += value;
                 }
             }
         }

@@ -5,7 +5,8 @@ use super::Gradients;
 use crate::config::QPool;
 use crate::cpu::CpuModel;
 use crate::cpu::gemm::{View, ViewMut, gemm};
-use crate::plan::TensorId;
+use crate::cpu::input::role;
+use crate::plan::{Embedding, RoleEmbedding, TensorId, TokenEmbedding};
 
 /// The gradient of a tensor, zeros at its first use.
 pub(super) fn slot<'g>(
@@ -20,12 +21,12 @@ pub(super) fn slot<'g>(
     slot
 }
 
-/// Logits of every cell, `[batch * cells, vocab]`, of `z_h` `[batch,
+/// Logits of every cell, `[batch * cells, answers]`, of `z_h` `[batch,
 /// positions, hidden]`.
 pub(super) fn logits(model: &CpuModel, z_h: &[f32]) -> Vec<f32> {
     let plan = &*model.plan;
-    let (n, d, vocab) = (plan.positions, plan.hidden, plan.config.vocab_size);
-    let cells = plan.config.seq_len;
+    let (n, d, vocab) = (plan.positions, plan.hidden, plan.logits_a_row());
+    let cells = plan.answering();
     let mut logits = vec![0.0; z_h.len() / (n * d) * cells * vocab];
     let sequences = z_h
         .chunks_exact(n * d)
@@ -86,8 +87,8 @@ pub(super) fn backward(
     gradients: &mut Gradients,
 ) -> Vec<f32> {
     let plan = &*model.plan;
-    let (n, d, vocab) = (plan.positions, plan.hidden, plan.config.vocab_size);
-    let (cells, prefix) = (plan.config.seq_len, plan.prefix);
+    let (n, d, vocab) = (plan.positions, plan.hidden, plan.logits_a_row());
+    let (cells, prefix) = (plan.answering(), plan.prefix);
     let mut d_h = vec![0.0; z_h.len()];
     let lm = model.tensor(plan.heads.lm);
     let d_lm = slot(gradients, model, plan.heads.lm);
@@ -140,15 +141,61 @@ pub(super) fn backward(
     d_h
 }
 
+/// What the inputs of a batch were made of.
+pub(super) struct Puzzles<'a> {
+    /// `[batch, cells]`.
+    pub(super) tokens: &'a [u8],
+    /// `[batch, positions]`, where the model has feedback.
+    pub(super) probabilities: &'a [f32],
+}
+
 /// The gradients of the tables that made the input, from the gradient by it.
 pub(super) fn embedding_backward(
     model: &CpuModel,
+    puzzles: &Puzzles<'_>,
+    d_input: &[f32],
+    gradients: &mut Gradients,
+) {
+    match &model.plan.embedding {
+        Embedding::Tokens(e) => tokens_backward(model, e, puzzles.tokens, d_input, gradients),
+        Embedding::Roles(e) => roles_backward(model, e, puzzles, d_input, gradients),
+    }
+}
+
+fn roles_backward(
+    model: &CpuModel,
+    e: &RoleEmbedding,
+    puzzles: &Puzzles<'_>,
+    d_input: &[f32],
+    gradients: &mut Gradients,
+) {
+    let d = model.plan.hidden;
+    let answers = model.plan.heads.answers;
+    let table = slot(gradients, model, e.roles);
+    let cells = d_input.chunks_exact(answers.count * d);
+    for (d_cell, &token) in cells.zip(puzzles.tokens) {
+        for (symbol, row) in d_cell.chunks_exact(d).enumerate() {
+            let at = role(answers, token, symbol) * d;
+            axpy(1.0, row, &mut table[at..at + d]);
+        }
+    }
+    if let Some(feedback) = e.feedback {
+        let sum = slot(gradients, model, feedback);
+        for (row, &p) in d_input.chunks_exact(d).zip(puzzles.probabilities) {
+            axpy(p, row, sum);
+        }
+    }
+}
+
+fn tokens_backward(
+    model: &CpuModel,
+    e: &TokenEmbedding,
     tokens: &[u8],
     d_input: &[f32],
     gradients: &mut Gradients,
 ) {
     let plan = &*model.plan;
-    let (e, d) = (&plan.embedding, plan.hidden);
+    let d = plan.hidden;
     let sequences = d_input.chunks_exact(plan.positions * d);
     for (d_x, tokens) in sequences.zip(tokens.chunks_exact(plan.config.seq_len)) {
         if let Some(positions) = e.positions {

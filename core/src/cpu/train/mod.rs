@@ -15,9 +15,12 @@ mod tests;
 use super::CpuModel;
 use super::bf16::Operands;
 use super::ops::{self, Scratch};
-use super::run::{add, damp, embed};
-use crate::plan::{Level, Update};
+use super::input;
+use super::run::{add, damp};
+use crate::plan::{Embedding, Level, Update};
 use backward::Backward;
+
+pub(crate) use super::input::{fresh_probabilities, role};
 
 /// Gradients in the plan's order; empty for tensors that are not trained.
 pub(crate) type Gradients = Vec<Vec<f32>>;
@@ -50,11 +53,27 @@ struct Tracked {
 /// Noise on the states: told each new state, `[batch, positions, hidden]`.
 pub(crate) type Disturb<'a> = &'a mut dyn FnMut(&mut [f32]);
 
+/// The answer that a sequence has given before a segment, for models with
+/// feedback.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Last {
+    /// None: it begins.
+    None,
+    /// What its `z_H` says.
+    Own,
+    /// These probabilities, `[cells, symbols]`.
+    Given(Vec<f32>),
+}
+
 /// A batch of training sequences at one segment.
 #[derive(Debug)]
 pub(crate) struct Segment<'a> {
     model: &'a CpuModel,
     tokens: Vec<u8>,
+    /// The last answer of each sequence.
+    last: Vec<Last>,
+    /// What it says of every (cell, symbol), where the model has feedback.
+    probabilities: Vec<f32>,
     /// The embedded puzzles, `[batch, positions, hidden]`.
     input: Vec<f32>,
     pub(crate) z_h: Vec<f32>,
@@ -64,27 +83,64 @@ pub(crate) struct Segment<'a> {
 }
 
 impl<'a> Segment<'a> {
-    /// Sequences of tokens side by side with their states, each `[batch,
-    /// positions, hidden]`.
-    pub(crate) fn new(model: &'a CpuModel, tokens: Vec<u8>, z_h: Vec<f32>, z_l: Vec<f32>) -> Self {
-        let cells = model.plan.config.seq_len;
-        let input = tokens
-            .chunks_exact(cells)
-            .flat_map(|row| embed(model, row))
-            .collect();
-        Self {
+    /// Sequences of tokens side by side with their last answers and their
+    /// states, each `[batch, positions, hidden]`.
+    pub(crate) fn new(
+        model: &'a CpuModel,
+        tokens: Vec<u8>,
+        last: Vec<Last>,
+        [z_h, z_l]: [Vec<f32>; 2],
+    ) -> Self {
+        let mut segment = Self {
             model,
             tokens,
-            input,
+            last,
+            probabilities: Vec::new(),
+            input: Vec::new(),
             z_h,
             z_l,
             tape: Vec::new(),
+        };
+        segment.look();
+        segment
+    }
+
+    /// Embeds the puzzles, with the last answers where the model has feedback.
+    fn look(&mut self) {
+        let (model, plan) = (self.model, &self.model.plan);
+        self.input.clear();
+        self.probabilities.clear();
+        let size = plan.positions * plan.hidden;
+        let sequences = self.tokens.chunks_exact(plan.config.seq_len);
+        for ((tokens, last), z_h) in sequences.zip(&self.last).zip(self.z_h.chunks_exact(size)) {
+            let Embedding::Roles(roles) = &plan.embedding else {
+                self.input.extend(input::input(model, tokens, None));
+                continue;
+            };
+            let probabilities = roles.feedback.map(|_| match last {
+                Last::None => input::fresh_probabilities(plan.heads.answers, tokens),
+                Last::Own => input::probabilities(model, z_h),
+                Last::Given(probabilities) => probabilities.clone(),
+            });
+            let probabilities = probabilities.as_deref();
+            self.input
+                .extend(input::roles(model, roles, tokens, probabilities));
+            self.probabilities.extend(probabilities.unwrap_or_default());
+        }
+    }
+
+    /// The same after a segment.
+    fn look_again(&mut self) {
+        if self.model.plan.feeds_back() {
+            self.last.fill(Last::Own);
+            self.look();
         }
     }
 
     /// A whole segment without gradient.
     pub(crate) fn run_whole(&mut self, disturb: Disturb<'_>) {
         self.updates(&self.model.plan.updates, disturb);
+        self.look_again();
     }
 
     /// The updates that the plan keeps no gradient of, which come first.
@@ -110,9 +166,12 @@ impl<'a> Segment<'a> {
     /// The q of one more segment without gradient; the states stay.
     pub(crate) fn next_q(&mut self) -> Vec<f32> {
         let states = (self.z_h.clone(), self.z_l.clone());
-        self.run_whole(&mut |_| {});
+        let seen = (self.input.clone(), self.probabilities.clone());
+        self.look_again();
+        self.updates(&self.model.plan.updates, &mut |_| {});
         let q = heads::q(self.model, &self.z_h);
         (self.z_h, self.z_l) = states;
+        (self.input, self.probabilities) = seen;
         q
     }
 
@@ -147,6 +206,7 @@ impl<'a> Segment<'a> {
             return;
         }
         rows::retain(&mut self.tokens, kept);
+        rows::retain(&mut self.probabilities, kept);
         rows::retain(&mut self.z_h, kept);
         for Tracked { calls, y } in &mut self.tape {
             rows::retain(y, kept);
@@ -163,6 +223,7 @@ impl<'a> Segment<'a> {
             model: self.model,
             gradients: vec![Vec::new(); plan.tensors.len()],
             operands: Operands::default(),
+            relations: Vec::new(),
         };
         let gradients = &mut backward.gradients;
         let mut d_h = heads::backward(self.model, &self.z_h, logits, q, gradients);
@@ -180,9 +241,8 @@ impl<'a> Segment<'a> {
                 own.iter_mut().for_each(|d| *d *= damping);
                 kept
             });
-            let module = &plan.modules[update.module];
-            for (sublayer, call) in module.iter().zip(calls).rev() {
-                backward.sublayer(sublayer, &call, &y, own);
+            for (sublayer, call) in calls.into_iter().enumerate().rev() {
+                backward.sublayer([update.module, sublayer], &call, &y, own);
                 y = call.x;
             }
             add(other, own);
@@ -193,8 +253,13 @@ impl<'a> Segment<'a> {
                 add(own, &kept);
             }
         }
+        backward.collect();
         let mut gradients = backward.gradients;
-        heads::embedding_backward(self.model, &self.tokens, &d_input, &mut gradients);
+        let puzzle = heads::Puzzles {
+            tokens: &self.tokens,
+            probabilities: &self.probabilities,
+        };
+        heads::embedding_backward(self.model, &puzzle, &d_input, &mut gradients);
         gradients
     }
 
@@ -217,8 +282,8 @@ impl<'a> Segment<'a> {
             let old = self.begin(update);
             let model = self.model;
             let state = self.state(update.level);
-            for sublayer in &model.plan.modules[update.module] {
-                ops::apply(model, sublayer, state, &mut scratch);
+            for sublayer in 0..model.plan.modules[update.module].len() {
+                ops::apply(model, [update.module, sublayer], state, &mut scratch);
             }
             end(update, state, old.as_deref());
             disturb(state);
@@ -244,14 +309,14 @@ impl<'a> Segment<'a> {
         let old = self.begin(update);
         let model = self.model;
         let state = self.state(update.level);
-        let module = &model.plan.modules[update.module];
-        let calls = module.iter().map(|sublayer| {
+        let sublayers = 0..model.plan.modules[update.module].len();
+        let calls = sublayers.map(|sublayer| {
             let x = state.clone();
             let mut scratch = Scratch {
                 keep: true,
                 ..Scratch::default()
             };
-            ops::apply(model, sublayer, state, &mut scratch);
+            ops::apply(model, [update.module, sublayer], state, &mut scratch);
             Call { x, scratch }
         });
         let calls = calls.collect();

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Segment;
-use crate::config::{Gate, ModelConfig, PosEncodings};
+use super::{Last, Segment};
+use crate::config::{Gate, ModelConfig, Modules, Pooling, PosEncodings};
 use crate::cpu::CpuModel;
 use crate::plan::{Plan, TensorKind};
 use crate::puzzle::Shape;
@@ -12,13 +12,20 @@ use crate::weights::Weights;
 /// A loss that is linear in the answer, so that its slopes are known.
 fn loss(model: &CpuModel, tokens: &[u8], states: &[Vec<f32>; 2], slopes: &[Vec<f32>; 2]) -> f64 {
     let [h, l] = states.clone();
-    let mut segment = Segment::new(model, tokens.to_vec(), h, l);
+    let mut segment = Segment::new(model, tokens.to_vec(), lasts(&model.plan, 2), [h, l]);
     let answer = segment.run_tracked(&mut noise_of(3));
     let along = |a: &[f32], b: &[f32]| -> f64 {
         let terms = a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b));
         terms.sum()
     };
     along(&answer.logits, &slopes[0]) + along(&answer.q, &slopes[1])
+}
+
+/// A fresh sequence and one whose last answer is given: no gradient passes
+/// through an answer, which differences would see.
+fn lasts(plan: &Plan, batch: usize) -> Vec<Last> {
+    let answer = noise(plan.positions, 11).iter().map(|p| p.abs()).collect();
+    [Last::None, Last::Given(answer)][..batch].to_vec()
 }
 
 /// Numbers between -1 and 1 that look random.
@@ -60,10 +67,10 @@ fn check(mut config: ModelConfig) {
         .collect();
     let states = [noise(batch * size, 5), noise(batch * size, 6)];
     let slopes = [
-        noise(tokens.len() * plan.config.vocab_size, 7),
+        noise(tokens.len() * plan.heads.answers.count, 7),
         noise(batch * plan.heads.q_outputs, 8),
     ];
-    let mut segment = Segment::new(&model, tokens.clone(), states[0].clone(), states[1].clone());
+    let mut segment = Segment::new(&model, tokens.clone(), lasts(&plan, 2), states.clone());
     segment.run_tracked(&mut noise_of(3));
     let gradients = segment.gradients(&slopes[0], &slopes[1]);
 
@@ -140,17 +147,40 @@ fn damping_in_both_kinds_of_blocks() {
 }
 
 #[test]
+fn relations_with_both_gates_and_poolings() {
+    let relational = ModelConfig {
+        message: Some(8),
+        H_cycles: 1,
+        ..ModelConfig::relational(Shape::S4, 16)
+    };
+    check(ModelConfig {
+        gate: Gate::Silu,
+        pooling: Pooling::Mean,
+        modules: Modules::Separate,
+        feedback: false,
+        ..relational.clone()
+    });
+    check(ModelConfig {
+        H_layers: 2,
+        L_layers: 2,
+        ..relational.clone()
+    });
+    check(relational);
+}
+
+#[test]
 fn rows_without_slopes_leave_the_gradients_of_the_others() {
     for config in [
         ModelConfig::eqr(Shape::S4, 16, 12),
         ModelConfig::hrm(Shape::S4, 16, 2, 1),
+        ModelConfig::relational(Shape::S4, 16),
     ] {
         let plan = Arc::new(Plan::new(&config).unwrap());
         let weights = Weights::random(&plan, 3);
         let dense = weights.tensors().iter().map(|t| t.dense().into_owned());
         let model = CpuModel::for_training(Arc::clone(&plan), dense.collect(), false);
         let (cells, size) = (plan.config.seq_len, plan.positions * plan.hidden);
-        let logits = cells * plan.config.vocab_size;
+        let logits = cells * plan.heads.answers.count;
         let tokens: Vec<u8> = (0..3 * cells).map(|i| 1 + (i % 3) as u8).collect();
         let [h, l] = [5, 6].map(|seed| noise(3 * size, seed));
         let slopes = [noise(logits, 7), noise(plan.heads.q_outputs, 8)];
@@ -158,7 +188,7 @@ fn rows_without_slopes_leave_the_gradients_of_the_others() {
         let of = |from: usize, to: usize| {
             let part = |z: &[f32]| z[from * size..to * size].to_vec();
             let tokens = tokens[from * cells..to * cells].to_vec();
-            let mut segment = Segment::new(&model, tokens, part(&h), part(&l));
+            let mut segment = Segment::new(&model, tokens, vec![Last::Own; to - from], [part(&h), part(&l)]);
             segment.run_tracked(&mut |_| {});
             let spread = |slopes: &[f32]| {
                 let mut all = vec![0.0; (to - from) * slopes.len()];
@@ -175,7 +205,7 @@ fn rows_without_slopes_leave_the_gradients_of_the_others() {
             }
         }
         // Without any slope every gradient is zero.
-        let mut segment = Segment::new(&model, tokens.clone(), h.clone(), l.clone());
+        let mut segment = Segment::new(&model, tokens.clone(), vec![Last::Own; 3], [h.clone(), l.clone()]);
         segment.run_tracked(&mut |_| {});
         let zero = segment.gradients(&vec![0.0; 3 * logits], &vec![0.0; 3 * plan.heads.q_outputs]);
         assert!(zero.iter().flatten().all(|g| *g == 0.0));

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::ModelError;
 use super::host::{adam_step, lend_four};
 use super::parameters::{Parameters, matrix_shape, upload};
-use crate::plan::{Plan, Sublayer, TensorKind};
+use crate::plan::{Plan, TensorKind};
 
 /// Which rule updates the weights. The puzzle embedding always follows the
 /// sign of its gradient.
@@ -115,11 +115,7 @@ impl Optimizer {
     pub fn new(plan: &Plan, settings: OptimizerSettings, device: &Device) -> Self {
         let mut in_modules = vec![false; plan.tensors.len()];
         for sublayer in plan.modules.iter().flatten() {
-            let ids = match sublayer {
-                Sublayer::Attention { qkv, out, .. } => [qkv, out],
-                Sublayer::GatedMlp { gate_up, down, .. } => [gate_up, down],
-            };
-            for id in ids {
+            for id in sublayer.matrices() {
                 in_modules[id.index()] = true;
             }
         }
