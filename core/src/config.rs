@@ -446,7 +446,10 @@ impl ModelConfig {
         }
         if self.token_mixer != TokenMixer::Relations {
             if self.message.is_some() {
-                return fail("message", "is set, but only `relations` has messages".into());
+                return fail(
+                    "message",
+                    "is set, but only `relations` has messages".into(),
+                );
             }
             if self.feedback {
                 return fail("feedback", "is set, but only `relations` has it".into());

@@ -132,6 +132,7 @@ proptest! {
     #[test]
     fn manifests(damages in prop::collection::vec(damage(), 0..6)) {
         let manifest = Manifest {
+            boards: Vec::new(),
             id: "m".into(),
             title: "M".into(),
             summary: "s".into(),

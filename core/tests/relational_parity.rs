@@ -85,7 +85,11 @@ fn one_set_of_weights_plays_two_boards() {
             let name = |what| format!("{board}, segment {segment}: {what}");
             close(&name("z_H"), &all(&|o| o.z_h.clone().unwrap()), want("z_H"));
             close(&name("z_L"), &all(&|o| o.z_l.clone().unwrap()), want("z_L"));
-            close(&name("logits"), &all(&|o| o.logits.clone().unwrap()), want("logits"));
+            close(
+                &name("logits"),
+                &all(&|o| o.logits.clone().unwrap()),
+                want("logits"),
+            );
             close(&name("q_halt"), &all(&|o| vec![o.q_halt]), want("q_halt"));
         }
     }

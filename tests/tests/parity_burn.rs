@@ -6,8 +6,8 @@ use std::path::Path;
 
 use hrm_core::config::ModelConfig;
 use hrm_core::model::{
-    AdamSettings, Device, Example, LossKind, Network, OptimizerKind, OptimizerSettings, Parameters,
-    Precision, State, Trainer, TrainerSettings, token_tensor,
+    AdamSettings, Device, Example, Inputs, LossKind, Network, OptimizerKind, OptimizerSettings,
+    Parameters, Precision, State, Trainer, TrainerSettings,
 };
 use hrm_core::plan::{Plan, TensorKind};
 use hrm_core::weights::{Weights, plain_name};
@@ -189,11 +189,12 @@ fn forward_difference(fixture: &Fixture) -> f32 {
     let parameters = Parameters::from_weights(&fixture.plan, &fixture.weights, &device);
     let network = Network::new(&fixture.plan, &parameters);
     let inputs = fixture.tokens("inputs");
-    let tokens = token_tensor(inputs.iter().map(Vec::as_slice), &device);
+    let mut given = Inputs::new(&fixture.plan, inputs.iter().map(Vec::as_slice), &device);
     let mut state = State::initial(&fixture.plan, &parameters, inputs.len());
     let mut worst: f32 = 0.0;
     for segment in 1..=4 {
-        let output = network.segment(state, &tokens);
+        let output = network.segment(state, &given);
+        given.go_on();
         let q: Vec<f32> = output.q.clone().try_into_vec_as().unwrap();
         let width = fixture.plan.heads.q_outputs;
         let mut found = vec![

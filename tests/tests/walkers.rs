@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hrm_core::config::{Gate, InitialState, ModelConfig, Modules, PosEncodings, QPool, TokenMixer};
 use hrm_core::cpu::{CpuModel, CpuRun};
 use hrm_core::engine::{SegmentOutput, Taps};
-use hrm_core::model::{Device, Network, Parameters, State, token_tensor};
+use hrm_core::model::{Device, Inputs, Network, Parameters, State};
 use hrm_core::plan::{Init, Plan, TensorKind};
 use hrm_core::puzzle::Shape;
 use hrm_core::weights::{Tensor, Values, Weights, sample};
@@ -153,11 +153,12 @@ fn on_burn(plan: &Plan, weights: &Weights, inputs: &[Vec<u8>]) -> Trace {
     let device = Device::flex();
     let parameters = Parameters::from_weights(plan, weights, &device);
     let network = Network::new(plan, &parameters);
-    let tokens = token_tensor(inputs.iter().map(Vec::as_slice), &device);
+    let mut given = Inputs::new(plan, inputs.iter().map(Vec::as_slice), &device);
     let mut state = State::initial(plan, &parameters, inputs.len());
     (0..SEGMENTS)
         .map(|_| {
-            let output = network.segment(state.clone(), &tokens);
+            let output = network.segment(state.clone(), &given);
+            given.go_on();
             state = output.state;
             let mut values: Vec<f32> = output.logits.into_data().try_to_vec().unwrap();
             values.extend(output.q.into_data().try_to_vec::<f32>().unwrap());

@@ -221,16 +221,16 @@ pub fn probability(q_halt: f32) -> f32 {
 }
 
 /// The model's probability of every digit, in 255ths, `[cells, side]`, from
-/// its logits, `[cells, vocab]`: softmax over the whole vocabulary, of which
-/// padding and blank are left out.
+/// its logits, `[cells, width]`: softmax over all of them, of which the last
+/// `side` are digits' (padding and blank may stand before).
 #[must_use]
-pub fn digit_shares(logits: &[f32], vocab: usize) -> Vec<u8> {
+pub fn digit_shares(logits: &[f32], width: usize, side: usize) -> Vec<u8> {
     logits
-        .chunks_exact(vocab.max(3))
+        .chunks_exact(width.max(1))
         .flat_map(|row| {
             let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let sum: f32 = row.iter().map(|logit| (logit - largest).exp()).sum();
-            row[2..]
+            row[width.saturating_sub(side)..]
                 .iter()
                 .map(move |logit| (255.0 * (logit - largest).exp() / sum).round() as u8)
         })
@@ -436,11 +436,13 @@ mod tests {
     #[test]
     fn shares_of_digits_leave_padding_and_blank_out() {
         let even = [0.0; 6];
-        assert_eq!(digit_shares(&even, 6), [43; 4]);
+        assert_eq!(digit_shares(&even, 6, 4), [43; 4]);
         let sure = [0.0, 0.0, 900.0, 0.0, 0.0, 0.0];
-        assert_eq!(digit_shares(&sure, 6), [255, 0, 0, 0]);
-        assert_eq!(digit_shares(&[sure, even].concat(), 6).len(), 8);
-        assert!(digit_shares(&[], 6).is_empty());
+        assert_eq!(digit_shares(&sure, 6, 4), [255, 0, 0, 0]);
+        assert_eq!(digit_shares(&[sure, even].concat(), 6, 4).len(), 8);
+        assert!(digit_shares(&[], 6, 4).is_empty());
+        // Digits alone.
+        assert_eq!(digit_shares(&even[..4], 4, 4), [64; 4]);
     }
 
     #[test]

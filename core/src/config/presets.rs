@@ -2,8 +2,7 @@
 
 use super::{
     ConfigError, Gate, InitialState, ModelConfig, Modules, Pooling, PosEncodings, QPool,
-    TokenMixer,
-    rms_norm_eps, rope_theta,
+    TokenMixer, rms_norm_eps, rope_theta,
 };
 use crate::puzzle::{PuzzleKind, Shape};
 

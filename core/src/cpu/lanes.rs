@@ -27,6 +27,7 @@ pub(super) trait Lanes: Copy {
     /// `a * b + c`.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `x` where `a < b`, elsewhere 0.
+    #[cfg(any(feature = "burn", test))]
     unsafe fn where_less(a: Self::V, b: Self::V, x: Self::V) -> Self::V;
     /// Sum of the elements.
     unsafe fn sum(v: Self::V) -> f32;
@@ -123,6 +124,7 @@ impl Lanes for One {
     unsafe fn fma(a: f32, b: f32, c: f32) -> f32 {
         a * b + c
     }
+    #[cfg(any(feature = "burn", test))]
     #[inline(always)]
     unsafe fn where_less(a: f32, b: f32, x: f32) -> f32 {
         if a < b { x } else { 0.0 }
@@ -143,15 +145,19 @@ pub(super) mod x86 {
     //! AVX-512 and AVX2.
 
     use std::arch::x86_64::{
-        __m256, __m512, _CMP_LT_OQ, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehl_ps,
-        _mm_shuffle_ps, _mm256_add_epi32, _mm256_add_ps, _mm256_and_ps, _mm256_castps_si256,
-        _mm256_castps256_ps128, _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_div_ps,
-        _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps,
-        _mm256_mul_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi32, _mm256_storeu_ps,
-        _mm256_sub_epi32, _mm256_sub_ps, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_div_ps,
-        _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_min_ps,
-        _mm512_mul_ps, _mm512_reduce_add_ps, _mm512_scalef_ps, _mm512_set1_ps, _mm512_storeu_ps,
-        _mm512_sub_ps,
+        __m256, __m512, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehl_ps, _mm_shuffle_ps,
+        _mm256_add_epi32, _mm256_add_ps, _mm256_castps_si256, _mm256_castps256_ps128,
+        _mm256_castsi256_ps, _mm256_div_ps, _mm256_extractf128_ps, _mm256_fmadd_ps,
+        _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_set1_epi32,
+        _mm256_set1_ps, _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_epi32, _mm256_sub_ps,
+        _mm512_add_ps, _mm512_div_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_max_ps,
+        _mm512_min_ps, _mm512_mul_ps, _mm512_reduce_add_ps, _mm512_scalef_ps, _mm512_set1_ps,
+        _mm512_storeu_ps, _mm512_sub_ps,
+    };
+
+    #[cfg(any(feature = "burn", test))]
+    use std::arch::x86_64::{
+        _CMP_LT_OQ, _mm256_and_ps, _mm256_cmp_ps, _mm512_cmp_ps_mask, _mm512_maskz_mov_ps,
     };
 
     use super::{Lanes, ROUND};
@@ -189,6 +195,7 @@ pub(super) mod x86 {
         unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
             unsafe { _mm512_fmadd_ps(a, b, c) }
         }
+        #[cfg(any(feature = "burn", test))]
         #[inline(always)]
         unsafe fn where_less(a: __m512, b: __m512, x: __m512) -> __m512 {
             unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b), x) }
@@ -234,6 +241,7 @@ pub(super) mod x86 {
         unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {
             unsafe { _mm256_fmadd_ps(a, b, c) }
         }
+        #[cfg(any(feature = "burn", test))]
         #[inline(always)]
         unsafe fn where_less(a: __m256, b: __m256, x: __m256) -> __m256 {
             unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(a, b), x) }
@@ -263,9 +271,8 @@ pub(super) mod wasm {
     //! WebAssembly's 128-bit vectors.
 
     use std::arch::wasm32::{
-        f32x4_add, f32x4_div, f32x4_extract_lane, f32x4_lt, f32x4_mul, f32x4_pmax, f32x4_pmin,
-        f32x4_splat, f32x4_sub, i32x4_add, i32x4_shl, i32x4_splat, i32x4_sub, v128, v128_and,
-        v128_load, v128_store,
+        f32x4_add, f32x4_div, f32x4_extract_lane, f32x4_mul, f32x4_pmax, f32x4_pmin, f32x4_splat,
+        f32x4_sub, i32x4_add, i32x4_shl, i32x4_splat, i32x4_sub, v128, v128_load, v128_store,
     };
 
     use super::{Lanes, ROUND};
@@ -300,8 +307,9 @@ pub(super) mod wasm {
         unsafe fn max(a: v128, b: v128) -> v128 { f32x4_pmax(a, b) }
         #[inline(always)]
         unsafe fn fma(a: v128, b: v128, c: v128) -> v128 { f32x4_add(f32x4_mul(a, b), c) }
+        #[cfg(any(feature = "burn", test))]
         #[inline(always)]
-        unsafe fn where_less(a: v128, b: v128, x: v128) -> v128 { v128_and(f32x4_lt(a, b), x) }
+        unsafe fn where_less(a: v128, b: v128, x: v128) -> v128 { std::arch::wasm32::v128_and(std::arch::wasm32::f32x4_lt(a, b), x) }
         #[inline(always)]
         unsafe fn sum(v: v128) -> f32 {
             (f32x4_extract_lane::<0>(v) + f32x4_extract_lane::<1>(v))
@@ -335,20 +343,31 @@ pub(super) enum Width {
 impl Width {
     /// Every width that this processor has, the widest first.
     pub(super) fn all() -> Vec<Self> {
-        let mut all = Vec::new();
-        #[cfg(target_arch = "x86_64")]
-        {
-            if std::is_x86_feature_detected!("avx512f") {
-                all.push(Self::Sixteen);
+        let widths = [
+            #[cfg(target_arch = "x86_64")]
+            Self::Sixteen,
+            #[cfg(target_arch = "x86_64")]
+            Self::Eight,
+            #[cfg(target_arch = "wasm32")]
+            Self::Four,
+            Self::One,
+        ];
+        widths.into_iter().filter(|w| w.is_there()).collect()
+    }
+
+    /// Whether this processor has it.
+    fn is_there(self) -> bool {
+        match self {
+            Self::One => true,
+            #[cfg(target_arch = "wasm32")]
+            Self::Four => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Eight => {
+                std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma")
             }
-            if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
-                all.push(Self::Eight);
-            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Sixteen => std::is_x86_feature_detected!("avx512f"),
         }
-        #[cfg(target_arch = "wasm32")]
-        all.push(Self::Four);
-        all.push(Self::One);
-        all
     }
 
     /// Elements of a vector.
@@ -407,9 +426,7 @@ macro_rules! with_lanes {
             #[cfg(target_arch = "x86_64")]
             $crate::cpu::lanes::Width::Eight => eight($argument),
             #[cfg(target_arch = "wasm32")]
-            $crate::cpu::lanes::Width::Four => {
-                $kernel::<$crate::cpu::lanes::wasm::Four>($argument)
-            }
+            $crate::cpu::lanes::Width::Four => $kernel::<$crate::cpu::lanes::wasm::Four>($argument),
             $crate::cpu::lanes::Width::One => $kernel::<$crate::cpu::lanes::One>($argument),
         }
     }};

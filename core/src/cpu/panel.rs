@@ -138,9 +138,13 @@ mod tests {
     }
 
     #[inline(always)]
-    unsafe fn run<L: Lanes>(case: Case<'_>) {
+    unsafe fn run<L: Lanes>(case: &mut Case<'_>) {
         let [rows, depth, columns] = case.sizes;
-        let (row, column) = if case.transposed { (1, rows) } else { (depth, 1) };
+        let (row, column) = if case.transposed {
+            (1, rows)
+        } else {
+            (depth, 1)
+        };
         let a = Left {
             data: case.a.as_ptr(),
             row,
@@ -162,13 +166,15 @@ mod tests {
                 .collect()
         };
         for width in Width::all() {
-            for (rows, depth, vectors) in [(1, 1, 1), (5, 3, 2), (13, 16, 4), (25, 33, 7), (81, 8, 12)] {
+            for (rows, depth, vectors) in
+                [(1, 1, 1), (5, 3, 2), (13, 16, 4), (25, 33, 7), (81, 8, 12)]
+            {
                 let sizes = [rows, depth, vectors * width.count()];
                 let columns = sizes[2];
                 let (a, b) = (noise(rows * depth, 1), noise(depth * columns, 2));
                 for transposed in [false, true] {
                     let mut c = vec![f32::NAN; rows * columns];
-                    let case = Case {
+                    let mut case = Case {
                         sizes,
                         a: &a,
                         transposed,
@@ -176,15 +182,24 @@ mod tests {
                         c: &mut c,
                     };
                     // SAFETY: the processor has the width.
-                    unsafe { with_lanes!(width, run, case, Case<'_>) };
+                    unsafe { with_lanes!(width, run, &mut case, &mut Case<'_>) };
                     for r in 0..rows {
                         for j in 0..columns {
-                            let at = |k| if transposed { k * rows + r } else { r * depth + k };
+                            let at = |k| {
+                                if transposed {
+                                    k * rows + r
+                                } else {
+                                    r * depth + k
+                                }
+                            };
                             let want: f64 = (0..depth)
                                 .map(|k| 2.0 * f64::from(a[at(k)]) * f64::from(b[k * columns + j]))
                                 .sum();
                             let got = f64::from(c[r * columns + j]);
-                            assert!((got - want).abs() < 1e-5 * depth as f64, "{width:?} {sizes:?}");
+                            assert!(
+                                (got - want).abs() < 1e-5 * depth as f64,
+                                "{width:?} {sizes:?}"
+                            );
                         }
                     }
                 }

@@ -82,7 +82,9 @@ impl ReadOut {
     #[must_use]
     pub fn tokens(&self, logits: &[f32]) -> Vec<u8> {
         let cells = logits.chunks_exact(self.answers.count);
-        cells.map(|cell| self.answers.first + argmax(cell)).collect()
+        cells
+            .map(|cell| self.answers.first + argmax(cell))
+            .collect()
     }
 
     /// E of the answer that tokens spell.

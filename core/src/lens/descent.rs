@@ -1,9 +1,9 @@
 //! Does a segment go down the error? A smooth E, its gradient through the
 //! output head, and the angle between it and where a segment goes.
 
-use crate::puzzle::{Shape, TOKEN_BLANK};
+use crate::puzzle::Shape;
 
-/// A smooth companion of E for logits `[cells, vocab]`: with p the softmax of
+/// A smooth companion of E for logits `[cells, width]`, the digits' last: with p the softmax of
 /// each cell, half the sum over rows, columns and boxes and over digits of
 /// (expected count - 1)^2. It is 0 exactly where every house expects every
 /// digit once.
@@ -13,7 +13,7 @@ use crate::puzzle::{Shape, TOKEN_BLANK};
 pub fn smooth_conflicts(shape: Shape, logits: &[f32]) -> (f64, Vec<f64>) {
     let (cells, side) = (shape.cells(), shape.side());
     let vocab = logits.len() / cells.max(1);
-    let first = usize::from(TOKEN_BLANK) + 1;
+    let first = vocab.saturating_sub(side);
     let p: Vec<f64> = logits
         .chunks_exact(vocab.max(1))
         .flat_map(softmax)

@@ -63,12 +63,7 @@ impl Draws {
 
     /// The answer that a beginning row is given as its last one, `[cells,
     /// symbols]`: none for most.
-    pub(super) fn corrupted(
-        self,
-        plan: &Plan,
-        row: usize,
-        example: &Example,
-    ) -> Option<Vec<f32>> {
+    pub(super) fn corrupted(self, plan: &Plan, row: usize, example: &Example) -> Option<Vec<f32>> {
         if self.corrupted == 0.0 {
             return None;
         }

@@ -96,7 +96,12 @@ fn on_host(
         q_halt: output.q_halt,
         q_continue: output.q_continue,
     };
-    let segment = |_| run.segment(Taps::default()).into_iter().map(guess).collect();
+    let segment = |_| {
+        run.segment(Taps::default())
+            .into_iter()
+            .map(guess)
+            .collect()
+    };
     Ok((0..segments).map(segment).collect())
 }
 

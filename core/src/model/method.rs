@@ -69,7 +69,10 @@ impl TrainingMethod {
             ));
         }
         if !(0.0..=1.0).contains(&self.corrupted) {
-            return fail(format!("corrupted is {}, must be in [0, 1]", self.corrupted));
+            return fail(format!(
+                "corrupted is {}, must be in [0, 1]",
+                self.corrupted
+            ));
         }
         if self.corrupted > 0.0 && !plan.feeds_back() {
             return fail(format!(
@@ -96,8 +99,7 @@ impl TrainingMethod {
 
     /// The random numbers of a step; `rng` is asked only where there are any.
     pub(super) fn draw(&self, plan: &Plan, rng: &mut ChaCha8Rng) -> Draws {
-        let any =
-            plan.start == Start::Random || self.update_noise > 0.0 || self.corrupted > 0.0;
+        let any = plan.start == Start::Random || self.update_noise > 0.0 || self.corrupted > 0.0;
         Draws {
             seed: if any { rng.random() } else { 0 },
             noise: self.update_noise as f32,

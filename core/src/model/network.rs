@@ -4,8 +4,8 @@ use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData, activation};
 use serde::{Deserialize, Serialize};
 
 use super::draws::Noise;
-use super::parameters::{Parameters, upload};
 use super::inputs::Inputs;
+use super::parameters::{Parameters, upload};
 use crate::config::{Gate, Pooling, QPool};
 use crate::plan::{Axis, Embedding, Level, Plan, SCORE_LIMIT, Start, Sublayer, Update};
 
@@ -166,6 +166,7 @@ struct Groups {
 
 /// How the puzzle enters, on the device.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a model has one")]
 enum Entry {
     Tokens {
         tokens: Tensor<2>,
@@ -623,14 +624,11 @@ impl Layer {
                 let [batch, positions, hidden] = x.dims();
                 let rows = x.clone().reshape([batch * positions, hidden]);
                 let projected = rows.matmul(project.clone());
-                let projected =
-                    projected.reshape([batch, positions, 2 * message * groups.len()]);
+                let projected = projected.reshape([batch, positions, 2 * message * groups.len()]);
                 let mut joined = vec![x];
                 for (r, group) in groups.iter().enumerate() {
                     let scores = projected.clone().narrow(2, 2 * r * message, *message);
-                    let values = projected
-                        .clone()
-                        .narrow(2, (2 * r + 1) * message, *message);
+                    let values = projected.clone().narrow(2, (2 * r + 1) * message, *message);
                     joined.push(group.pool(full(scores), full(values), *pooling));
                 }
                 let dtype: FloatDType = joined[0].dtype().into();

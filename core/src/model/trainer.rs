@@ -600,7 +600,9 @@ pub(super) fn check(plan: &Plan, row: usize, example: &Example) -> Result<(), Mo
         }
         let answers = plan.heads.answers;
         if what == "answer"
-            && let Some(token) = tokens.iter().find(|&&t| t != TOKEN_PAD && t < answers.first)
+            && let Some(token) = tokens
+                .iter()
+                .find(|&&t| t != TOKEN_PAD && t < answers.first)
         {
             let reason = format!("its answer has token {token}, which the model can't give");
             return Err(ModelError::Input { row, reason });

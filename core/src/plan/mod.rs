@@ -19,7 +19,7 @@ use std::sync::Arc;
 use crate::config::{
     ConfigError, Gate, ModelConfig, Modules, Pooling, PosEncodings, QPool, TokenMixer,
 };
-use crate::puzzle::Relation;
+use crate::puzzle::{Relation, Shape};
 use tensors::TensorList;
 
 /// A state of the recurrence.
@@ -370,6 +370,15 @@ impl Plan {
         matches!(&self.embedding, Embedding::Roles(roles) if roles.feedback.is_some())
     }
 
+    /// Boards that the same weights play beside the configuration's.
+    #[must_use]
+    pub fn further_boards(&self) -> Vec<Shape> {
+        let others = Shape::ALL.into_iter().rev();
+        others
+            .filter(|shape| !self.relations.is_empty() && self.config.puzzle != *shape)
+            .collect()
+    }
+
     /// Rows of `z_H` that the output head is applied to, prefix left out:
     /// each has a logit for every token, or with a position a (cell, symbol)
     /// one.
@@ -573,7 +582,6 @@ fn mixer(config: &ModelConfig, t: &mut TensorList, base: &str) -> Sublayer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::puzzle::Shape;
 
     #[test]
     fn paper_preset_has_the_published_parameter_count() {

@@ -30,7 +30,12 @@ impl Relation {
     }
 
     /// The partition that a function of the positions makes.
-    fn new(name: &'static str, positions: usize, size: usize, group: impl Fn(usize) -> usize) -> Self {
+    fn new(
+        name: &'static str,
+        positions: usize,
+        size: usize,
+        group: impl Fn(usize) -> usize,
+    ) -> Self {
         let group_of: Vec<u32> = (0..positions).map(|p| group(p) as u32).collect();
         let mut members = vec![0; positions];
         let mut filled = vec![0; positions / size];
@@ -101,7 +106,12 @@ mod tests {
                 ["row", "column", "box", "cell"]
             );
             for r in &relations {
-                assert_eq!((r.size, r.groups()), (side, shape.cells()), "{shape} {}", r.name);
+                assert_eq!(
+                    (r.size, r.groups()),
+                    (side, shape.cells()),
+                    "{shape} {}",
+                    r.name
+                );
                 let mut seen = r.members.clone();
                 seen.sort_unstable();
                 assert!(seen.iter().enumerate().all(|(i, &p)| i == p as usize));

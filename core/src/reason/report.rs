@@ -71,6 +71,12 @@ pub struct Observer<P = Board> {
 }
 
 impl<P: Puzzle> Observer<P> {
+    /// The question.
+    #[must_use]
+    pub fn question(&self) -> &P {
+        &self.givens
+    }
+
     /// An observer of a run on `givens`.
     #[must_use]
     pub fn new(givens: &P) -> Self {

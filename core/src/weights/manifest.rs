@@ -94,6 +94,9 @@ pub struct Manifest {
     pub summary: String,
     /// The board it plays on.
     pub puzzle: Shape,
+    /// Further boards that the same weights play.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub boards: Vec<Shape>,
     /// Number of trained parameters.
     pub parameters: usize,
     /// How the values are stored.
@@ -118,6 +121,12 @@ impl Manifest {
     /// If it is not one.
     pub fn from_json(text: &str) -> Result<Self, ManifestError> {
         parse("manifest.json", text)
+    }
+
+    /// Whether it plays boards of this size.
+    #[must_use]
+    pub fn plays(&self, shape: Shape) -> bool {
+        self.puzzle == shape || self.boards.contains(&shape)
     }
 
     /// Bytes of all parts.

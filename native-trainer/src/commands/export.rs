@@ -151,6 +151,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<()> {
         title: title.clone(),
         summary: summary.clone(),
         puzzle: plan.config.puzzle.sudoku()?,
+        boards: plan.further_boards(),
         parameters: plan.parameter_count(),
         scheme: weights.scheme(),
         parts,

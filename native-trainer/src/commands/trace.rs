@@ -86,7 +86,7 @@ pub(crate) fn run(args: &TraceArgs) -> Result<()> {
             .collect();
         push(
             "logits",
-            &[batch, plan.config.seq_len, plan.config.vocab_size],
+            &[batch, plan.config.seq_len, plan.heads.answers.count],
             logits,
         );
         push(

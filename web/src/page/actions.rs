@@ -239,9 +239,9 @@ impl Page {
         let from_address = s.place.asked.with_untracked(|asked| asked.puzzle.is_some());
         let id = s.models.with_untracked(|models| {
             let named = models.iter().find(|m| Some(&m.id) == wanted.as_ref());
-            let plays = models.iter().find(|m| m.puzzle == shape);
+            let plays = models.iter().find(|m| m.plays(shape));
             match named {
-                Some(model) if model.puzzle == shape || !from_address => Some(model.id.clone()),
+                Some(model) if model.plays(shape) || !from_address => Some(model.id.clone()),
                 _ => plays.or(models.first()).map(|m| m.id.clone()),
             }
         });
@@ -253,10 +253,10 @@ impl Page {
     /// Loads a model; shows a puzzle of its size if there is none.
     pub(crate) fn choose_model(&self, id: &str) {
         let s = self.state;
-        let shape = s
+        let manifest = s
             .models
-            .with_untracked(|models| models.iter().find(|m| m.id == id).map(|m| m.puzzle));
-        let Some(shape) = shape else { return };
+            .with_untracked(|models| models.iter().find(|m| m.id == id).cloned());
+        let Some(manifest) = manifest else { return };
         if s.model.get_untracked().as_deref() != Some(id) {
             // What waits to be played or shown is meant for this model.
             let (waiting, goal) = (self.waiting(), s.goal.get_untracked());
@@ -267,8 +267,8 @@ impl Page {
             s.goal.set(goal);
             s.model.set(Some(id.to_owned()));
         }
-        if s.entry.with_untracked(Entry::shape) != shape {
-            self.put(examples::first(shape));
+        if !manifest.plays(s.entry.with_untracked(Entry::shape)) {
+            self.put(examples::first(manifest.puzzle));
         }
         self.load();
     }
@@ -335,12 +335,9 @@ impl Page {
             self.put(board);
             return true;
         }
-        let other = s.models.with_untracked(|models| {
-            models
-                .iter()
-                .find(|m| m.puzzle == shape)
-                .map(|m| m.id.clone())
-        });
+        let other = s
+            .models
+            .with_untracked(|models| models.iter().find(|m| m.plays(shape)).map(|m| m.id.clone()));
         let Some(other) = other else {
             s.notice
                 .set(Some(format!("None of the models here plays {shape}.")));
@@ -357,7 +354,7 @@ impl Page {
         s.models.with_untracked(|models| {
             models
                 .iter()
-                .any(|m| Some(&m.id) == id.as_ref() && m.puzzle == shape)
+                .any(|m| Some(&m.id) == id.as_ref() && m.plays(shape))
         })
     }
 
@@ -412,12 +409,9 @@ impl Page {
         if self.plays(shape) {
             return;
         }
-        let other = s.models.with_untracked(|models| {
-            models
-                .iter()
-                .find(|m| m.puzzle == shape)
-                .map(|m| m.id.clone())
-        });
+        let other = s
+            .models
+            .with_untracked(|models| models.iter().find(|m| m.plays(shape)).map(|m| m.id.clone()));
         if let Some(other) = other {
             self.choose_model(&other);
         }

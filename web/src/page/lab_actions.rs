@@ -28,7 +28,7 @@ impl Page {
         s.models.with(|models| {
             models
                 .iter()
-                .filter(|m| m.puzzle == shape && Some(&m.id) != here.as_ref())
+                .filter(|m| m.plays(shape) && Some(&m.id) != here.as_ref())
                 .map(|m| (m.id.clone(), m.title.clone()))
                 .collect()
         })

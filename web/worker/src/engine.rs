@@ -1,11 +1,13 @@
 //! The engine that runs a model: WGSL where there is a GPU, else the CPU.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use hrm_core::cpu::{Arithmetic, CpuModel, CpuRun, ReadOut};
 use hrm_core::engine::{EngineError, SegmentOutput, Taps};
 use hrm_core::noise::UpdateNoise;
 use hrm_core::plan::{Level, Plan};
+use hrm_core::puzzle::Shape;
 use hrm_core::reason::message::{DeviceChoice, EngineFacts, EngineKind};
 use hrm_core::weights::Weights;
 use hrm_shaders::{GpuContext, GpuModel, GpuOptions, GpuRun};
@@ -25,6 +27,9 @@ pub(crate) struct Engine {
     pub(crate) read_out: ReadOut,
     /// Initial `z_H` and `z_L` of a position, `[hidden]` each.
     initial: [Vec<f32>; 2],
+    /// The weights, where they play other boards too, and the choice of the
+    /// processor.
+    again: Option<(Weights, DeviceChoice)>,
 }
 
 enum Processor {
@@ -52,14 +57,31 @@ impl Engine {
         let plan = Arc::new(plan);
         let read_out = ReadOut::new(&plan, weights);
         let initial = plan.plain_states(|id| weights.dense(id));
+        let again = (!plan.further_boards().is_empty()).then(|| (weights.clone(), choice));
         let (processor, facts) = processor(Arc::clone(&plan), weights, choice).await?;
         let engine = Self {
             processor,
             plan,
             read_out,
             initial,
+            again,
         };
         Ok((engine, facts))
+    }
+
+    /// The engine for boards of this size: itself if it plays no other.
+    pub(crate) async fn on(engine: &Rc<Self>, shape: Shape) -> Result<Rc<Self>, EngineError> {
+        let config = &engine.plan.config;
+        let Some((weights, choice)) = &engine.again else {
+            return Ok(Rc::clone(engine));
+        };
+        if config.puzzle == shape {
+            return Ok(Rc::clone(engine));
+        }
+        let plan = Plan::new(&config.on(shape.into()))
+            .map_err(|error| EngineError::Unavailable(error.to_string()))?;
+        let (engine, _) = Self::new(plan, weights, *choice).await?;
+        Ok(Rc::new(engine))
     }
 
     /// Initial `z_H` and `z_L` of one sequence, `[positions, hidden]` each.
@@ -170,7 +192,16 @@ impl Run {
         }
     }
 
-    /// Replaces the states, each `[batch, positions, hidden]`.
+    /// Replaces the states before the first segment.
+    pub(crate) fn begin_at(&mut self, z_h: &[f32], z_l: &[f32]) -> Result<(), EngineError> {
+        match self {
+            Self::Gpu(run) => run.set_states(z_h, z_l),
+            Self::Cpu(run) => run.begin_at(z_h, z_l),
+        }
+    }
+
+    /// Replaces the states by some that a segment may have ended in, each
+    /// `[batch, positions, hidden]`.
     pub(crate) fn set_states(&mut self, z_h: &[f32], z_l: &[f32]) -> Result<(), EngineError> {
         match self {
             Self::Gpu(run) => run.set_states(z_h, z_l),

@@ -144,6 +144,8 @@ impl Session {
                 self.playing = None;
                 self.active = None;
                 let engine = self.engine.as_ref().ok_or_else(no_model)?;
+                let engine = Engine::on(engine, puzzle.shape()).await?;
+                self.engine = Some(Rc::clone(&engine));
                 self.lab.begin(run, &puzzle);
                 self.active = Some(Active {
                     number: run,
@@ -278,15 +280,17 @@ impl Session {
         self.lab.give_up(&failure.message);
         let (plan, weights) = load::model(&base, &model, |_, _| ()).await?;
         let (engine, facts) = Engine::new(plan, &weights, self.device).await?;
+        let mut engine = Rc::new(engine);
         let mut segment = 0;
         if let Some(active) = &mut self.active {
+            engine = Engine::on(&engine, active.observer.question().shape()).await?;
             active.run = engine.start(std::slice::from_ref(&active.tokens)).await?;
             if let Some((z_h, z_l)) = &active.states {
                 active.run.set_states(z_h, z_l)?;
             }
             segment = active.last.as_ref().map_or(0, |last| last.segment);
         }
-        self.engine = Some(Rc::new(engine));
+        self.engine = Some(engine);
         post(&Event::Recovered {
             segment,
             engine: facts,

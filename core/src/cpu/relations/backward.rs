@@ -37,7 +37,7 @@ impl Accumulated {
         let groups = Packed::groups(&plan.relations);
         Self {
             dims: d,
-            ids: packed.ids,
+            ids: packed.rows.ids,
             wide: vec![0.0; d.hidden * d.wide()],
             messages: vec![0.0; packed.messages.len()],
             down: vec![0.0; packed.down.len()],
@@ -109,7 +109,7 @@ pub(in crate::cpu) fn backward(
     assert_eq!(sums.d_wide.len(), kept.wide.len());
     assert_eq!(sums.d_spread.len(), groups * 2 * d.inner);
     assert!(relations.iter().all(|r| r.group_of.len() == n));
-    let b = Backward {
+    let mut b = Backward {
         packed,
         relations,
         kept,
@@ -117,13 +117,13 @@ pub(in crate::cpu) fn backward(
         sums,
     };
     // SAFETY: as in the forward pass.
-    unsafe { with_lanes!(packed.width, run, b, Backward<'_>) }
+    unsafe { with_lanes!(packed.width, run, &mut b, &mut Backward<'_>) }
 }
 
 /// # Safety
 /// The processor has what `L` needs, and the slices their lengths.
 #[inline(always)]
-unsafe fn run<L: Lanes>(b: Backward<'_>) {
+unsafe fn run<L: Lanes>(b: &mut Backward<'_>) {
     let (p, d) = (b.packed, b.packed.dims);
     let (n, w, both) = (b.kept.norms.len(), d.wide(), 2 * d.inner);
     let dy = b.dy.as_mut_ptr();
@@ -144,7 +144,7 @@ unsafe fn run<L: Lanes>(b: Backward<'_>) {
             product::<L, false>(
                 [block, d.hidden, d.inner],
                 rows(dy.add(from * d.hidden), d.hidden),
-                (p.down_rows.as_ptr(), d.inner),
+                (p.rows.down.as_ptr(), d.inner),
                 (d_activated, d.inner),
             );
             for i in 0..block {
@@ -173,7 +173,10 @@ unsafe fn run<L: Lanes>(b: Backward<'_>) {
             product::<L, false>(
                 [relation.groups(), both, d.message],
                 rows(d_spread, both),
-                (p.gate_up.as_ptr().add(d.hidden + r * d.message), d.joined()),
+                (
+                    p.rows.gate_up.as_ptr().add(d.hidden + r * d.message),
+                    d.joined(),
+                ),
                 (d_messages, d.message),
             );
             product::<L, true>(
@@ -201,7 +204,7 @@ unsafe fn run<L: Lanes>(b: Backward<'_>) {
         product::<L, true>(
             [n, w, d.hidden],
             rows(d_wide, w),
-            (p.wide_rows.as_ptr(), d.hidden),
+            (p.rows.wide.as_ptr(), d.hidden),
             (dy, d.hidden),
         );
     }

@@ -28,7 +28,7 @@ pub(super) struct Forward<'a> {
 }
 
 /// Runs it.
-pub(super) fn forward(f: Forward<'_>) {
+pub(super) fn forward(f: &mut Forward<'_>) {
     let d = f.packed.dims;
     let (n, groups) = (f.norms.len(), Packed::groups(f.relations));
     assert_eq!(f.x.len(), n * d.hidden);
@@ -39,13 +39,13 @@ pub(super) fn forward(f: Forward<'_>) {
     assert!(f.relations.iter().all(|r| r.group_of.len() == n));
     // SAFETY: the processor has the width, every slice has just been measured
     // and relations hold positions and groups below their number.
-    unsafe { with_lanes!(f.packed.width, run, f, Forward<'_>) }
+    unsafe { with_lanes!(f.packed.width, run, f, &mut Forward<'_>) }
 }
 
 /// # Safety
 /// The processor has what `L` needs, and the slices their lengths.
 #[inline(always)]
-unsafe fn run<L: Lanes>(f: Forward<'_>) {
+unsafe fn run<L: Lanes>(f: &mut Forward<'_>) {
     let (p, d) = (f.packed, f.packed.dims);
     let (n, w) = (f.norms.len(), d.wide());
     let (x, wide, spread) = (f.x.as_mut_ptr(), f.wide.as_mut_ptr(), f.spread.as_mut_ptr());
@@ -65,7 +65,10 @@ unsafe fn run<L: Lanes>(f: Forward<'_>) {
             product::<L, false>(
                 [relation.groups(), d.message, 2 * d.inner],
                 rows(messages, 2 * d.message),
-                (p.messages.as_ptr().add(r * d.message * 2 * d.inner), 2 * d.inner),
+                (
+                    p.messages.as_ptr().add(r * d.message * 2 * d.inner),
+                    2 * d.inner,
+                ),
                 (spread.add(first * 2 * d.inner), 2 * d.inner),
             );
             first += relation.groups();

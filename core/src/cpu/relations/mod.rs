@@ -6,6 +6,7 @@
 //! the gate's projection: that is computed once a group and added to the
 //! members, which saves most of the arithmetic of the definition.
 
+#[cfg(any(feature = "burn", test))]
 mod backward;
 mod forward;
 #[cfg(test)]
@@ -59,19 +60,27 @@ pub(super) struct Packed {
     gate: Gate,
     pooling: Pooling,
     eps: f32,
-    ids: [TensorId; 3],
     /// `[hidden, wide]`: the scores, values and own part of gate and value.
     wide: Vec<f32>,
-    /// Its transpose.
-    wide_rows: Vec<f32>,
     /// `[relations, message, 2·inner]`: the messages' part.
     messages: Vec<f32>,
-    /// `[2·inner, joined]`, as it is stored.
-    gate_up: Vec<f32>,
     /// `[inner, hidden]`.
     down: Vec<f32>,
-    /// `[hidden, inner]`, as it is stored.
-    down_rows: Vec<f32>,
+    #[cfg(any(feature = "burn", test))]
+    rows: Rows,
+}
+
+/// What the backward pass needs besides: the matrices as they are stored.
+#[cfg(any(feature = "burn", test))]
+#[derive(Debug)]
+struct Rows {
+    ids: [TensorId; 3],
+    /// The transpose of [`Packed::wide`].
+    wide: Vec<f32>,
+    /// `[2·inner, joined]`.
+    gate_up: Vec<f32>,
+    /// `[hidden, inner]`.
+    down: Vec<f32>,
 }
 
 /// The transpose of `[rows, columns]`.
@@ -127,13 +136,16 @@ impl Packed {
             gate,
             pooling,
             eps: plan.config.rms_norm_eps as f32,
-            ids: [project, gate_up, down],
             wide: transposed(&wide_rows, dims.hidden),
-            wide_rows,
             messages,
-            gate_up: values(gate_up).to_vec(),
             down: transposed(values(down), inner),
-            down_rows: values(down).to_vec(),
+            #[cfg(any(feature = "burn", test))]
+            rows: Rows {
+                ids: [project, gate_up, down],
+                wide: wide_rows,
+                gate_up: values(gate_up).to_vec(),
+                down: values(down).to_vec(),
+            },
         })
     }
 
@@ -159,18 +171,23 @@ pub(super) fn apply(packed: &Packed, plan: &Plan, x: &mut [f32], scratch: &mut S
     let n = plan.positions;
     let batch = x.len() / (n * dims.hidden).max(1);
     let parts = if scratch.keep { batch } else { 1 };
-    let (wide, pooled) = (n * dims.wide(), Packed::groups(&plan.relations) * 2 * dims.message);
+    let (wide, pooled) = (
+        n * dims.wide(),
+        Packed::groups(&plan.relations) * 2 * dims.message,
+    );
     scratch.projected.resize(parts * wide, 0.0);
     scratch.activated.resize(parts * pooled, 0.0);
     let groups = Packed::groups(&plan.relations);
     scratch
         .scores
         .resize(groups * 2 * dims.inner + BLOCK * dims.inner, 0.0);
-    scratch.norms.resize(if scratch.keep { batch * n } else { n }, 0.0);
+    scratch
+        .norms
+        .resize(if scratch.keep { batch * n } else { n }, 0.0);
     for (i, x) in x.chunks_exact_mut(n * dims.hidden).enumerate() {
         let part = if scratch.keep { i } else { 0 };
         let (spread, activated) = scratch.scores.split_at_mut(groups * 2 * dims.inner);
-        forward::forward(forward::Forward {
+        forward::forward(&mut forward::Forward {
             packed,
             relations: &plan.relations,
             keep: scratch.keep,

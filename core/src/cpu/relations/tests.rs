@@ -78,7 +78,11 @@ fn plain(plan: &Plan, weights: &Weights, x: &[f32]) -> Vec<f64> {
         if gate == Gate::NormalizedSigmoid {
             rms_norm(&mut product, eps);
         }
-        let activated: Vec<f64> = g.iter().zip(product).map(|(g, q)| sigmoid(*g) * q).collect();
+        let activated: Vec<f64> = g
+            .iter()
+            .zip(product)
+            .map(|(g, q)| sigmoid(*g) * q)
+            .collect();
         let mut y: Vec<f64> = times(&down, &activated)
             .iter()
             .zip(row)

@@ -14,8 +14,8 @@ mod tests;
 
 use super::CpuModel;
 use super::bf16::Operands;
-use super::ops::{self, Scratch};
 use super::input;
+use super::ops::{self, Scratch};
 use super::run::{add, damp};
 use crate::plan::{Embedding, Level, Update};
 use backward::Backward;

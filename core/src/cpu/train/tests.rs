@@ -188,7 +188,12 @@ fn rows_without_slopes_leave_the_gradients_of_the_others() {
         let of = |from: usize, to: usize| {
             let part = |z: &[f32]| z[from * size..to * size].to_vec();
             let tokens = tokens[from * cells..to * cells].to_vec();
-            let mut segment = Segment::new(&model, tokens, vec![Last::Own; to - from], [part(&h), part(&l)]);
+            let mut segment = Segment::new(
+                &model,
+                tokens,
+                vec![Last::Own; to - from],
+                [part(&h), part(&l)],
+            );
             segment.run_tracked(&mut |_| {});
             let spread = |slopes: &[f32]| {
                 let mut all = vec![0.0; (to - from) * slopes.len()];
@@ -205,7 +210,12 @@ fn rows_without_slopes_leave_the_gradients_of_the_others() {
             }
         }
         // Without any slope every gradient is zero.
-        let mut segment = Segment::new(&model, tokens.clone(), vec![Last::Own; 3], [h.clone(), l.clone()]);
+        let mut segment = Segment::new(
+            &model,
+            tokens.clone(),
+            vec![Last::Own; 3],
+            [h.clone(), l.clone()],
+        );
         segment.run_tracked(&mut |_| {});
         let zero = segment.gradients(&vec![0.0; 3 * logits], &vec![0.0; 3 * plan.heads.q_outputs]);
         assert!(zero.iter().flatten().all(|g| *g == 0.0));

@@ -61,6 +61,7 @@ struct Data {
 pub(crate) fn run<P: Guessable>(args: &GrokkingArgs, study: &Study<P>) -> Result<()> {
     let (subject, set) = (study.only()?, &study.set);
     let segments = args.segments as usize;
+    let first = subject.plan().heads.answers.first;
     let taps = Taps {
         logits: true,
         states: false,
@@ -75,7 +76,7 @@ pub(crate) fn run<P: Guessable>(args: &GrokkingArgs, study: &Study<P>) -> Result
                 let answer = rows[i].answer.tokens();
                 Moment {
                     // Halting is learned from the key alone, of a maze too.
-                    loss: loss(output, &answer, output.tokens == answer),
+                    loss: loss(output, &answer, first),
                     conflicts: report.conflicts,
                     changed: report.changed.len(),
                     right: right(report, &rows[i]),
@@ -143,8 +144,10 @@ fn summarized(film: &[Moment]) -> Run {
     }
 }
 
-/// The reference's loss of one segment.
-fn loss(output: &SegmentOutput, answer: &[u8], equal: bool) -> f64 {
+/// The reference's loss of one segment; `first` is the token of the first
+/// logit.
+fn loss(output: &SegmentOutput, answer: &[u8], first: u8) -> f64 {
+    let equal = output.tokens == answer;
     let logits = output.logits.as_deref().unwrap_or_default();
     let vocab = (logits.len() / answer.len().max(1)).max(1);
     let entropy: f64 = logits
@@ -152,7 +155,8 @@ fn loss(output: &SegmentOutput, answer: &[u8], equal: bool) -> f64 {
         .zip(answer)
         .map(|(row, &token)| {
             let sum: f64 = row.iter().map(|&x| stable(f64::from(x))).sum();
-            (sum / stable(f64::from(row[usize::from(token)]))).ln()
+            let own = row[usize::from(token.saturating_sub(first))];
+            (sum / stable(f64::from(own))).ln()
         })
         .sum();
     // BCE of a logit: ln(1 + e^-q) if equal, ln(1 + e^q) if not.

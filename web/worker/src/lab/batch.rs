@@ -150,7 +150,7 @@ impl Group {
                 z_h.extend(high);
                 z_l.extend(low);
             }
-            run.set_states(&z_h, &z_l)?;
+            run.begin_at(&z_h, &z_l)?;
         }
         if self.items.iter().any(|(_, item)| item.update_noise != 0.0) {
             let items = self.items.iter();

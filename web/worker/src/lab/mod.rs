@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use hrm_core::engine::SegmentOutput;
-use hrm_core::puzzle::Board;
+use hrm_core::puzzle::{Board, Shape};
 use hrm_core::reason::SegmentReport;
 use hrm_core::reason::lab::{Inner, LabEvent, LabRequest, Origin};
 use hrm_core::reason::message::{DeviceChoice, ErrorKind, Event};
@@ -44,7 +44,7 @@ pub(crate) struct Lab {
     jobs: VecDeque<Job>,
     latent: Latent,
     /// Models besides the one that is loaded, by name.
-    others: HashMap<String, Rc<Engine>>,
+    others: HashMap<(String, Shape), Rc<Engine>>,
     painter: Painter,
     crew: Crew,
 }
@@ -199,12 +199,14 @@ impl Lab {
         }
         let mut assigned = Vec::with_capacity(share.items.len());
         for (index, item) in share.items {
+            let shape = item.puzzle.shape();
             let engine = match &item.model {
-                None => Rc::clone(engine),
-                Some(id) => match self.other(base, id, device).await {
-                    Ok(engine) => engine,
-                    Err(failure) => return self.fail(share.job, failure),
-                },
+                None => Engine::on(engine, shape).await.map_err(Failure::from),
+                Some(id) => self.other(base, id, shape, device).await,
+            };
+            let engine = match engine {
+                Ok(engine) => engine,
+                Err(failure) => return self.fail(share.job, failure),
             };
             assigned.push((index, engine, item));
         }
@@ -305,15 +307,17 @@ impl Lab {
         &mut self,
         base: &str,
         id: &str,
+        shape: Shape,
         device: DeviceChoice,
     ) -> Result<Rc<Engine>, Failure> {
-        if let Some(engine) = self.others.get(id) {
+        let key = (id.to_owned(), shape);
+        if let Some(engine) = self.others.get(&key) {
             return Ok(Rc::clone(engine));
         }
         let (plan, weights) = load::model(base, id, |_, _| ()).await?;
         let (engine, _) = Engine::new(plan, &weights, device).await?;
-        let engine = Rc::new(engine);
-        self.others.insert(id.to_owned(), Rc::clone(&engine));
+        let engine = Engine::on(&Rc::new(engine), shape).await?;
+        self.others.insert(key, Rc::clone(&engine));
         Ok(engine)
     }
 }
@@ -368,7 +372,8 @@ pub(crate) fn inside(
         .collect();
     updates.push(inner(&output.tokens));
     let logits = output.logits.as_deref().unwrap_or_default();
-    let probabilities = digit_shares(logits, config.vocab_size);
+    let answers = engine.plan.heads.answers.count;
+    let probabilities = digit_shares(logits, answers, config.puzzle.side());
     LabEvent::Inside {
         run,
         segment,
