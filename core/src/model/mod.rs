@@ -39,6 +39,7 @@ pub use method::{Supervision, TrainingMethod};
 pub use network::{Network, Output, Precision, State};
 pub use optim::{AdamSettings, Optimizer, OptimizerKind, OptimizerSettings};
 pub use parameters::Parameters;
+pub use state::without_rows;
 pub use trainer::{Gradients, StepReport, Trainer, TrainerSettings};
 
 /// What can go wrong between the host and the device.

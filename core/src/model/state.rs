@@ -19,6 +19,9 @@ use super::trainer::{Trainer, check};
 /// their average.
 const RAW: &str = "raw.";
 
+/// Prefix of what the rows of the batch carry.
+const CARRY: &str = "carry.";
+
 /// Name of the metadata entry with the [`Counters`].
 const COUNTERS: &str = "trainer";
 
@@ -53,6 +56,20 @@ impl Entry {
 
 fn bad(reason: impl Into<String>) -> ModelError {
     ModelError::State(reason.into())
+}
+
+/// A file of [`Trainer::save_state`] without what the rows of the batch
+/// carry, by far its largest part: a run that goes on from it begins every row
+/// anew.
+///
+/// # Errors
+/// If it is no such file.
+pub fn without_rows(bytes: &[u8]) -> Result<Vec<u8>, ModelError> {
+    let file = SafeTensors::deserialize(bytes).map_err(|e| bad(e.to_string()))?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| bad(e.to_string()))?;
+    let mut kept = file.tensors();
+    kept.retain(|(name, _)| !name.starts_with(CARRY));
+    safetensors::serialize(kept, header.metadata().clone()).map_err(|e| bad(e.to_string()))
 }
 
 impl Trainer {
@@ -146,7 +163,8 @@ impl Trainer {
 
     /// Goes on from what [`Trainer::save_state`] wrote, the trainer having
     /// been made with the same plan, settings and method and the saved (averaged)
-    /// weights.
+    /// weights. Where the rows were left out ([`without_rows`]), each takes a
+    /// new puzzle at the next step.
     ///
     /// # Errors
     /// If the file is no such state, or of another model or batch size.
@@ -208,15 +226,21 @@ impl Trainer {
             self.plan.hidden,
         ];
         let elements = shape.iter().product();
-        let h: Tensor<3> = upload(take("carry.z_H", elements)?, shape, &self.device);
-        let l: Tensor<3> = upload(take("carry.z_L", elements)?, shape, &self.device);
+        let rows = file.names().iter().any(|name| name.starts_with(CARRY));
+        let states = if rows {
+            let h: Tensor<3> = upload(take("carry.z_H", elements)?, shape, &self.device);
+            let l: Tensor<3> = upload(take("carry.z_L", elements)?, shape, &self.device);
+            Some((h, l))
+        } else {
+            None
+        };
 
         self.optimizer
             .restore(&self.plan, counters.step, &mut floats, &self.device)?;
         if let Some(name) = floats.keys().next() {
             return Err(bad(format!("tensor `{name}` does not belong to this run")));
         }
-        if counters.step > 0 {
+        if counters.step > 0 && rows {
             let (batch, cells) = (self.settings.batch_size, self.plan.config.seq_len);
             let mut take = |name: &str, bytes: usize| {
                 let found: Vec<u8> = others
@@ -259,21 +283,23 @@ impl Trainer {
         }
         self.parameters = Parameters::from_vec(tensors);
         self.hand_out();
-        for shard in &mut self.shards {
-            let device = match shard.device {
-                0 => &self.device,
-                other => &self.others[other - 1],
-            };
-            let rows = |all: &Tensor<3>| {
-                let chains = self.method.chains;
-                let rows = shard.carry.steps.len() * chains;
-                let own = all.clone().narrow(0, shard.first * chains, rows);
-                own.to_device(device)
-            };
-            shard.state = State {
-                h: rows(&h),
-                l: rows(&l),
-            };
+        if let Some((h, l)) = states {
+            for shard in &mut self.shards {
+                let device = match shard.device {
+                    0 => &self.device,
+                    other => &self.others[other - 1],
+                };
+                let rows = |all: &Tensor<3>| {
+                    let chains = self.method.chains;
+                    let rows = shard.carry.steps.len() * chains;
+                    let own = all.clone().narrow(0, shard.first * chains, rows);
+                    own.to_device(device)
+                };
+                shard.state = State {
+                    h: rows(&h),
+                    l: rows(&l),
+                };
+            }
         }
         self.rng = ChaCha8Rng::seed_from_u64(self.settings.seed);
         self.rng.set_word_pos(position);

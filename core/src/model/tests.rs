@@ -115,6 +115,29 @@ fn a_resumed_run_is_the_same_run() {
 }
 
 #[test]
+fn a_state_without_its_rows_goes_on_with_new_puzzles() {
+    let mut whole = trainer(true);
+    let draw = |step: u64| move |row: usize| example(10 * step + row as u64);
+    for step in 0..3 {
+        whole.step(1.0, draw(step)).unwrap();
+    }
+    let plan = whole.plan().clone();
+    let weights = whole.averaged().to_weights(&plan).unwrap();
+    let state = whole.save_state().unwrap();
+    let small = without_rows(&state).unwrap();
+    assert!(small.len() < state.len());
+    let mut resumed = Trainer::new(plan.clone(), &weights, settings(true), Device::flex());
+    resumed.load_state(&small).unwrap();
+    assert_eq!(resumed.steps(), 3);
+    let raw = |t: &Trainer| t.parameters().to_weights(&plan).unwrap();
+    assert_eq!(raw(&whole), raw(&resumed));
+    let rows = resumed.rows().len();
+    let report = resumed.step(1.0, draw(3)).unwrap();
+    assert_eq!(report.started, rows);
+    assert!(without_rows(b"nothing").is_err());
+}
+
+#[test]
 fn foreign_states_are_refused() {
     let mut hrm = trainer(false);
     let error = hrm

@@ -4,8 +4,11 @@ use anyhow::Result;
 
 pub(crate) use crate::train::TrainArgs;
 
-/// Trains, or draws the curves of a run.
+/// Trains, or draws the curves of a run, or packs one.
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
+    if let Some((run, out)) = args.pack() {
+        return crate::train::pack::write(run, out);
+    }
     match args.report() {
         Some(run) => {
             println!("{}", crate::train::report::write(run)?.display());

@@ -17,6 +17,7 @@ pub(crate) struct TrainArgs {
     file: Option<PathBuf>,
     resume: Option<PathBuf>,
     report: Option<PathBuf>,
+    pack: Option<PathBuf>,
     plain: bool,
     /// Overrides, `key=value`.
     set: Vec<String>,
@@ -43,6 +44,11 @@ struct Sources {
     /// Train nothing: draw the curves of a run directory as report.html in it
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "resume"])]
     report: Option<PathBuf>,
+    /// Train nothing: write the newest checkpoint of a run directory to --out,
+    /// without the rows in progress. That is small enough to be kept beside a
+    /// model, and `--resume` goes on from it with new puzzles
+    #[arg(long, value_name = "RUN", requires = "out", conflicts_with_all = ["config", "resume", "report"])]
+    pack: Option<PathBuf>,
     /// Lines of progress even where a terminal could show curves
     #[arg(long)]
     plain: bool,
@@ -68,6 +74,7 @@ impl FromArgMatches for TrainArgs {
             file: sources.config,
             resume: sources.resume,
             report: sources.report,
+            pack: sources.pack,
             plain: sources.plain,
             set: sources.set,
             given: matches
@@ -103,6 +110,11 @@ impl TrainArgs {
     /// Whether the terminal is to get lines only.
     pub(super) fn plain(&self) -> bool {
         self.plain
+    }
+
+    /// The run given with `--pack`, and where to.
+    pub(crate) fn pack(&self) -> Option<(&Path, &Path)> {
+        self.pack.as_deref().zip(self.config.out.as_deref())
     }
 
     /// The directory given with `--report`.

@@ -5,6 +5,7 @@ mod args;
 mod config;
 mod data;
 mod feed;
+pub(crate) mod pack;
 pub(crate) mod report;
 mod run;
 mod sampler;
