@@ -1,7 +1,7 @@
 //! Architectures by name.
 
 use super::{
-    ConfigError, Gate, InitialState, ModelConfig, Modules, Pooling, PosEncodings, QPool,
+    Axis, ConfigError, Gate, InitialState, ModelConfig, Modules, Pooling, PosEncodings, QPool,
     TokenMixer, rms_norm_eps, rope_theta,
 };
 use crate::puzzle::{PuzzleKind, Shape};
@@ -22,6 +22,7 @@ impl ModelConfig {
             seq_len: puzzle.cells(),
             vocab_size: puzzle.vocab(),
             puzzle_emb_ndim: hidden_size,
+            puzzle_emb_len: None,
             num_puzzle_identifiers: 1,
             hidden_size,
             num_heads,
@@ -41,6 +42,7 @@ impl ModelConfig {
             message: None,
             pooling: Pooling::Softmax,
             feedback: false,
+            mixer_norm: Axis::Channels,
             mlp_inner: None,
             gate: Gate::Silu,
             q_pool: QPool::First,

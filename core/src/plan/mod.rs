@@ -11,6 +11,7 @@
 mod start;
 mod tensors;
 
+pub use crate::config::Axis;
 pub use start::{PLAIN_START, Start};
 pub use tensors::{Init, TensorId, TensorKind, TensorSpec};
 
@@ -29,16 +30,6 @@ pub enum Level {
     High,
     /// `z_L`, the fast state.
     Low,
-}
-
-/// The axis a gated MLP mixes along.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Axis {
-    /// Over the channels of each position.
-    Channels,
-    /// Over the positions of each channel (the activation is transposed
-    /// before and after).
-    Positions,
 }
 
 /// One post-norm residual step of a module: `x = rms_norm(x + f(x))`, the

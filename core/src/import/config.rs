@@ -1,0 +1,222 @@
+//! Configurations as others write them: JSON or YAML, flat or with the
+//! architecture under `arch`, among settings of training and of other
+//! programs.
+
+use serde_json::{Map, Value};
+
+use super::sniff::FileKind;
+use super::{ImportError, note_list};
+use crate::config::ModelConfig;
+
+/// What a configuration turned out to be.
+#[derive(Debug)]
+pub(super) enum Given {
+    /// One of this project's, strictly read.
+    Own(Box<ModelConfig>),
+    /// Somebody else's: what it says of the architecture.
+    Published(Map<String, Value>),
+}
+
+/// Fields by which an architecture is told from what is around it.
+const ARCHITECTURE: [&str; 4] = ["hidden_size", "H_cycles", "L_cycles", "num_heads"];
+
+/// Facts of the data that published architectures get from elsewhere.
+const FACTS: [&str; 5] = ["vocab_size", "seq_len", "num_puzzle_identifiers", "puzzle", "data_path"];
+
+/// The JSON or YAML of a configuration file.
+///
+/// # Errors
+/// If it is neither, or something else altogether (a Git LFS pointer, a web
+/// page, weights).
+pub fn parse_config(text: &[u8]) -> Result<Value, ImportError> {
+    match FileKind::of(text) {
+        FileKind::Json | FileKind::Text => {}
+        FileKind::Unknown => return Err(ImportError::Config("is no text".into())),
+        FileKind::Empty => return Err(ImportError::Config("is empty".into())),
+        other => return Err(ImportError::Config(other.instead_of_weights().into())),
+    }
+    let text = std::str::from_utf8(text)
+        .map_err(|e| ImportError::Config(format!("is no UTF-8 text: {e}")))?;
+    let text = text.trim_start_matches('\u{feff}');
+    let value: Value = if text.trim_start().starts_with(['{', '[']) {
+        serde_json::from_str(text).map_err(|e| ImportError::Config(e.to_string()))?
+    } else {
+        serde_saphyr::from_str(text).map_err(|e| ImportError::Config(one_line(&e.to_string())))?
+    };
+    Ok(value)
+}
+
+fn one_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+impl Given {
+    /// Takes a configuration apart.
+    pub(super) fn of(
+        value: Value,
+        set: &[(String, Value)],
+        ignore: &[String],
+        notes: &mut Vec<String>,
+    ) -> Result<Self, ImportError> {
+        let value = only(value, notes)?;
+        // A training record with the configuration inside, as reference
+        // files of this project have it.
+        let value = match value {
+            Value::Object(mut outer) if outer.get("config").is_some_and(Value::is_object) => {
+                outer.remove("config").unwrap_or_default()
+            }
+            other => other,
+        };
+        if let Value::Object(map) = &value {
+            let mut map = map.clone();
+            map.extend(set.iter().cloned());
+            map.retain(|key, _| !ignore.contains(key));
+            // Read strictly it is one of ours, and what is wrong with its
+            // values is said in its terms.
+            if let Ok(config) = serde_json::from_value::<ModelConfig>(Value::Object(map)) {
+                config.validate()?;
+                return Ok(Self::Own(Box::new(config)));
+            }
+        }
+        let mut arch = architecture(&value, notes)?;
+        arch.extend(set.iter().cloned());
+        let mut ignored: Vec<String> = Vec::new();
+        arch.retain(|key, _| {
+            let drop = ignore.contains(key);
+            if drop {
+                ignored.push(key.clone());
+            }
+            !drop
+        });
+        if !ignored.is_empty() {
+            notes.push(format!("ignored as asked: {}", note_list(&ignored)));
+        }
+        Ok(Self::Published(arch))
+    }
+}
+
+/// A list of one is what is in it.
+fn only(value: Value, notes: &mut Vec<String>) -> Result<Value, ImportError> {
+    match value {
+        Value::Array(mut items) if items.len() == 1 => {
+            notes.push("the configuration is a list of one; its element is taken".into());
+            only(items.pop().unwrap_or_default(), notes)
+        }
+        Value::Array(items) => Err(ImportError::Config(format!(
+            "is a list of {} elements, a model has one configuration",
+            items.len()
+        ))),
+        Value::Object(_) => Ok(value),
+        other => Err(ImportError::Config(format!("is {}, not a set of fields", kind(&other)))),
+    }
+}
+
+/// The fields of the architecture: those under `arch`, or wherever they are,
+/// and the facts of the data from around them.
+fn architecture(value: &Value, notes: &mut Vec<String>) -> Result<Map<String, Value>, ImportError> {
+    let mut found = Vec::new();
+    search(value, String::new(), 0, &mut found);
+    let (path, arch) = match found.as_slice() {
+        [one] => one,
+        [] => {
+            return Err(ImportError::Config(format!(
+                "none of {} is in it: this is no configuration of a model",
+                ARCHITECTURE.map(|f| format!("`{f}`")).join(", ")
+            )));
+        }
+        several => {
+            let places: Vec<String> = several.iter().map(|(path, _)| format!("`{path}`")).collect();
+            return Err(ImportError::Config(format!(
+                "holds several architectures: {}; give one of them",
+                places.join(", ")
+            )));
+        }
+    };
+    let mut arch = (*arch).clone();
+    if let (false, Value::Object(outer)) = (path.is_empty(), value) {
+        let mut dropped = Vec::new();
+        collect(outer, path, String::new(), &mut arch, &mut dropped);
+        if !dropped.is_empty() {
+            notes.push(format!(
+                "configuration: settings of training dropped: {}",
+                note_list(&dropped)
+            ));
+        }
+    }
+    resolve(&mut arch);
+    Ok(arch)
+}
+
+fn search<'a>(
+    value: &'a Value,
+    path: String,
+    depth: usize,
+    found: &mut Vec<(String, &'a Map<String, Value>)>,
+) {
+    let Value::Object(map) = value else { return };
+    if ARCHITECTURE.iter().any(|field| map.contains_key(*field)) {
+        found.push((path, map));
+        return;
+    }
+    if depth < 3 {
+        for (key, inner) in map {
+            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            search(inner, path, depth + 1, found);
+        }
+    }
+}
+
+/// Takes the facts of the data out of what is around the architecture; the
+/// rest is named.
+fn collect(
+    outer: &Map<String, Value>,
+    path: &str,
+    at: String,
+    arch: &mut Map<String, Value>,
+    dropped: &mut Vec<String>,
+) {
+    for (key, value) in outer {
+        let here = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+        if here == path {
+            continue;
+        }
+        if path.starts_with(&format!("{here}."))
+            && let Value::Object(inner) = value
+        {
+            collect(inner, path, here, arch, dropped);
+        } else if FACTS.contains(&key.as_str()) && !value.is_null() {
+            arch.entry(key.clone()).or_insert_with(|| value.clone());
+        } else {
+            // A data set's name and path say which puzzle it is.
+            if let Some(data) = value.get("data_path").filter(|v| v.is_string()) {
+                arch.entry("data_path").or_insert_with(|| data.clone());
+            }
+            dropped.push(here);
+        }
+    }
+}
+
+/// `${.hidden_size}`, `${arch.hidden_size}`: what the field of that name has.
+fn resolve(arch: &mut Map<String, Value>) {
+    let known = arch.clone();
+    for value in arch.values_mut() {
+        if let Value::String(text) = value
+            && let Some(name) = text.strip_prefix("${").and_then(|t| t.strip_suffix('}'))
+            && let Some(other) = known.get(name.rsplit('.').next().unwrap_or(name))
+        {
+            *value = other.clone();
+        }
+    }
+}
+
+/// What a value is, for people.
+pub(super) fn kind(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".into(),
+        Value::Bool(b) => b.to_string(),
+        Value::Number(n) => n.to_string(),
+        Value::String(s) => format!("the text {s:?}"),
+        Value::Array(_) => "a list".into(),
+        Value::Object(_) => "a set of fields".into(),
+    }
+}
