@@ -286,16 +286,18 @@ fn configurations_are_read_as_they_come() {
     let (plan, weights) = hrm();
     let file = zip(&dict(state(&plan, &weights, PREFIX)));
     let own = plan.config.to_json();
-    let hf = own.replacen(
+    // As Hugging Face's tools write it, with fields of theirs; of the
+    // reference's architecture, and of this project's.
+    let own_and_hf = own.replacen(
         '{',
         r#"{"architectures": ["HierarchicalReasoningModel_ACTV1"], "model_type": "hrm", "transformers_version": "4.57.1", "torch_dtype": "bfloat16", "_name_or_path": "x/y","#,
         1,
     );
-    let hf = hf
-        .lines()
-        .filter(|l| !["gate", "q_pool", "q_continue", "modules", "token_mixer", "gradient"].iter().any(|f| l.contains(f)))
-        .collect::<Vec<_>>()
-        .join("\n");
+    let mut hf: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&own_and_hf).unwrap();
+    for field in ["puzzle", "gate", "q_pool", "q_continue", "modules", "token_mixer", "gradient_updates"] {
+        hf.remove(field);
+    }
+    let hf = serde_json::Value::Object(hf).to_string();
     let interpolated = HRM_YAML.replace("puzzle_emb_ndim: 8", "puzzle_emb_ndim: ${.hidden_size}");
     let readable = [
         format!("\u{feff}{own}"),
@@ -303,6 +305,7 @@ fn configurations_are_read_as_they_come() {
         own.replace('\n', "\r\n"),
         format!("\u{feff}{}", HRM_YAML.replace('\n', "\r\n")),
         hf,
+        own_and_hf,
         interpolated,
         HRM_YAML.replace("  L_layers: 1\n", "").replace("  puzzle_emb_ndim: 8\n", ""),
     ];

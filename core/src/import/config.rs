@@ -5,6 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::sniff::FileKind;
+use super::fields::no_matter;
 use super::{ImportError, note_list};
 use crate::config::ModelConfig;
 
@@ -19,6 +20,9 @@ pub(super) enum Given {
 
 /// Fields by which an architecture is told from what is around it.
 const ARCHITECTURE: [&str; 4] = ["hidden_size", "H_cycles", "L_cycles", "num_heads"];
+
+/// Fields that configurations of this project alone have.
+const OURS: [&str; 6] = ["modules", "token_mixer", "gate", "q_pool", "q_continue", "gradient_updates"];
 
 /// Facts of the data that published architectures get from elsewhere.
 const FACTS: [&str; 5] = ["vocab_size", "seq_len", "num_puzzle_identifiers", "puzzle", "data_path"];
@@ -73,9 +77,20 @@ impl Given {
             map.retain(|key, _| !ignore.contains(key));
             // Read strictly it is one of ours, and what is wrong with its
             // values is said in its terms.
-            if let Ok(config) = serde_json::from_value::<ModelConfig>(Value::Object(map)) {
+            if let Some(config) = own(map.clone()) {
                 config.validate()?;
                 return Ok(Self::Own(Box::new(config)));
+            }
+            // One of ours to which other programs have added their fields.
+            if OURS.iter().any(|field| map.contains_key(*field)) {
+                let (dropped, map) = map.into_iter().partition(|(name, _)| no_matter(name));
+                let dropped: Map<String, Value> = dropped;
+                if let Some(config) = own(map) {
+                    config.validate()?;
+                    let names: Vec<String> = dropped.into_iter().map(|(name, _)| name).collect();
+                    notes.push(format!("configuration: of no matter here, dropped: {}", note_list(&names)));
+                    return Ok(Self::Own(Box::new(config)));
+                }
             }
         }
         let mut arch = architecture(&value, notes)?;
@@ -93,6 +108,11 @@ impl Given {
         }
         Ok(Self::Published(arch))
     }
+}
+
+/// A configuration of this project's, strictly read.
+fn own(map: Map<String, Value>) -> Option<ModelConfig> {
+    serde_json::from_value(Value::Object(map)).ok()
 }
 
 /// A list of one is what is in it.

@@ -130,14 +130,11 @@ impl Fields {
     /// what is switched off; anything else may change what the model computes
     /// and is refused.
     pub(super) fn finish(self, notes: &mut Vec<String>) -> Result<(), ImportError> {
-        let known = |name: &str| {
-            DROPPED.contains(&name) || FOREIGN.iter().any(|begin| name.starts_with(begin))
-        };
         let (dropped, rest): (Vec<_>, Vec<_>) = self
             .0
             .into_iter()
             .filter(|(_, value)| !value.is_null())
-            .partition(|(name, value)| known(name) || off(value));
+            .partition(|(name, value)| no_matter(name) || off(value));
         if !dropped.is_empty() {
             let names: Vec<String> = dropped.into_iter().map(|(name, _)| name).collect();
             notes.push(format!(
@@ -162,6 +159,11 @@ impl Fields {
             rest[0].0
         )))
     }
+}
+
+/// Whether a field is known to say nothing of what a model computes.
+pub(super) fn no_matter(name: &str) -> bool {
+    DROPPED.contains(&name) || FOREIGN.iter().any(|begin| name.starts_with(begin))
 }
 
 /// Whether a value switches its field off.

@@ -6,7 +6,7 @@ use half::bf16;
 
 /// A Python value.
 #[derive(Debug, Clone)]
-pub enum Py {
+pub(crate) enum Py {
     None,
     Int(i64),
     Float(f64),
@@ -21,12 +21,12 @@ pub enum Py {
 
 /// A tensor with its storage.
 #[derive(Debug, Clone)]
-pub struct Tensor {
-    pub storage: &'static str,
-    pub size: usize,
-    pub shape: Vec<usize>,
-    pub strides: Vec<usize>,
-    pub data: Vec<u8>,
+pub(crate) struct Tensor {
+    pub(crate) storage: &'static str,
+    pub(crate) size: usize,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) strides: Vec<usize>,
+    pub(crate) data: Vec<u8>,
 }
 
 impl From<&str> for Py {
@@ -36,7 +36,7 @@ impl From<&str> for Py {
 }
 
 /// A dictionary with text keys.
-pub fn dict<K: AsRef<str>>(items: impl IntoIterator<Item = (K, Py)>) -> Py {
+pub(crate) fn dict<K: AsRef<str>>(items: impl IntoIterator<Item = (K, Py)>) -> Py {
     let pairs = items.into_iter().map(|(k, v)| (k.as_ref().into(), v));
     Py::Dict(pairs.collect())
 }
@@ -55,32 +55,32 @@ fn tensor(storage: &'static str, size: usize, shape: &[usize], data: Vec<u8>) ->
     })
 }
 
-pub fn f32s(shape: &[usize], values: &[f32]) -> Py {
+pub(crate) fn f32s(shape: &[usize], values: &[f32]) -> Py {
     let data = values.iter().flat_map(|v| v.to_le_bytes()).collect();
     tensor("FloatStorage", 4, shape, data)
 }
 
-pub fn f64s(shape: &[usize], values: &[f32]) -> Py {
+pub(crate) fn f64s(shape: &[usize], values: &[f32]) -> Py {
     let data = values.iter().flat_map(|v| f64::from(*v).to_le_bytes());
     tensor("DoubleStorage", 8, shape, data.collect())
 }
 
-pub fn bf16s(shape: &[usize], values: &[f32]) -> Py {
+pub(crate) fn bf16s(shape: &[usize], values: &[f32]) -> Py {
     let data = values.iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes());
     tensor("BFloat16Storage", 2, shape, data.collect())
 }
 
-pub fn i64s(shape: &[usize], values: &[i64]) -> Py {
+pub(crate) fn i64s(shape: &[usize], values: &[i64]) -> Py {
     let data = values.iter().flat_map(|v| v.to_le_bytes()).collect();
     tensor("LongStorage", 8, shape, data)
 }
 
-pub fn bytes(values: &[u8]) -> Py {
+pub(crate) fn bytes(values: &[u8]) -> Py {
     tensor("ByteStorage", 1, &[values.len()], values.to_vec())
 }
 
 /// A matrix stored by columns, as a transposed view is saved.
-pub fn transposed(shape: [usize; 2], values: &[f32]) -> Py {
+pub(crate) fn transposed(shape: [usize; 2], values: &[f32]) -> Py {
     let [rows, columns] = shape;
     let stored: Vec<f32> = (0..rows * columns)
         .map(|i| values[i % rows * columns + i / rows])
@@ -186,7 +186,7 @@ impl Pickler {
 }
 
 /// A file as PyTorch writes since 1.6.
-pub fn zip(value: &Py) -> Vec<u8> {
+pub(crate) fn zip(value: &Py) -> Vec<u8> {
     let mut pickler = Pickler::new();
     pickler.put(value);
     pickler.out.push(b'.');
@@ -202,7 +202,7 @@ pub fn zip(value: &Py) -> Vec<u8> {
 }
 
 /// A file as PyTorch wrote before 1.6.
-pub fn legacy(value: &Py) -> Vec<u8> {
+pub(crate) fn legacy(value: &Py) -> Vec<u8> {
     let mut file = vec![0x80, 2, 0x8a, 10];
     file.extend([0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.']);
     file.extend([0x80, 2, b'M', 0xe9, 3, b'.']);
@@ -227,7 +227,7 @@ pub fn legacy(value: &Py) -> Vec<u8> {
 }
 
 /// A ZIP archive of stored files.
-pub fn archive(files: &[(String, Vec<u8>)]) -> Vec<u8> {
+pub(crate) fn archive(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     for (name, content) in files {
         let at = out.len() as u32;
@@ -275,7 +275,7 @@ fn crc32(data: &[u8]) -> u32 {
 
 /// A model's tensors under a prefix, the initial vectors in bf16 as the
 /// reference's buffers are.
-pub fn state(
+pub(crate) fn state(
     plan: &hrm_core::plan::Plan,
     weights: &hrm_core::weights::Weights,
     prefix: &str,
