@@ -97,7 +97,7 @@ pub(super) struct Scratch {
     /// where it is over the positions; only with `keep`.
     pub(super) norms: Vec<f32>,
     /// Those of the norm over the positions.
-    factors: Vec<f32>,
+    pub(super) factors: Vec<f32>,
     pub(super) products: Products,
 }
 
