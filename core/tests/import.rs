@@ -72,7 +72,9 @@ fn read(file: &[u8], config: Option<&str>) -> Result<Imported, ImportError> {
 
 fn read_with(file: &[u8], config: Option<&str>, choice: &Choice) -> Result<Imported, ImportError> {
     let mut file = WeightsFile::open(Cursor::new(file))?;
-    let config = config.map(|text| parse_config(text.as_bytes())).transpose()?;
+    let config = config
+        .map(|text| parse_config(text.as_bytes()))
+        .transpose()?;
     import::read(&mut file, None, config, choice)
 }
 
@@ -95,7 +97,14 @@ fn a_checkpoint_as_published_needs_no_other_name() {
         let imported = read(&file, Some(HRM_YAML)).unwrap();
         assert_eq!(imported.plan.config, plan.config);
         assert_eq!(imported.weights, weights);
-        said(&imported, &["epochs, global_batch_size", "2 of bf16", "HRM for sudoku-9x9"]);
+        said(
+            &imported,
+            &[
+                "epochs, global_batch_size",
+                "2 of bf16",
+                "HRM for sudoku-9x9",
+            ],
+        );
     }
     // The same by the fields alone, as `config.json` has them.
     let own = plan.config.to_json();
@@ -112,7 +121,11 @@ fn weights_lie_where_others_put_them() {
     let average = random(&plan, 4);
     let mean = || dict(state(&plan, &average, "model.inner."));
     let trained = |named: &(String, Py)| !named.0.ends_with("_init");
-    let shadow = dict(state(&plan, &average, "model.inner.").into_iter().filter(trained));
+    let shadow = dict(
+        state(&plan, &average, "model.inner.")
+            .into_iter()
+            .filter(trained),
+    );
     let numpy = Py::Call(
         "numpy._core.multiarray",
         "_reconstruct",
@@ -120,7 +133,10 @@ fn weights_lie_where_others_put_them() {
     );
     let optimizers = Py::List(vec![dict([(
         "state",
-        Py::Dict(vec![(Py::Int(0), dict([("exp_avg", f32s(&[2, 2], &[1.0; 4]))]))]),
+        Py::Dict(vec![(
+            Py::Int(0),
+            dict([("exp_avg", f32s(&[2, 2], &[1.0; 4]))]),
+        )]),
     )])]);
     let carry = Py::Call("models.hrm", "Carry", vec![f32s(&[3], &[1.0; 3])]);
     let files: Vec<(&str, Py, &Weights, &[&str])> = vec![
@@ -145,16 +161,22 @@ fn weights_lie_where_others_put_them() {
         ),
         (
             "averaged model",
-            dict([("n_averaged", i64s(&[], &[7]))].into_iter().map(|(k, v)| (k.to_owned(), v)).chain(
-                state(&plan, &average, "module._orig_mod.model.inner."),
-            )),
+            dict(
+                [("n_averaged", i64s(&[], &[7]))]
+                    .into_iter()
+                    .map(|(k, v)| (k.to_owned(), v))
+                    .chain(state(&plan, &average, "module._orig_mod.model.inner.")),
+            ),
             &average,
             &["dropped: n_averaged"],
         ),
         (
             "lightning",
             dict([
-                ("state_dict", dict(state(&plan, &weights, "model.model.inner."))),
+                (
+                    "state_dict",
+                    dict(state(&plan, &weights, "model.model.inner.")),
+                ),
                 ("optimizer_states", optimizers.clone()),
                 ("hparams_name", "kwargs".into()),
             ]),
@@ -180,11 +202,19 @@ fn weights_lie_where_others_put_them() {
 
     // EqR's layout: an average of what is trained, its configuration inside.
     let mut arch: Vec<(&str, Py)> = vec![
-        ("name", "hrm.hrm_act_v1@HierarchicalReasoningModel_ACTV1".into()),
+        (
+            "name",
+            "hrm.hrm_act_v1@HierarchicalReasoningModel_ACTV1".into(),
+        ),
         ("pos_encodings", "rope".into()),
         ("expansion", Py::Float(4.0)),
     ];
-    for (field, value) in [("H_cycles", 2), ("L_cycles", 2), ("num_heads", 2), ("hidden_size", 8)] {
+    for (field, value) in [
+        ("H_cycles", 2),
+        ("L_cycles", 2),
+        ("num_heads", 2),
+        ("hidden_size", 8),
+    ] {
         arch.push((field, Py::Int(value)));
     }
     let eqr = dict([
@@ -193,14 +223,33 @@ fn weights_lie_where_others_put_them() {
         ("optimizers", optimizers),
         ("rng", dict([("torch", bytes(&[1; 64]))])),
         ("numpy", Py::Tuple(vec!["MT19937".into(), numpy])),
-        ("config", dict([("arch", dict(arch)), ("lr", Py::Float(1e-4))])),
+        (
+            "config",
+            dict([("arch", dict(arch)), ("lr", Py::Float(1e-4))]),
+        ),
         ("ema", dict([("mu", Py::Float(0.999)), ("shadow", shadow)])),
     ]);
     let imported = read(&zip(&eqr), None).unwrap();
-    said(&imported, &["`ema.shadow`, the average", "taken from `model`: H_init, L_init", "inside the file"]);
+    said(
+        &imported,
+        &[
+            "`ema.shadow`, the average",
+            "taken from `model`: H_init, L_init",
+            "inside the file",
+        ],
+    );
     for (i, spec) in plan.tensors.iter().enumerate() {
-        let from = if spec.name.ends_with("_init") { &weights } else { &average };
-        assert_eq!(imported.weights.tensors()[i], from.tensors()[i], "{}", spec.name);
+        let from = if spec.name.ends_with("_init") {
+            &weights
+        } else {
+            &average
+        };
+        assert_eq!(
+            imported.weights.tensors()[i],
+            from.tensors()[i],
+            "{}",
+            spec.name
+        );
     }
     for name in ["model", "ema", "ema.shadow", "shadow"] {
         let choice = Choice {
@@ -208,7 +257,11 @@ fn weights_lie_where_others_put_them() {
             ..Choice::default()
         };
         let imported = read_with(&zip(&eqr), None, &choice).unwrap();
-        let at = plan.tensors.iter().position(|t| t.name == "lm_head.weight").unwrap();
+        let at = plan
+            .tensors
+            .iter()
+            .position(|t| t.name == "lm_head.weight")
+            .unwrap();
         let from = if name == "model" { &weights } else { &average };
         assert_eq!(imported.weights.tensors()[at], from.tensors()[at], "{name}");
     }
@@ -217,11 +270,26 @@ fn weights_lie_where_others_put_them() {
         ..Choice::default()
     };
     let unknown = error(read_with(&zip(&eqr), None, &choice));
-    assert!(unknown.contains("no tensors `best`") && unknown.contains("`model`, `ema.shadow`"), "{unknown}");
-    let two = error(read(&zip(&dict([("teacher", raw()), ("student", mean())])), Some(HRM_YAML)));
-    assert!(two.contains("`teacher`, `student`") && two.contains("--tensors"), "{two}");
-    let none = error(read(&zip(&dict([("fc.weight", f32s(&[1], &[1.0]))])), Some(HRM_YAML)));
-    assert!(none.contains("none of its 1 tensors is of an HRM"), "{none}");
+    assert!(
+        unknown.contains("no tensors `best`") && unknown.contains("`model`, `ema.shadow`"),
+        "{unknown}"
+    );
+    let two = error(read(
+        &zip(&dict([("teacher", raw()), ("student", mean())])),
+        Some(HRM_YAML),
+    ));
+    assert!(
+        two.contains("`teacher`, `student`") && two.contains("--tensors"),
+        "{two}"
+    );
+    let none = error(read(
+        &zip(&dict([("fc.weight", f32s(&[1], &[1.0]))])),
+        Some(HRM_YAML),
+    ));
+    assert!(
+        none.contains("none of its 1 tensors is of an HRM"),
+        "{none}"
+    );
 }
 
 #[test]
@@ -229,7 +297,9 @@ fn what_training_leaves_behind_is_dropped_with_a_line() {
     let (plan, weights) = hrm();
     let with = |extra: Vec<(&str, Py)>| {
         let extra = extra.into_iter().map(|(k, v)| (format!("{PREFIX}{k}"), v));
-        zip(&dict(state(&plan, &weights, PREFIX).into_iter().chain(extra)))
+        zip(&dict(
+            state(&plan, &weights, PREFIX).into_iter().chain(extra),
+        ))
     };
     let buffers = with(vec![
         ("puzzle_emb.local_weights", f32s(&[4, 8], &[0.0; 32])),
@@ -238,7 +308,10 @@ fn what_training_leaves_behind_is_dropped_with_a_line() {
     let tables = with(vec![
         ("rotary_emb.cos_cached", bf16s(&[2, 4], &[1.0; 8])),
         ("rotary_emb.sin_cached", bf16s(&[2, 4], &[0.0; 8])),
-        ("H_level.layers.0.self_attn.rotary_emb.inv_freq", f32s(&[2], &[1.0; 2])),
+        (
+            "H_level.layers.0.self_attn.rotary_emb.inv_freq",
+            f32s(&[2], &[1.0; 2]),
+        ),
     ]);
     let counter = with(vec![("step", i64s(&[], &[52080]))]);
     for (file, line) in [
@@ -260,7 +333,9 @@ fn other_number_types_and_views_are_converted() {
     let (plan, weights) = hrm();
     let remade = |make: &dyn Fn(&[usize], &[f32]) -> Py| {
         let named = plan.tensors.iter().zip(weights.tensors());
-        zip(&dict(named.map(|(spec, t)| (spec.name.clone(), make(&spec.shape, &t.dense())))))
+        zip(&dict(named.map(|(spec, t)| {
+            (spec.name.clone(), make(&spec.shape, &t.dense()))
+        })))
     };
     let imported = read(&remade(&f64s), Some(HRM_YAML)).unwrap();
     assert_eq!(imported.weights, weights);
@@ -293,8 +368,17 @@ fn configurations_are_read_as_they_come() {
         r#"{"architectures": ["HierarchicalReasoningModel_ACTV1"], "model_type": "hrm", "transformers_version": "4.57.1", "torch_dtype": "bfloat16", "_name_or_path": "x/y","#,
         1,
     );
-    let mut hf: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&own_and_hf).unwrap();
-    for field in ["puzzle", "gate", "q_pool", "q_continue", "modules", "token_mixer", "gradient_updates"] {
+    let mut hf: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(&own_and_hf).unwrap();
+    for field in [
+        "puzzle",
+        "gate",
+        "q_pool",
+        "q_continue",
+        "modules",
+        "token_mixer",
+        "gradient_updates",
+    ] {
         hf.remove(field);
     }
     let hf = serde_json::Value::Object(hf).to_string();
@@ -307,7 +391,9 @@ fn configurations_are_read_as_they_come() {
         hf,
         own_and_hf,
         interpolated,
-        HRM_YAML.replace("  L_layers: 1\n", "").replace("  puzzle_emb_ndim: 8\n", ""),
+        HRM_YAML
+            .replace("  L_layers: 1\n", "")
+            .replace("  puzzle_emb_ndim: 8\n", ""),
     ];
     for config in &readable {
         let imported = read(&file, Some(config)).unwrap_or_else(|e| panic!("{config}: {e}"));
@@ -316,20 +402,44 @@ fn configurations_are_read_as_they_come() {
     }
     let refused: [(String, &[&str]); 9] = [
         (format!("[{own}, {own}]"), &["list of 2"]),
-        (HRM_YAML.replace("L_layers: 1", "L_layers: 2"), &["`L_layers` is 2", "it is 1"]),
-        (HRM_YAML.replace("hidden_size: 8", "hidden_size: 16"), &["`hidden_size` is 16", "embed_tokens"]),
-        (HRM_YAML.replace("  H_cycles: 2\n", ""), &["`H_cycles` is missing"]),
-        (HRM_YAML.replace("H_cycles: 2", "H_cycles: two"), &["`H_cycles` is the text \"two\""]),
-        (HRM_YAML.replace("rope", "rope2d"), &["`pos_encodings` is \"rope2d\""]),
         (
-            HRM_YAML.replace("hrm.hrm_act_v1@HierarchicalReasoningModel_ACTV1", "hrm.v2@OtherModel"),
+            HRM_YAML.replace("L_layers: 1", "L_layers: 2"),
+            &["`L_layers` is 2", "it is 1"],
+        ),
+        (
+            HRM_YAML.replace("hidden_size: 8", "hidden_size: 16"),
+            &["`hidden_size` is 16", "embed_tokens"],
+        ),
+        (
+            HRM_YAML.replace("  H_cycles: 2\n", ""),
+            &["`H_cycles` is missing"],
+        ),
+        (
+            HRM_YAML.replace("H_cycles: 2", "H_cycles: two"),
+            &["`H_cycles` is the text \"two\""],
+        ),
+        (
+            HRM_YAML.replace("rope", "rope2d"),
+            &["`pos_encodings` is \"rope2d\""],
+        ),
+        (
+            HRM_YAML.replace(
+                "hrm.hrm_act_v1@HierarchicalReasoningModel_ACTV1",
+                "hrm.v2@OtherModel",
+            ),
             &["hrm.v2@OtherModel", "not known here"],
         ),
         (
             HRM_YAML.replace("  expansion: 4\n", "  expansion: 4\n  activation: gelu\n"),
-            &["`activation` (the text \"gelu\") is not known", "--ignore activation"],
+            &[
+                "`activation` (the text \"gelu\") is not known",
+                "--ignore activation",
+            ],
         ),
-        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n".into(), &["Git LFS pointer"]),
+        (
+            "version https://git-lfs.github.com/spec/v1\noid sha256:0\n".into(),
+            &["Git LFS pointer"],
+        ),
     ];
     for (config, parts) in refused {
         let text = error(read(&file, Some(&config)));
@@ -342,13 +452,30 @@ fn configurations_are_read_as_they_come() {
         ignore: vec!["activation".into()],
         ..Choice::default()
     };
-    assert_eq!(read_with(&file, Some(&unknown), &ignoring).unwrap().weights, weights);
+    assert_eq!(
+        read_with(&file, Some(&unknown), &ignoring).unwrap().weights,
+        weights
+    );
     let setting = Choice {
         set: vec![("H_cycles".into(), 3.into())],
         ..Choice::default()
     };
-    assert_eq!(read_with(&file, Some(HRM_YAML), &setting).unwrap().plan.config.H_cycles, 3);
-    assert_eq!(read_with(&file, Some(&own), &setting).unwrap().plan.config.H_cycles, 3);
+    assert_eq!(
+        read_with(&file, Some(HRM_YAML), &setting)
+            .unwrap()
+            .plan
+            .config
+            .H_cycles,
+        3
+    );
+    assert_eq!(
+        read_with(&file, Some(&own), &setting)
+            .unwrap()
+            .plan
+            .config
+            .H_cycles,
+        3
+    );
     // None given and none inside.
     assert!(error(read(&file, None)).contains("--config"));
 }
@@ -357,13 +484,19 @@ fn configurations_are_read_as_they_come() {
 fn what_is_no_weights_says_what_it_is() {
     let files: [(&[u8], &str); 11] = [
         (b"", "empty"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n", "git lfs pull"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n",
+            "git lfs pull",
+        ),
         (b"<!DOCTYPE html><html><body>404</body></html>", "web page"),
         (b"\x1f\x8b\x08\0\0\0\0\0", "gzip"),
         (b"{\"weight_map\": {}}", "JSON"),
         (b"PAR1\x15\x04", "Parquet"),
         (b"GGUF\x03\0\0\0", "GGUF"),
-        (b"\x80\x04\x95\x10\0\0\0\0\0\0\0}\x94.", "torch.save did not write"),
+        (
+            b"\x80\x04\x95\x10\0\0\0\0\0\0\0}\x94.",
+            "torch.save did not write",
+        ),
         (b"hello, this is a text", "a text"),
         (b"PK\x03\x04\0\0\0\0\0\0\0\0", "did not end"),
         (&[9, 0, 255, 254, 7, 7], "first bytes"),
@@ -379,10 +512,17 @@ fn what_is_no_weights_says_what_it_is() {
 #[test]
 fn a_hostile_pickle_runs_nothing_and_hides_nothing() {
     let (plan, weights) = hrm();
-    let evil = Py::Call("os", "system", vec!["touch /tmp/should-not-be-there".into()]);
+    let evil = Py::Call(
+        "os",
+        "system",
+        vec!["touch /tmp/should-not-be-there".into()],
+    );
     let mut items = state(&plan, &weights, PREFIX);
     items.push(("evil".into(), evil));
-    assert_eq!(read(&zip(&dict(items)), Some(HRM_YAML)).unwrap().weights, weights);
+    assert_eq!(
+        read(&zip(&dict(items)), Some(HRM_YAML)).unwrap().weights,
+        weights
+    );
 }
 
 proptest! {

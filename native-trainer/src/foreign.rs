@@ -7,19 +7,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use hrm_core::config::ModelConfig;
-use hrm_core::import::{self, Choice, FileKind, Imported, SNIFFED, WeightsFile};
+use hrm_core::import::{self, CONFIGS, Choice, FileKind, Imported, SNIFFED, WeightsFile};
 use serde_json::Value;
 
 use crate::checkpoint::{CONFIG, MANIFEST, MODEL};
-
-/// Configurations as they are published, the most telling first.
-const CONFIGS: [&str; 5] = [
-    "all_config.yaml",
-    "all_config.yml",
-    "config.yaml",
-    "config.yml",
-    CONFIG,
-];
 
 /// Endings of downloads that are not complete.
 const PARTS: [&str; 5] = ["part", "partial", "incomplete", "crdownload", "download"];
@@ -155,27 +146,22 @@ fn folder(dir: &Path, config: Option<&Path>, notes: &mut Vec<String>) -> Result<
         .filter(|p| p.is_file() && !unfinished(p))
         .filter_map(|p| Some((p, kind_of(p).ok()?)))
         .collect();
-    let weights: Vec<&PathBuf> = files
+    if !files.iter().any(|(_, kind)| kind.is_weights()) {
+        bail!("{}", no_weights(dir, &entries, &files));
+    }
+    let named: Vec<(String, FileKind)> = files
         .iter()
-        .filter(|(_, kind)| {
-            matches!(
-                kind,
-                FileKind::Zip | FileKind::TorchLegacy | FileKind::Safetensors
-            )
-        })
-        .map(|(path, _)| *path)
+        .map(|(path, kind)| (file_name(path), *kind))
         .collect();
-    let (weights, below) = match weights.as_slice() {
-        [] => bail!("{}", no_weights(dir, &entries, &files)),
-        several => choose(dir, several, notes)?,
-    };
+    let picked = import::pick(&named, notes).with_context(|| dir.display().to_string())?;
+    let weights = files[picked.weights].0.clone();
     let config = match config {
         Some(config) => Some(config.to_owned()),
         None => beside(&weights, notes),
     };
     Ok(Located::Foreign(Source {
         weights,
-        below,
+        below: picked.below.map(|at| files[at].0.clone()),
         config,
     }))
 }
@@ -209,75 +195,11 @@ fn newest_of_run(dir: &Path, entries: &[PathBuf]) -> Option<PathBuf> {
         .cloned()
 }
 
-/// Among several files of weights the newest step, the average laid over the
-/// raw ones, or the one that a name prefers.
-fn choose(
-    dir: &Path,
-    files: &[&PathBuf],
-    notes: &mut Vec<String>,
-) -> Result<(PathBuf, Option<PathBuf>)> {
-    let newest = files.iter().filter_map(|path| step_of(path)).max();
-    let mut left: Vec<&PathBuf> = match newest {
-        Some(step) => files.iter().filter(|p| step_of(p) == Some(step)).copied().collect(),
-        None => files.to_vec(),
-    };
-    let average: Vec<&PathBuf> = left.iter().filter(|p| raw_name(p).is_some()).copied().collect();
-    if let [average] = average.as_slice() {
-        let raw = left.iter().find(|p| raw_name(average).as_deref() == Some(p.as_path()));
-        if let Some(raw) = raw.copied() {
-            notes.push(format!(
-                "taken: {}, the average, over {}",
-                file_name(average),
-                file_name(raw)
-            ));
-            return Ok(((*average).clone(), Some(raw.clone())));
-        }
-    }
-    if let Some(model) = left.iter().find(|p| file_name(p) == MODEL).copied() {
-        left = vec![model];
-    }
-    let names = |files: &[&PathBuf]| {
-        let names: Vec<String> = files.iter().map(|p| file_name(p)).collect();
-        names.join(", ")
-    };
-    let [one] = left.as_slice() else {
-        bail!(
-            "{} holds several files of weights: {}; give one of them",
-            dir.display(),
-            names(&left)
-        );
-    };
-    if files.len() > 1 {
-        notes.push(format!("taken: {}, of {}", file_name(one), names(files)));
-    }
-    Ok(((*one).clone(), None))
-}
-
-/// The N of `step_N`, `step-N`, `maze_hard_step_N`.
-fn step_of(path: &Path) -> Option<u64> {
-    let name = file_name(path).to_lowercase();
-    let (_, rest) = name.rsplit_once("step")?;
-    let digits: String = rest
-        .trim_start_matches(['_', '-'])
-        .chars()
-        .take_while(char::is_ascii_digit)
-        .collect();
-    digits.parse().ok()
-}
-
-/// The path of the raw weights, if a name says that it is their average.
-fn raw_name(path: &Path) -> Option<PathBuf> {
-    let stem = path.file_stem()?.to_string_lossy().into_owned();
-    let raw = stem.strip_suffix("_ema").or_else(|| stem.strip_suffix("-ema"))?;
-    let name = match path.extension() {
-        Some(end) => format!("{raw}.{}", end.to_string_lossy()),
-        None => raw.to_owned(),
-    };
-    Some(path.with_file_name(name))
-}
-
 fn raw_of_average(path: &Path, notes: &mut Vec<String>) -> Option<PathBuf> {
-    let raw = raw_name(path).filter(|raw| raw.is_file())?;
+    let raw = path.with_file_name(import::raw_name(&file_name(path))?);
+    if !raw.is_file() {
+        return None;
+    }
     notes.push(format!(
         "{} lies beside it: what the average lacks is taken from there",
         file_name(&raw)
@@ -291,7 +213,10 @@ fn beside(weights: &Path, notes: &mut Vec<String>) -> Option<PathBuf> {
         .iter()
         .map(|name| weights.with_file_name(name))
         .find(|path| path.is_file() && path != weights)?;
-    notes.push(format!("configuration: {}, beside the weights", file_name(&found)));
+    notes.push(format!(
+        "configuration: {}, beside the weights",
+        file_name(&found)
+    ));
     Some(found)
 }
 
@@ -332,13 +257,10 @@ fn has_weights(dir: &Path) -> bool {
     let Ok(entries) = fs::read_dir(dir) else {
         return false;
     };
-    entries.filter_map(Result::ok).map(|e| e.path()).any(|path| {
-        path.is_file()
-            && matches!(
-                kind_of(&path),
-                Ok(FileKind::Zip | FileKind::TorchLegacy | FileKind::Safetensors)
-            )
-    })
+    entries
+        .filter_map(Result::ok)
+        .map(|e| e.path())
+        .any(|path| path.is_file() && kind_of(&path).is_ok_and(FileKind::is_weights))
 }
 
 fn file_name(path: &Path) -> String {

@@ -83,7 +83,16 @@ fn serve() -> (String, Arc<Mutex<Vec<String>>>) {
 fn data(address: &str, dir: &Path, file: &str, token: Option<&str>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hrm"));
     command
-        .args(["data", "sudoku", &format!("hf:owner/set/{file}"), "--endpoint", address, "--timeout", "2", "--cache"])
+        .args([
+            "data",
+            "sudoku",
+            &format!("hf:owner/set/{file}"),
+            "--endpoint",
+            address,
+            "--timeout",
+            "2",
+            "--cache",
+        ])
         .arg(dir.join("cache"))
         .arg("--output")
         .arg(dir.join("out.csv"))
@@ -105,7 +114,11 @@ fn a_download_that_stalls_is_given_up_with_how_far_it_came() {
         let output = data(&address, dir.path(), file, None);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success(), "{said}");
-        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "{:?}",
+            begun.elapsed()
+        );
         for part in ["nothing has come for 2 seconds", "--timeout", file, part] {
             assert!(said.contains(part), "{part}: {said}");
         }
@@ -118,7 +131,10 @@ fn a_token_is_sent_and_asked_for() {
     let (address, tokens) = serve();
     let output = data(&address, dir.path(), "private.csv", None);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && said.contains("HF_TOKEN"), "{said}");
+    assert!(
+        !output.status.success() && said.contains("HF_TOKEN"),
+        "{said}"
+    );
     assert!(tokens.lock().unwrap().is_empty());
     let output = data(&address, dir.path(), "private.csv", Some(TOKEN));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -134,7 +150,10 @@ fn tables_and_web_pages_are_refused_by_name() {
     for (file, part) in [("train.parquet", "Parquet"), ("page.csv", "web page")] {
         let output = data(&address, dir.path(), file, None);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!output.status.success() && said.contains(part) && said.contains(file), "{said}");
+        assert!(
+            !output.status.success() && said.contains(part) && said.contains(file),
+            "{said}"
+        );
     }
     // Local files as well.
     let local = dir.path().join("data.csv");
@@ -147,5 +166,8 @@ fn tables_and_web_pages_are_refused_by_name() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && said.contains("Parquet"), "{said}");
+    assert!(
+        !output.status.success() && said.contains("Parquet"),
+        "{said}"
+    );
 }

@@ -7,7 +7,9 @@ use hrm_core::plan::{Axis, Level, Update};
 use crate::context::Variant;
 use crate::kernel::{Array, Dispatch};
 use crate::kernels::partials::{self, PARTS};
-use crate::kernels::{argmax, attention, columns, embed, factors, mix, norm, project, sum, summary};
+use crate::kernels::{
+    argmax, attention, columns, embed, factors, mix, norm, project, sum, summary,
+};
 use crate::model::{GpuModel, Layer};
 use crate::pack::fours;
 

@@ -237,7 +237,7 @@ pub(super) fn apply(
         Sublayer::Relations { .. } => {}
     }
     let eps = plan.config.rms_norm_eps as f32;
-    if plan.norm_axis(sublayer) == Axis::Positions {
+    if plan.norm_axis(&plan.modules[module][index]) == Axis::Positions {
         scratch.factors.resize(x.len() / plan.positions, 0.0);
         position_norm(x, [plan.positions, plan.hidden], eps, &mut scratch.factors);
         if scratch.keep {

@@ -4,8 +4,8 @@
 
 use serde_json::{Map, Value};
 
-use super::sniff::FileKind;
 use super::fields::no_matter;
+use super::sniff::FileKind;
 use super::{ImportError, note_list};
 use crate::config::ModelConfig;
 
@@ -22,10 +22,23 @@ pub(super) enum Given {
 const ARCHITECTURE: [&str; 4] = ["hidden_size", "H_cycles", "L_cycles", "num_heads"];
 
 /// Fields that configurations of this project alone have.
-const OURS: [&str; 6] = ["modules", "token_mixer", "gate", "q_pool", "q_continue", "gradient_updates"];
+const OURS: [&str; 6] = [
+    "modules",
+    "token_mixer",
+    "gate",
+    "q_pool",
+    "q_continue",
+    "gradient_updates",
+];
 
 /// Facts of the data that published architectures get from elsewhere.
-const FACTS: [&str; 5] = ["vocab_size", "seq_len", "num_puzzle_identifiers", "puzzle", "data_path"];
+const FACTS: [&str; 5] = [
+    "vocab_size",
+    "seq_len",
+    "num_puzzle_identifiers",
+    "puzzle",
+    "data_path",
+];
 
 /// The JSON or YAML of a configuration file.
 ///
@@ -88,7 +101,10 @@ impl Given {
                 if let Some(config) = own(map) {
                     config.validate()?;
                     let names: Vec<String> = dropped.into_iter().map(|(name, _)| name).collect();
-                    notes.push(format!("configuration: of no matter here, dropped: {}", note_list(&names)));
+                    notes.push(format!(
+                        "configuration: of no matter here, dropped: {}",
+                        note_list(&names)
+                    ));
                     return Ok(Self::Own(Box::new(config)));
                 }
             }
@@ -127,7 +143,10 @@ fn only(value: Value, notes: &mut Vec<String>) -> Result<Value, ImportError> {
             items.len()
         ))),
         Value::Object(_) => Ok(value),
-        other => Err(ImportError::Config(format!("is {}, not a set of fields", kind(&other)))),
+        other => Err(ImportError::Config(format!(
+            "is {}, not a set of fields",
+            kind(&other)
+        ))),
     }
 }
 
@@ -145,7 +164,10 @@ fn architecture(value: &Value, notes: &mut Vec<String>) -> Result<Map<String, Va
             )));
         }
         several => {
-            let places: Vec<String> = several.iter().map(|(path, _)| format!("`{path}`")).collect();
+            let places: Vec<String> = several
+                .iter()
+                .map(|(path, _)| format!("`{path}`"))
+                .collect();
             return Err(ImportError::Config(format!(
                 "holds several architectures: {}; give one of them",
                 places.join(", ")
@@ -180,7 +202,11 @@ fn search<'a>(
     }
     if depth < 3 {
         for (key, inner) in map {
-            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            let path = if path.is_empty() {
+                key.clone()
+            } else {
+                format!("{path}.{key}")
+            };
             search(inner, path, depth + 1, found);
         }
     }
@@ -196,7 +222,11 @@ fn collect(
     dropped: &mut Vec<String>,
 ) {
     for (key, value) in outer {
-        let here = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+        let here = if at.is_empty() {
+            key.clone()
+        } else {
+            format!("{at}.{key}")
+        };
         if here == path {
             continue;
         }

@@ -60,7 +60,15 @@ const DROPPED: [&str; 48] = [
 ];
 
 /// Beginnings of field names that are other programs' own.
-const FOREIGN: [&str; 7] = ["_", "eval_", "wandb", "log_", "checkpoint_", "optimizer", "curriculum"];
+const FOREIGN: [&str; 7] = [
+    "_",
+    "eval_",
+    "wandb",
+    "log_",
+    "checkpoint_",
+    "optimizer",
+    "curriculum",
+];
 
 /// The fields that are still to be understood.
 pub(super) struct Fields(pub(super) Map<String, Value>);

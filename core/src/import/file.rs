@@ -7,10 +7,10 @@ use std::ops::Range;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
+use super::ImportError;
 use super::pickle::TensorRef;
 use super::sniff::{FileKind, SNIFFED};
 use super::torch::TorchFile;
-use super::ImportError;
 
 /// A tensor of a file.
 #[derive(Debug, Clone)]
@@ -54,7 +54,11 @@ impl<R: Read + Seek> WeightsFile<R> {
     pub fn open(mut reader: R) -> Result<Self, ImportError> {
         let io = |e: std::io::Error| ImportError::Unreadable(e.to_string());
         let mut head = Vec::new();
-        reader.by_ref().take(SNIFFED as u64).read_to_end(&mut head).map_err(io)?;
+        reader
+            .by_ref()
+            .take(SNIFFED as u64)
+            .read_to_end(&mut head)
+            .map_err(io)?;
         reader.seek(SeekFrom::Start(0)).map_err(io)?;
         let torch = match FileKind::of(&head) {
             FileKind::Zip => TorchFile::open_zip(reader),
@@ -67,13 +71,17 @@ impl<R: Read + Seek> WeightsFile<R> {
             other => return Err(ImportError::Kind(other)),
         };
         let torch = torch.map_err(ImportError::Torch)?;
-        let entries = torch.pickle.tensors().into_iter().map(|(mut within, tensor)| Entry {
-            name: within.pop().unwrap_or_default(),
-            within,
-            dtype: tensor.storage.dtype,
-            shape: tensor.shape.clone(),
-            at: At::Torch(tensor),
-        });
+        let entries = torch
+            .pickle
+            .tensors()
+            .into_iter()
+            .map(|(mut within, tensor)| Entry {
+                name: within.pop().unwrap_or_default(),
+                within,
+                dtype: tensor.storage.dtype,
+                shape: tensor.shape.clone(),
+                at: At::Torch(tensor),
+            });
         Ok(Self {
             entries: entries.collect(),
             content: Content::Torch(Box::new(torch)),
@@ -108,7 +116,10 @@ impl<R: Read + Seek> WeightsFile<R> {
                 .read(tensor)
                 .map_err(|e| ImportError::Torch(format!("tensor `{}`: {e}", entry.name))),
             (Content::Safetensors(bytes), At::Bytes(range)) => Ok(bytes[range.clone()].to_vec()),
-            _ => Err(ImportError::Torch(format!("tensor `{}` is of another file", entry.name))),
+            _ => Err(ImportError::Torch(format!(
+                "tensor `{}` is of another file",
+                entry.name
+            ))),
         }
     }
 

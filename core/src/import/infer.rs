@@ -55,25 +55,46 @@ pub(super) fn infer(
     shapes: &Shapes,
     notes: &mut Vec<String>,
 ) -> Result<Inferred, ImportError> {
-    let data = arch.get("data_path").and_then(Value::as_str).unwrap_or("").to_lowercase();
+    let data = arch
+        .get("data_path")
+        .and_then(Value::as_str)
+        .unwrap_or("")
+        .to_lowercase();
     let mut fields = Fields(arch);
     let family = family(&mut fields, shapes)?;
 
     let tokens = matrix(shapes, "embed_tokens.embedding_weight")?;
     let (vocab, hidden) = (tokens[0], tokens[1]);
-    agree("vocab_size", fields.count("vocab_size")?, vocab, "embed_tokens.embedding_weight")?;
-    agree("hidden_size", fields.count("hidden_size")?, hidden, "embed_tokens.embedding_weight")?;
+    agree(
+        "vocab_size",
+        fields.count("vocab_size")?,
+        vocab,
+        "embed_tokens.embedding_weight",
+    )?;
+    agree(
+        "hidden_size",
+        fields.count("hidden_size")?,
+        hidden,
+        "embed_tokens.embedding_weight",
+    )?;
 
     let separate = family == Family::Hrm;
     let low = layers(shapes, "L_level");
-    let high = if separate { layers(shapes, "H_level") } else { low };
+    let high = if separate {
+        layers(shapes, "H_level")
+    } else {
+        low
+    };
     agree("L_layers", fields.count("L_layers")?, low, "L_level")?;
     let said_high = fields.count("H_layers")?;
     if separate {
         agree("H_layers", said_high, high, "H_level")?;
     }
     if low == 0 || high == 0 {
-        return refuse(format!("an {} has layers in H_level and L_level; the file has {high} and {low}", family.name()));
+        return refuse(format!(
+            "an {} has layers in H_level and L_level; the file has {high} and {low}",
+            family.name()
+        ));
     }
 
     let mixing = mixing(&mut fields, shapes, family, hidden)?;
@@ -101,10 +122,17 @@ pub(super) fn infer(
     };
     let puzzle = puzzle(&mut fields, vocab, cells, &data)?;
 
-    let rows = shapes.get("puzzle_emb.weights").and_then(|s| s.first().copied());
+    let rows = shapes
+        .get("puzzle_emb.weights")
+        .and_then(|s| s.first().copied());
     let identifiers = fields.count("num_puzzle_identifiers")?;
     if let Some(rows) = rows {
-        agree("num_puzzle_identifiers", identifiers, rows, "puzzle_emb.weights")?;
+        agree(
+            "num_puzzle_identifiers",
+            identifiers,
+            rows,
+            "puzzle_emb.weights",
+        )?;
     }
 
     let need = |name: &str, value: Option<usize>| {
@@ -131,9 +159,7 @@ pub(super) fn infer(
             Family::Eqr => true,
         };
     if drop_continue {
-        notes.push(
-            "q_head: its second output (continue) was not trained and is dropped".into(),
-        );
+        notes.push("q_head: its second output (continue) was not trained and is dropped".into());
     }
 
     let (damping, initial_state) = recurrence(&mut fields, family, shapes, notes)?;
@@ -149,7 +175,11 @@ pub(super) fn infer(
         puzzle_emb_ndim: if prefix > 0 { hidden } else { 0 },
         puzzle_emb_len: (prefix > 1).then_some(prefix),
         pos_encodings: mixing.encodings,
-        modules: if separate { Modules::Separate } else { Modules::Shared },
+        modules: if separate {
+            Modules::Separate
+        } else {
+            Modules::Shared
+        },
         token_mixer: mixing.mixer,
         token_inner: mixing.inner,
         mixer_norm: mixing.norm,
@@ -190,8 +220,12 @@ pub(super) fn infer(
 /// One line on what was understood.
 fn describe(config: &ModelConfig, family: Family) -> String {
     let mixer = match (config.token_mixer, config.mixer_norm) {
-        (TokenMixer::Mlp, Axis::Positions) => "an MLP over the positions, a norm over them after it",
-        (TokenMixer::Mlp, Axis::Channels) => "an MLP over the positions, a norm over the channels after it",
+        (TokenMixer::Mlp, Axis::Positions) => {
+            "an MLP over the positions, a norm over them after it"
+        }
+        (TokenMixer::Mlp, Axis::Channels) => {
+            "an MLP over the positions, a norm over the channels after it"
+        }
         _ => "attention",
     };
     format!(
@@ -272,7 +306,9 @@ fn mixing(
             Some("positions") => Axis::Positions,
             Some("channels") => Axis::Channels,
             Some(other) => {
-                return refuse(format!("`mixer_norm` is {other:?}, positions or channels is expected"));
+                return refuse(format!(
+                    "`mixer_norm` is {other:?}, positions or channels is expected"
+                ));
             }
             // Its own code says so; names and shapes alone don't.
             None if said == Some(true) && family != Family::Hrm => Axis::Positions,
@@ -282,7 +318,11 @@ fn mixing(
                 );
             }
         };
-        let encodings = if learned { PosEncodings::Learned } else { PosEncodings::None };
+        let encodings = if learned {
+            PosEncodings::Learned
+        } else {
+            PosEncodings::None
+        };
         return Ok(Mixing {
             mixer: TokenMixer::Mlp,
             inner: Some(mixing_inner(shapes, mlp)?),
@@ -305,13 +345,17 @@ fn mixing(
         (Some("learned") | None, true) => PosEncodings::Learned,
         (Some("rope"), false) => PosEncodings::Rope,
         (Some(word), true) => {
-            return refuse(format!("`pos_encodings` is {word:?}, but the file has embed_pos"));
+            return refuse(format!(
+                "`pos_encodings` is {word:?}, but the file has embed_pos"
+            ));
         }
         (Some("learned"), false) => {
             return refuse("`pos_encodings` is \"learned\", but the file has no embed_pos");
         }
         (Some(word), false) => {
-            return refuse(format!("`pos_encodings` is {word:?}; rope and learned are known for attention"));
+            return refuse(format!(
+                "`pos_encodings` is {word:?}; rope and learned are known for attention"
+            ));
         }
         (None, false) => return refuse("`pos_encodings` is missing, and no tensor says it"),
     };
@@ -372,16 +416,19 @@ fn puzzle(
     data: &str,
 ) -> Result<PuzzleKind, ImportError> {
     if let Some(name) = fields.word("puzzle")? {
-        return name
-            .parse()
-            .map_err(|e: crate::puzzle::UnknownKind| ImportError::Config(format!("`puzzle`: {e}")));
+        return name.parse().map_err(|e: crate::puzzle::UnknownKind| {
+            ImportError::Config(format!("`puzzle`: {e}"))
+        });
     }
     let sudoku = [Shape::S4, Shape::S6, Shape::S9]
         .into_iter()
         .map(PuzzleKind::Sudoku)
         .find(|kind| kind.vocab() == vocab && cells.is_none_or(|n| n == kind.cells()));
-    let side = cells.map(|n| (n as f64).sqrt() as usize).filter(|s| Some(s * s) == cells);
-    let named: Option<PuzzleKind> = size_in(data).and_then(|n| format!("maze-{n}x{n}").parse().ok());
+    let side = cells
+        .map(|n| (n as f64).sqrt() as usize)
+        .filter(|s| Some(s * s) == cells);
+    let named: Option<PuzzleKind> =
+        size_in(data).and_then(|n| format!("maze-{n}x{n}").parse().ok());
     let maze = if vocab == 6 {
         match side {
             Some(side) => format!("maze-{side}x{side}").parse().ok(),
@@ -432,7 +479,9 @@ fn recurrence(
     }
     for name in ["H_init_std", "L_init_std"] {
         if let Some(std) = fields.number(name)?.filter(|std| (std - 1.0).abs() > 1e-9) {
-            return refuse(format!("`{name}` is {std}: random states of deviation 1 are known"));
+            return refuse(format!(
+                "`{name}` is {std}: random states of deviation 1 are known"
+            ));
         }
     }
     let damping = fields.number("lambda_")?.unwrap_or(0.95);
@@ -442,17 +491,16 @@ fn recurrence(
             "its code adds noise of {noise} at every update in use too: `hrm eval --update-noise {noise}`"
         ));
     }
-    let state = if fixed { InitialState::Fixed } else { InitialState::Random };
+    let state = if fixed {
+        InitialState::Fixed
+    } else {
+        InitialState::Random
+    };
     Ok(((damping < 1.0).then_some(damping), state))
 }
 
 /// Checks a field against what the tensors say.
-fn agree(
-    name: &str,
-    said: Option<usize>,
-    found: usize,
-    tensor: &str,
-) -> Result<(), ImportError> {
+fn agree(name: &str, said: Option<usize>, found: usize, tensor: &str) -> Result<(), ImportError> {
     match said {
         Some(said) if said != found => refuse(format!(
             "`{name}` is {said}, but by tensor `{tensor}` it is {found}: weights and configuration are of different models"
@@ -474,8 +522,13 @@ fn layers(shapes: &Shapes, module: &str) -> usize {
 fn matrix(shapes: &Shapes, name: &str) -> Result<[usize; 2], ImportError> {
     match shapes.get(name).map(Vec::as_slice) {
         Some([rows, columns]) => Ok([*rows, *columns]),
-        Some(other) => refuse(format!("tensor `{name}` has shape {other:?}, a matrix is expected")),
-        None => Err(crate::weights::WeightsError::Missing { name: name.to_owned() }.into()),
+        Some(other) => refuse(format!(
+            "tensor `{name}` has shape {other:?}, a matrix is expected"
+        )),
+        None => Err(crate::weights::WeightsError::Missing {
+            name: name.to_owned(),
+        }
+        .into()),
     }
 }
 
@@ -483,7 +536,9 @@ fn matrix(shapes: &Shapes, name: &str) -> Result<[usize; 2], ImportError> {
 fn mixing_inner(shapes: &Shapes, name: &str) -> Result<usize, ImportError> {
     let [rows, _] = matrix(shapes, name)?;
     if rows % 2 != 0 {
-        return refuse(format!("tensor `{name}` has {rows} rows; gate and value are as many"));
+        return refuse(format!(
+            "tensor `{name}` has {rows} rows; gate and value are as many"
+        ));
     }
     Ok(rows / 2)
 }

@@ -8,6 +8,7 @@ mod config;
 mod fields;
 mod file;
 mod infer;
+mod pick;
 mod pickle;
 mod select;
 mod sniff;
@@ -20,6 +21,7 @@ use serde_json::Value;
 
 pub use config::parse_config;
 pub use file::WeightsFile;
+pub use pick::{CONFIGS, Picked, pick, raw_name};
 pub use sniff::{FileKind, SNIFFED};
 
 use crate::config::{ConfigError, ModelConfig, Modules, TokenMixer};
@@ -99,7 +101,8 @@ pub fn read<R: Read + Seek>(
         Some(below) => {
             let mut base = select::choose(&below.entries, None, &mut Vec::new())?;
             select::drop_left_overs(&mut base, &below.entries, &mut Vec::new());
-            base.tensors.retain(|name, _| !chosen.tensors.contains_key(name));
+            base.tensors
+                .retain(|name, _| !chosen.tensors.contains_key(name));
             Some((below, base))
         }
     };
@@ -146,15 +149,32 @@ pub fn read<R: Read + Seek>(
     let mut converted = Converted::default();
     for (name, &at) in &chosen.tensors {
         let entry = file.entries[at].clone();
-        raw.push(take(file, &entry, name, &plan, drop_continue, &mut converted)?);
+        raw.push(take(
+            file,
+            &entry,
+            name,
+            &plan,
+            drop_continue,
+            &mut converted,
+        )?);
     }
     if let Some((below, base)) = &mut under {
         for (name, &at) in &base.tensors {
             let entry = below.entries[at].clone();
-            raw.push(take(below, &entry, name, &plan, drop_continue, &mut converted)?);
+            raw.push(take(
+                below,
+                &entry,
+                name,
+                &plan,
+                drop_continue,
+                &mut converted,
+            )?);
         }
         let filled: Vec<String> = base.tensors.keys().cloned().collect();
-        notes.push(format!("not in the average, taken from the raw weights: {}", note_list(&filled)));
+        notes.push(format!(
+            "not in the average, taken from the raw weights: {}",
+            note_list(&filled)
+        ));
     }
     converted.say(&mut notes);
     let weights = Weights::from_raw(&plan, raw.into_iter())?;
@@ -173,12 +193,18 @@ fn name_others<R: Read + Seek>(file: &WeightsFile<R>, chosen: &Chosen, notes: &m
         .into_iter()
         .filter(|key| {
             let nested = file.entries.iter().any(|e| e.within.first() == Some(key));
-            let direct = file.entries.iter().any(|e| e.within.is_empty() && e.name == *key);
+            let direct = file
+                .entries
+                .iter()
+                .any(|e| e.within.is_empty() && e.name == *key);
             key != taken && !direct && (nested || !chosen.name.is_empty())
         })
         .collect();
     if !others.is_empty() && !chosen.name.is_empty() {
-        notes.push(format!("beside the weights, not read: {}", note_list(&others)));
+        notes.push(format!(
+            "beside the weights, not read: {}",
+            note_list(&others)
+        ));
     }
 }
 
@@ -204,7 +230,11 @@ struct Converted {
 impl Converted {
     fn say(&self, notes: &mut Vec<String>) {
         if !self.kinds.is_empty() {
-            let kinds: Vec<String> = self.kinds.iter().map(|(k, n)| format!("{n} of {k}")).collect();
+            let kinds: Vec<String> = self
+                .kinds
+                .iter()
+                .map(|(k, n)| format!("{n} of {k}"))
+                .collect();
             notes.push(format!("tensors converted to f32: {}", kinds.join(", ")));
         }
     }
@@ -226,7 +256,11 @@ fn take<R: Read + Seek>(
     })?;
     let size = dtype.bitsize() / 8;
     let mut shape = plain_shape(&entry.shape);
-    let wanted = plan.tensors.iter().find(|t| t.name == name).map(|t| &t.shape);
+    let wanted = plan
+        .tensors
+        .iter()
+        .find(|t| t.name == name)
+        .map(|t| &t.shape);
     let fits = |shape: &[usize]| wanted.is_none_or(|wanted| shape == wanted.as_slice());
     let one_output = drop_continue && name.starts_with("q_head.") && shape.first() == Some(&2);
     let narrow = match wanted.map(Vec::as_slice) {
@@ -246,7 +280,10 @@ fn take<R: Read + Seek>(
         .into());
     }
     if wanted.is_none() && !name.ends_with(".scale") {
-        return Err(WeightsError::Extra { name: name.to_owned() }.into());
+        return Err(WeightsError::Extra {
+            name: name.to_owned(),
+        }
+        .into());
     }
     let mut data = file.read(entry)?;
     if one_output {
@@ -262,7 +299,10 @@ fn take<R: Read + Seek>(
         shape[1] = plan.hidden;
     }
     if matches!(dtype, Dtype::F64 | Dtype::BF16) {
-        *converted.kinds.entry(format!("{dtype:?}").to_lowercase()).or_default() += 1;
+        *converted
+            .kinds
+            .entry(format!("{dtype:?}").to_lowercase())
+            .or_default() += 1;
     }
     Ok((name.to_owned(), RawTensor::new(dtype, shape, data)))
 }
@@ -278,7 +318,12 @@ fn plain_shape(shape: &[usize]) -> Vec<usize> {
 /// Names in a line: a dozen of them, and how many more.
 fn note_list(names: &[String]) -> String {
     const SHOWN: usize = 12;
-    let mut text = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    let mut text = names
+        .iter()
+        .take(SHOWN)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
     if names.len() > SHOWN {
         text.push_str(&format!(" and {} more", names.len() - SHOWN));
     }

@@ -258,7 +258,11 @@ impl<R: Read> Machine<'_, R> {
                 self.push(digits.parse().map_or(Object::None, Object::Int))?;
             }
             0x8a | 0x8b => {
-                let n = if op == 0x8a { self.length::<1>()? } else { self.length::<4>()? };
+                let n = if op == 0x8a {
+                    self.length::<1>()?
+                } else {
+                    self.length::<4>()?
+                };
                 let bytes = self.long(n)?;
                 self.push(integer(&bytes))?;
             }
@@ -294,7 +298,11 @@ impl<R: Read> Machine<'_, R> {
             }
             0x85..=0x87 => {
                 let count = usize::from(op - 0x84);
-                let at = self.stack.len().checked_sub(count).ok_or("too few values")?;
+                let at = self
+                    .stack
+                    .len()
+                    .checked_sub(count)
+                    .ok_or("too few values")?;
                 let items = self.stack.split_off(at);
                 self.push(Object::Tuple(items))?;
             }
@@ -400,7 +408,10 @@ impl<R: Read> Machine<'_, R> {
     }
 
     fn top(&self) -> Step<Id> {
-        self.stack.last().copied().ok_or_else(|| "a value is missing".into())
+        self.stack
+            .last()
+            .copied()
+            .ok_or_else(|| "a value is missing".into())
     }
 
     fn popped_to_mark(&mut self) -> Step<Vec<Id>> {
@@ -448,7 +459,10 @@ impl<R: Read> Machine<'_, R> {
                 Object::Tensor(Box::new(self.tensor(&name, &arguments)?))
             }
             "torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state" => {
-                return arguments.first().copied().ok_or_else(|| "an empty parameter".into());
+                return arguments
+                    .first()
+                    .copied()
+                    .ok_or_else(|| "an empty parameter".into());
             }
             "torch._tensor._rebuild_from_type_v2" => match arguments.as_slice() {
                 [function, _, arguments, ..] => return self.call(*function, *arguments),
@@ -529,7 +543,10 @@ impl<R: Read> Machine<'_, R> {
         if self.as_text(*kind)? != "storage" {
             return Err("a persistent value that is no storage".into());
         }
-        if view.first().is_some_and(|&id| !matches!(self.objects[id], Object::None)) {
+        if view
+            .first()
+            .is_some_and(|&id| !matches!(self.objects[id], Object::None))
+        {
             return Err("a storage that is a view of another: save the file anew".into());
         }
         let elements = match self.objects[*elements] {
@@ -610,7 +627,10 @@ impl<R: Read> Machine<'_, R> {
 }
 
 fn pairs(items: &[Id]) -> Vec<(Id, Id)> {
-    items.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect()
+    items
+        .chunks_exact(2)
+        .map(|pair| (pair[0], pair[1]))
+        .collect()
 }
 
 /// A little-endian integer of any length; none beyond 64 bits.
@@ -618,7 +638,9 @@ fn integer(bytes: &[u8]) -> Object {
     if bytes.len() > 8 {
         return Object::None;
     }
-    let fill = bytes.last().map_or(0, |&b| if b >= 0x80 { 0xff } else { 0 });
+    let fill = bytes
+        .last()
+        .map_or(0, |&b| if b >= 0x80 { 0xff } else { 0 });
     let mut wide = [fill; 8];
     wide[..bytes.len()].copy_from_slice(bytes);
     Object::Int(i64::from_le_bytes(wide))

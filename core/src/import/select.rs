@@ -24,7 +24,14 @@ const WRAPPERS: [&str; 4] = ["_orig_mod", "model", "inner", "module"];
 
 /// Parts of names in which optimisers keep copies as large as the weights.
 const NOT_WEIGHTS: [&str; 8] = [
-    "optim", "exp_avg", "momentum", "grad", "carry", "rng", "scheduler", "target",
+    "optim",
+    "exp_avg",
+    "momentum",
+    "grad",
+    "carry",
+    "rng",
+    "scheduler",
+    "target",
 ];
 
 /// Tensors that models carry along and that mean nothing for what they
@@ -73,7 +80,8 @@ impl Group {
     fn average(&self) -> bool {
         let name = self.key.to_lowercase();
         ["ema", "shadow", "average", "swa"].iter().any(|word| {
-            name.split(['.', '_', '-']).any(|part| part.starts_with(word))
+            name.split(['.', '_', '-'])
+                .any(|part| part.starts_with(word))
         })
     }
 }
@@ -116,7 +124,9 @@ pub(super) fn choose(
         }
         None => {
             let averages: Vec<usize> = (0..groups.len()).filter(|&i| groups[i].average()).collect();
-            let raw: Vec<usize> = (0..groups.len()).filter(|&i| !groups[i].average()).collect();
+            let raw: Vec<usize> = (0..groups.len())
+                .filter(|&i| !groups[i].average())
+                .collect();
             match (averages.as_slice(), raw.as_slice()) {
                 ([one], _) | ([], [one]) => *one,
                 ([], []) => {
@@ -140,7 +150,11 @@ pub(super) fn choose(
             .filter(|&i| i != picked)
             .map(|i| names[i].clone())
             .collect();
-        let average = if groups[picked].average() { ", the average" } else { "" };
+        let average = if groups[picked].average() {
+            ", the average"
+        } else {
+            ""
+        };
         notes.push(format!(
             "taken: {}{average}; also in the file: {} (hrm import --tensors NAME takes another)",
             names[picked],
@@ -208,7 +222,10 @@ pub(super) fn drop_left_overs(chosen: &mut Chosen, entries: &[Entry], notes: &mu
         }
     }
     if !dropped.is_empty() {
-        notes.push(format!("left over from training, dropped: {}", note_list(&dropped)));
+        notes.push(format!(
+            "left over from training, dropped: {}",
+            note_list(&dropped)
+        ));
     }
 }
 
@@ -259,7 +276,12 @@ fn groups(entries: &[Entry]) -> Vec<Group> {
             continue;
         }
         let prefix = &parts[..begin];
-        let end = prefix.len() - prefix.iter().rev().take_while(|p| WRAPPERS.contains(&p.as_str())).count();
+        let end = prefix.len()
+            - prefix
+                .iter()
+                .rev()
+                .take_while(|p| WRAPPERS.contains(&p.as_str()))
+                .count();
         let key = prefix[..end]
             .iter()
             .filter(|p| p.as_str() != "_orig_mod")
@@ -267,9 +289,24 @@ fn groups(entries: &[Entry]) -> Vec<Group> {
             .collect::<Vec<_>>()
             .join(".");
         // Inside the prefix wrappers may stand too: `ema_model.module.`.
-        let name = if entry.within.is_empty() { key.clone() } else { entry.within.join(".") };
-        let tensor = (parts[begin..].iter().filter(|p| p.as_str() != "_orig_mod").cloned().collect::<Vec<_>>().join("."), at);
-        match groups.iter_mut().find(|g| g.key == key && g.within == entry.within) {
+        let name = if entry.within.is_empty() {
+            key.clone()
+        } else {
+            entry.within.join(".")
+        };
+        let tensor = (
+            parts[begin..]
+                .iter()
+                .filter(|p| p.as_str() != "_orig_mod")
+                .cloned()
+                .collect::<Vec<_>>()
+                .join("."),
+            at,
+        );
+        match groups
+            .iter_mut()
+            .find(|g| g.key == key && g.within == entry.within)
+        {
             Some(group) => group.tensors.push(tensor),
             None => groups.push(Group {
                 key,

@@ -52,7 +52,11 @@ impl FileKind {
     #[must_use]
     pub fn of(head: &[u8]) -> Self {
         let head = &head[..head.len().min(SNIFFED)];
-        let has = |part: &[u8]| head[..head.len().min(64)].windows(part.len()).any(|w| w == part);
+        let has = |part: &[u8]| {
+            head[..head.len().min(64)]
+                .windows(part.len())
+                .any(|w| w == part)
+        };
         let binary: [(&[u8], Self); 13] = [
             (b"PK\x03\x04", Self::Zip),
             (b"PK\x05\x06", Self::Zip),
@@ -83,7 +87,11 @@ impl FileKind {
         if looks_like_safetensors(head) {
             return Self::Safetensors;
         }
-        if head[0] == 0x80 && head.get(1).is_some_and(|protocol| (2..=5).contains(protocol)) {
+        if head[0] == 0x80
+            && head
+                .get(1)
+                .is_some_and(|protocol| (2..=5).contains(protocol))
+        {
             return Self::Pickle;
         }
         Self::of_text(head)
@@ -109,6 +117,12 @@ impl FileKind {
         } else {
             Self::Text
         }
+    }
+
+    /// Whether it may hold weights.
+    #[must_use]
+    pub const fn is_weights(self) -> bool {
+        matches!(self, Self::Zip | Self::TorchLegacy | Self::Safetensors)
     }
 
     /// What it is and what to do about it, where it is no file of weights.

@@ -54,7 +54,8 @@ impl<R: Read + Seek> TorchFile<R> {
             let mut entry = BufReader::new(entry.map_err(|e| format!("{PICKLE}: {e}"))?);
             let pickle = Pickle::load(&mut entry).map_err(|e| format!("{PICKLE}: {e}"))?;
             // To the end, where the checksum is compared.
-            std::io::copy(&mut entry, &mut std::io::sink()).map_err(|e| format!("{PICKLE}: {e}"))?;
+            std::io::copy(&mut entry, &mut std::io::sink())
+                .map_err(|e| format!("{PICKLE}: {e}"))?;
             pickle
         };
         Ok(Self {
@@ -75,7 +76,11 @@ impl<R: Read + Seek> TorchFile<R> {
             let pickle = Pickle::load(&mut buffered)?;
             let keys = Pickle::load(&mut buffered)?.strings();
             let keys = keys.ok_or("the list of storages is no list")?;
-            (pickle, keys, buffered.stream_position().map_err(|e| e.to_string())?)
+            (
+                pickle,
+                keys,
+                buffered.stream_position().map_err(|e| e.to_string())?,
+            )
         };
         let size_of: HashMap<String, u64> = pickle
             .tensors()
@@ -85,11 +90,18 @@ impl<R: Read + Seek> TorchFile<R> {
         let mut places = HashMap::new();
         for key in keys {
             let mut count = [0; 8];
-            let found = reader.seek(SeekFrom::Start(at)).and_then(|_| reader.read_exact(&mut count));
+            let found = reader
+                .seek(SeekFrom::Start(at))
+                .and_then(|_| reader.read_exact(&mut count));
             found.map_err(|_| "the file ends before its values")?;
             let elements = u64::from_le_bytes(count);
-            let Some(bytes) = size_of.get(&key).and_then(|size| size.checked_mul(elements)) else {
-                return Err(format!("storage {key} has a type or length that can't be read"));
+            let Some(bytes) = size_of
+                .get(&key)
+                .and_then(|size| size.checked_mul(elements))
+            else {
+                return Err(format!(
+                    "storage {key} has a type or length that can't be read"
+                ));
             };
             places.insert(key, (at + 8, bytes));
             at = (at + 8).checked_add(bytes).ok_or("a storage without end")?;
@@ -108,7 +120,11 @@ impl<R: Read + Seek> TorchFile<R> {
     /// A tensor's values, little-endian, row-major.
     pub(super) fn read(&mut self, tensor: &TensorRef) -> Result<Vec<u8>, String> {
         let size = tensor.storage.dtype.map_or(1, |d| d.bitsize() / 8).max(1);
-        if self.last.as_ref().is_none_or(|(key, _)| *key != tensor.storage.key) {
+        if self
+            .last
+            .as_ref()
+            .is_none_or(|(key, _)| *key != tensor.storage.key)
+        {
             let bytes = self.storage(&tensor.storage)?;
             self.last = Some((tensor.storage.key.clone(), bytes));
         }
@@ -151,7 +167,10 @@ impl<R: Read + Seek> TorchFile<R> {
 
     fn storage(&mut self, storage: &Storage) -> Result<Vec<u8>, String> {
         let size = storage.dtype.map_or(1, |d| d.bitsize() as u64 / 8);
-        let expected = storage.elements.checked_mul(size).ok_or("a storage without end")?;
+        let expected = storage
+            .elements
+            .checked_mul(size)
+            .ok_or("a storage without end")?;
         let mut bytes = Vec::new();
         let read = match &mut self.container {
             Container::Zip(archive, root) => {
@@ -161,7 +180,9 @@ impl<R: Read + Seek> TorchFile<R> {
                 entry.by_ref().take(limit).read_to_end(&mut bytes)
             }
             Container::Legacy(reader, places) => {
-                let (at, length) = *places.get(&storage.key).ok_or("its values are not in the file")?;
+                let (at, length) = *places
+                    .get(&storage.key)
+                    .ok_or("its values are not in the file")?;
                 reader
                     .seek(SeekFrom::Start(at))
                     .and_then(|_| reader.take(length).read_to_end(&mut bytes))
@@ -169,7 +190,10 @@ impl<R: Read + Seek> TorchFile<R> {
         };
         read.map_err(|e| format!("its values can't be read ({e}): the file is damaged"))?;
         if bytes.len() as u64 != expected {
-            return Err(format!("its values are {} bytes, not {expected}", bytes.len()));
+            return Err(format!(
+                "its values are {} bytes, not {expected}",
+                bytes.len()
+            ));
         }
         Ok(bytes)
     }
@@ -177,7 +201,10 @@ impl<R: Read + Seek> TorchFile<R> {
 
 /// Where a tensor's last element ends in its storage; none without end.
 fn extent(shape: &[usize], strides: &[usize], offset: usize, size: usize) -> Option<usize> {
-    shape.iter().try_fold(1usize, |n, &len| n.checked_mul(len))?.checked_mul(size)?;
+    shape
+        .iter()
+        .try_fold(1usize, |n, &len| n.checked_mul(len))?
+        .checked_mul(size)?;
     if shape.contains(&0) {
         return Some(0);
     }

@@ -204,7 +204,9 @@ pub(crate) fn zip(value: &Py) -> Vec<u8> {
 /// A file as PyTorch wrote before 1.6.
 pub(crate) fn legacy(value: &Py) -> Vec<u8> {
     let mut file = vec![0x80, 2, 0x8a, 10];
-    file.extend([0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.']);
+    file.extend([
+        0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.',
+    ]);
     file.extend([0x80, 2, b'M', 0xe9, 3, b'.']);
     let mut system = Pickler::new();
     system.put(&dict([("protocol_version", Py::Int(1001))]));

@@ -100,9 +100,9 @@ fn fetch(source: &str, name: &str, hub: &HubArgs) -> Result<PathBuf> {
         // Nobody listens once it was given up.
         let _ = sender.send(Report::End(fetched));
     });
-    let bar = ProgressBar::new(0).with_style(
-        ProgressStyle::with_template("{msg} {bar:30} {bytes} of {total_bytes}, {bytes_per_sec}")?,
-    );
+    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
+        "{msg} {bar:30} {bytes} of {total_bytes}, {bytes_per_sec}",
+    )?);
     bar.set_message(source.to_owned());
     let limit = Duration::from_secs(hub.timeout);
     loop {
