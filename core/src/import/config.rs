@@ -3,6 +3,7 @@
 //! programs.
 
 use serde_json::{Map, Value};
+use yaml_rust2::{Yaml, YamlLoader};
 
 use super::fields::no_matter;
 use super::sniff::FileKind;
@@ -55,12 +56,62 @@ pub fn parse_config(text: &[u8]) -> Result<Value, ImportError> {
     let text = std::str::from_utf8(text)
         .map_err(|e| ImportError::Config(format!("is no UTF-8 text: {e}")))?;
     let text = text.trim_start_matches('\u{feff}');
-    let value: Value = if text.trim_start().starts_with(['{', '[']) {
-        serde_json::from_str(text).map_err(|e| ImportError::Config(e.to_string()))?
-    } else {
-        serde_saphyr::from_str(text).map_err(|e| ImportError::Config(one_line(&e.to_string())))?
-    };
-    Ok(value)
+    if text.trim_start().starts_with(['{', '[']) {
+        return serde_json::from_str(text).map_err(|e| ImportError::Config(e.to_string()));
+    }
+    yaml(text)
+}
+
+/// A YAML text as JSON.
+fn yaml(text: &str) -> Result<Value, ImportError> {
+    let documents = YamlLoader::load_from_str(text)
+        .map_err(|e| ImportError::Config(one_line(&e.to_string())))?;
+    match documents.as_slice() {
+        [one] => json(one, 0),
+        several => Err(ImportError::Config(format!(
+            "holds {} YAML documents, a model has one",
+            several.len()
+        ))),
+    }
+}
+
+/// How deep a configuration may be nested.
+const MAX_DEPTH: usize = 32;
+
+fn json(yaml: &Yaml, depth: usize) -> Result<Value, ImportError> {
+    if depth > MAX_DEPTH {
+        return Err(ImportError::Config("is nested too deeply".into()));
+    }
+    Ok(match yaml {
+        Yaml::Real(text) => match text.parse::<f64>() {
+            Ok(number) => Value::from(number),
+            Err(_) => Value::from(text.as_str()),
+        },
+        Yaml::Integer(number) => Value::from(*number),
+        // YAML 1.2 has no point-less exponents; others write them.
+        Yaml::String(text) => match text.parse::<f64>() {
+            Ok(number) if text.starts_with(|c: char| c.is_ascii_digit()) => Value::from(number),
+            _ => Value::from(text.as_str()),
+        },
+        Yaml::Boolean(flag) => Value::from(*flag),
+        Yaml::Array(items) => items
+            .iter()
+            .map(|item| json(item, depth + 1))
+            .collect::<Result<_, _>>()?,
+        Yaml::Hash(fields) => fields
+            .iter()
+            .map(|(key, value)| {
+                let key = match key {
+                    Yaml::String(text) | Yaml::Real(text) => text.clone(),
+                    Yaml::Integer(number) => number.to_string(),
+                    other => format!("{other:?}"),
+                };
+                Ok((key, json(value, depth + 1)?))
+            })
+            .collect::<Result<Map<_, _>, ImportError>>()?
+            .into(),
+        Yaml::Alias(_) | Yaml::Null | Yaml::BadValue => Value::Null,
+    })
 }
 
 fn one_line(text: &str) -> String {
