@@ -120,6 +120,7 @@ fn published(files: &[File]) -> Result<Model, Failure> {
         title: name,
         summary: notes.join("; "),
         puzzle,
+        boards: plan.further_boards(),
         parameters: plan.parameter_count(),
         scheme: weights.scheme(),
         parts: vec![part.clone()],
