@@ -265,6 +265,33 @@ fn weights_lie_where_others_put_them() {
         let from = if name == "model" { &weights } else { &average };
         assert_eq!(imported.weights.tensors()[at], from.tensors()[at], "{name}");
     }
+    // The same without dictionaries, as safetensors have it.
+    let flat = {
+        let named = [("model.", &weights), ("ema.", &average)].into_iter();
+        let parts: Vec<(String, Vec<usize>, Vec<u8>)> = named
+            .flat_map(|(prefix, weights)| {
+                let tensors = plan.tensors.iter().zip(weights.tensors());
+                tensors.map(move |(spec, t)| {
+                    let bytes = t.dense().iter().flat_map(|v| v.to_le_bytes()).collect();
+                    (format!("{prefix}{}", spec.name), spec.shape.clone(), bytes)
+                })
+            })
+            .collect();
+        let views = parts.iter().map(|(name, shape, bytes)| {
+            let view =
+                safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes);
+            (name.clone(), view.unwrap())
+        });
+        safetensors::serialize(views, None).unwrap()
+    };
+    for (name, expected) in [(None, &average), (Some("model"), &weights)] {
+        let choice = Choice {
+            tensors: name.map(str::to_owned),
+            ..Choice::default()
+        };
+        let imported = read_with(&flat, Some(HRM_YAML), &choice).unwrap();
+        assert_eq!(&imported.weights, expected, "{name:?}");
+    }
     let choice = Choice {
         tensors: Some("best".into()),
         ..Choice::default()

@@ -288,11 +288,12 @@ fn groups(entries: &[Entry]) -> Vec<Group> {
             .cloned()
             .collect::<Vec<_>>()
             .join(".");
-        // Inside the prefix wrappers may stand too: `ema_model.module.`.
-        let name = if entry.within.is_empty() {
-            key.clone()
-        } else {
-            entry.within.join(".")
+        let first = prefix.iter().find(|p| p.as_str() != "_orig_mod");
+        let name = match (entry.within.as_slice(), key.as_str()) {
+            // A file without dictionaries: `model.` beside `ema.`.
+            ([], "") => first.cloned().unwrap_or_default(),
+            ([], key) => key.to_owned(),
+            (within, _) => within.join("."),
         };
         let tensor = (
             parts[begin..]
