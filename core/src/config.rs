@@ -121,6 +121,17 @@ pub enum QPool {
     Mean,
 }
 
+/// An axis of the states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Axis {
+    /// Over the channels of each position.
+    #[default]
+    Channels,
+    /// Over the positions of each channel.
+    Positions,
+}
+
 /// A model's architecture.
 ///
 /// Lengths are counts of elements; `expansion` is the ratio of SwiGLU's
@@ -140,6 +151,11 @@ pub struct ModelConfig {
     /// none, otherwise `hidden_size`.
     #[serde(default)]
     pub puzzle_emb_ndim: usize,
+    /// Positions in front of the cells where there is a puzzle embedding:
+    /// its row is the first of them, the others are zero. Left out it is 1
+    /// (HRM); TRM has 16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub puzzle_emb_len: Option<usize>,
     /// Rows of the puzzle embedding table.
     #[serde(default = "one")]
     pub num_puzzle_identifiers: usize,
@@ -196,6 +212,11 @@ pub struct ModelConfig {
     /// of the input, for the mixer `relations`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub feedback: bool,
+    /// The axis of the norm after the MLP over positions: TRM's and EqR's
+    /// published code has the positions, every other norm is over the
+    /// channels.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub mixer_norm: Axis,
     /// Inner width of the channel MLP where it does not follow `expansion`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mlp_inner: Option<usize>,
@@ -290,9 +311,8 @@ impl ModelConfig {
         })
     }
 
-    /// Positions of the sequence the modules see: the cells, and one more in
-    /// front when there is a puzzle embedding; with the mixer `relations` one
-    /// for every (cell, symbol).
+    /// Positions of the sequence the modules see: the cells, and those in
+    /// front of them; with the mixer `relations` one for every (cell, symbol).
     #[must_use]
     pub fn positions(&self) -> usize {
         match self.token_mixer {
@@ -313,10 +333,13 @@ impl ModelConfig {
         }
     }
 
-    /// Positions in front of the cells: 0 or 1.
+    /// Positions in front of the cells: none without a puzzle embedding.
     #[must_use]
     pub fn prefix(&self) -> usize {
-        usize::from(self.puzzle_emb_ndim > 0)
+        if self.puzzle_emb_ndim == 0 {
+            return 0;
+        }
+        self.puzzle_emb_len.unwrap_or(1)
     }
 
     /// Checks every field and their combinations.
@@ -344,6 +367,11 @@ impl ModelConfig {
             ("token_inner", self.token_inner.unwrap_or(1), MAX_WIDTH),
             ("mlp_inner", self.mlp_inner.unwrap_or(1), MAX_WIDTH),
             ("message", self.message.unwrap_or(1), MAX_WIDTH),
+            (
+                "puzzle_emb_len",
+                self.puzzle_emb_len.unwrap_or(1),
+                MAX_COUNT,
+            ),
         ];
         for (field, value, max) in sizes {
             if value == 0 || value > max {
@@ -403,6 +431,18 @@ impl ModelConfig {
                     self.puzzle,
                     self.puzzle.vocab()
                 ),
+            );
+        }
+        if self.puzzle_emb_len.is_some() && self.puzzle_emb_ndim == 0 {
+            return fail(
+                "puzzle_emb_len",
+                "is set, but without a puzzle embedding (puzzle_emb_ndim 0) there is no position in front".into(),
+            );
+        }
+        if self.mixer_norm == Axis::Positions && self.token_mixer != TokenMixer::Mlp {
+            return fail(
+                "mixer_norm",
+                "is `positions`, which the norm after an MLP over positions can be; token_mixer is another".into(),
             );
         }
         match self.token_mixer {

@@ -2,7 +2,7 @@
 //! on: a batch of token sequences in, one [`SegmentOutput`] a sequence and
 //! segment out.
 
-use crate::plan::{Level, Plan};
+use crate::plan::{Embedding, Level, Plan};
 
 /// What an engine brings back from a segment besides the summary. Each costs
 /// a transfer on a GPU.
@@ -130,6 +130,33 @@ pub fn check_place(batch: usize, sequence: usize) -> Result<(), EngineError> {
         return Ok(());
     }
     let reason = format!("there are only {batch} in the batch");
+    Err(EngineError::Input { sequence, reason })
+}
+
+/// Checks that a model has a row of the puzzle embedding for an identifier;
+/// one without a puzzle embedding takes 0 alone.
+///
+/// # Errors
+/// It has not; names the sequence and the identifier.
+pub fn check_identifier(
+    plan: &Plan,
+    sequence: usize,
+    identifier: usize,
+) -> Result<(), EngineError> {
+    let table = match &plan.embedding {
+        Embedding::Tokens(embedding) => embedding.puzzle,
+        Embedding::Roles(_) => None,
+    };
+    let rows = table.map_or(1, |table| plan.tensor(table).shape[0]);
+    if identifier < rows {
+        return Ok(());
+    }
+    let reason = match table {
+        Some(_) => format!(
+            "puzzle identifier {identifier} has no row in puzzle_emb.weights, which has {rows}"
+        ),
+        None => format!("puzzle identifier {identifier}, but the model has no puzzle embedding"),
+    };
     Err(EngineError::Input { sequence, reason })
 }
 

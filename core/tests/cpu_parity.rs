@@ -144,7 +144,7 @@ fn compact_model_of_the_pytorch_twin() {
 }
 
 #[test]
-#[cfg(feature = "pytorch")]
+#[cfg(feature = "import")]
 fn a_state_dict_reads_like_the_safetensors_file() {
     let dir = fixtures().join("parity");
     let text = std::fs::read_to_string(dir.join("tiny.json")).unwrap();
@@ -153,8 +153,9 @@ fn a_state_dict_reads_like_the_safetensors_file() {
     let plan = Plan::new(&config).unwrap();
     let bytes = std::fs::read(dir.join("tiny.weights.safetensors")).unwrap();
     let expected = Weights::from_safetensors(&plan, &bytes).unwrap();
-    assert_eq!(
-        Weights::from_pytorch(&plan, &dir.join("tiny.pt")).unwrap(),
-        expected
-    );
+    let file = std::fs::File::open(dir.join("tiny.pt")).unwrap();
+    let mut file = hrm_core::import::WeightsFile::open(file).unwrap();
+    let choice = hrm_core::import::Choice::default();
+    let imported = hrm_core::import::read(&mut file, None, Some(record), &choice).unwrap();
+    assert_eq!(imported.weights, expected);
 }

@@ -8,8 +8,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use hrm_core::config::ModelConfig;
+use hrm_core::import::{Choice, FileKind};
 use hrm_core::plan::Plan;
 use hrm_core::weights::{Manifest, Weights};
+
+use crate::foreign::{Located, kind_of, locate, read_config};
 
 /// Name of the configuration in a checkpoint directory.
 pub(crate) const CONFIG: &str = "config.json";
@@ -29,34 +32,43 @@ pub(crate) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Reads a checkpoint directory (full or quantized, in one file or in
-    /// the parts of a manifest), a bare `.safetensors` or a `.pt`; the bare
-    /// ones need `config`.
+    /// Reads a checkpoint: a directory of this program (full or quantized, in
+    /// one file or in the parts of a manifest), a run's newest, or what others
+    /// publish, a file of weights or a folder with one; what was chosen and
+    /// dropped there is said on the error output.
     pub(crate) fn load(path: &Path, config: Option<&Path>) -> Result<Self> {
-        if path.is_dir() {
-            let config = config.map_or_else(|| path.join(CONFIG), Path::to_path_buf);
-            let plan = read_plan(&config)?;
-            let bytes = read_parts(path)?;
-            let weights = Weights::from_safetensors(&plan, &bytes)
-                .with_context(|| format!("weights of {}", path.display()))?;
-            return Ok(Self { plan, weights });
+        let (checkpoint, notes) = Self::open(path, config, &Choice::default())?;
+        for note in notes {
+            eprintln!("note: {note}");
         }
-        let Some(config) = config else {
-            bail!(
-                "{}: a bare weights file needs its configuration, give it with --config",
-                path.display()
-            );
-        };
-        let plan = read_plan(config)?;
-        let is_pytorch = path.extension().is_some_and(|e| e == "pt" || e == "pth");
-        let weights = if is_pytorch {
-            Weights::from_pytorch(&plan, path)
-        } else {
-            let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-            Weights::from_safetensors(&plan, &bytes)
-        };
-        let weights = weights.with_context(|| format!("weights of {}", path.display()))?;
-        Ok(Self { plan, weights })
+        Ok(checkpoint)
+    }
+
+    /// The same with the choices that files leave open; returns what should be
+    /// said about it.
+    pub(crate) fn open(
+        path: &Path,
+        config: Option<&Path>,
+        choice: &Choice,
+    ) -> Result<(Self, Vec<String>)> {
+        let mut notes = Vec::new();
+        match locate(path, config, &mut notes)? {
+            Located::Own(dir) => {
+                let config = config.map_or_else(|| dir.join(CONFIG), Path::to_path_buf);
+                let plan = read_plan(&config)?;
+                let bytes = read_parts(&dir)?;
+                let weights = Weights::from_safetensors(&plan, &bytes)
+                    .with_context(|| format!("weights of {}", dir.display()))?;
+                Ok((Self { plan, weights }, notes))
+            }
+            Located::Foreign(source) => {
+                let imported = source.read(choice)?;
+                notes.extend(imported.notes);
+                let plan = Arc::new(imported.plan);
+                let weights = imported.weights;
+                Ok((Self { plan, weights }, notes))
+            }
+        }
     }
 
     /// Writes a checkpoint directory: each file under a temporary name,
@@ -72,15 +84,10 @@ impl Checkpoint {
 /// The plan of a configuration file. The file may hold a whole training
 /// record with the configuration under `config`, as reference files do.
 pub(crate) fn read_plan(path: &Path) -> Result<Arc<Plan>> {
-    let text = fs::read_to_string(path)
-        .with_context(|| format!("reading the model configuration {}", path.display()))?;
     let named = || format!("in {}", path.display());
-    let value: serde_json::Value = serde_json::from_str(&text).with_context(named)?;
-    let config = match value.get("config") {
-        Some(inner) => ModelConfig::from_json(&inner.to_string()),
-        None => ModelConfig::from_json(&text),
-    }
-    .with_context(named)?;
+    let value = read_config(path)?;
+    let config = value.get("config").unwrap_or(&value);
+    let config = ModelConfig::from_json(&config.to_string()).with_context(named)?;
     Ok(Arc::new(Plan::new(&config).with_context(named)?))
 }
 
@@ -92,7 +99,11 @@ fn read_parts(dir: &Path) -> Result<Vec<u8>> {
     };
     let manifest = dir.join(MANIFEST);
     if !manifest.exists() {
-        return read(MODEL);
+        let path = dir.join(MODEL);
+        return match kind_of(&path)? {
+            FileKind::Safetensors | FileKind::Unknown => read(MODEL),
+            other => bail!("{}: {}", path.display(), other.instead_of_weights()),
+        };
     }
     let text =
         fs::read_to_string(&manifest).with_context(|| format!("reading {}", manifest.display()))?;

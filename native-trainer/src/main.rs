@@ -6,6 +6,7 @@ mod commands;
 mod device;
 mod engine;
 mod evaluate;
+mod foreign;
 mod onnx;
 mod plot;
 mod puzzles;

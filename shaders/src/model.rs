@@ -127,14 +127,13 @@ impl GpuModel {
         let tables = Tables {
             tokens: table("token embedding", e.tokens)?,
             // Every puzzle is of the first kind: identifiers are not used.
+            // Of the positions in front the first has its row, the others zeros.
             prefix: e
                 .puzzle
                 .map(|id| {
-                    Array::new(
-                        context,
-                        "puzzle embedding",
-                        &restride(&weights.dense(id)[..d], d, fours(d)),
-                    )
+                    let mut rows = weights.dense(id)[..d].to_vec();
+                    rows.resize(plan.prefix * d, 0.0);
+                    Array::new(context, "puzzle embedding", &restride(&rows, d, fours(d)))
                 })
                 .transpose()?,
             positions: e

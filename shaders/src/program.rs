@@ -7,7 +7,9 @@ use hrm_core::plan::{Axis, Level, Update};
 use crate::context::Variant;
 use crate::kernel::{Array, Dispatch};
 use crate::kernels::partials::{self, PARTS};
-use crate::kernels::{argmax, attention, embed, factors, mix, norm, project, sum, summary};
+use crate::kernels::{
+    argmax, attention, columns, embed, factors, mix, norm, project, sum, summary,
+};
 use crate::model::{GpuModel, Layer};
 use crate::pack::fours;
 
@@ -47,6 +49,9 @@ struct Work {
     state: Array,
     /// What it leaves.
     sum: Array,
+    /// Whether `state` has been normalised already: after a norm over the
+    /// positions.
+    normed: bool,
     /// Parts of the squares of their rows.
     squares: [Array; 2],
     /// Inner activations of the widest sublayer, by their exact lengths.
@@ -100,6 +105,7 @@ impl Program {
         let mut work = Work {
             state: state("module state")?,
             sum: state("module sum")?,
+            normed: false,
             squares: [squares()?, squares()?],
             inner: Vec::new(),
         };
@@ -116,7 +122,8 @@ impl Program {
         for (i, update) in plan.updates.iter().enumerate() {
             let (to, from) = other(update.level);
             for (j, layer) in model.modules[update.module].iter().enumerate() {
-                push_layer(model, batch, layer, j > 0, &mut work, &mut segment)?;
+                let normed = j > 0 && !std::mem::take(&mut work.normed);
+                push_layer(model, batch, layer, normed, &mut work, &mut segment)?;
             }
             // The last norm's result is the new state; what the next call
             // works on is the sum of both states whichever it updates.
@@ -375,6 +382,17 @@ fn push_layer(
                 squares: &squares_out,
             };
             segment.push(mix::dispatch(kernels, axes, &gated, down, &sum, end)?);
+            if plan.config.mixer_norm == Axis::Positions {
+                let shape = [batch, n, hidden];
+                segment.push(columns::dispatch(
+                    kernels,
+                    shape,
+                    epsilon,
+                    &sum,
+                    &work.state,
+                )?);
+                work.normed = true;
+            }
         }
     }
     Ok(())

@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use hrm_core::config::{Gate, InitialState, ModelConfig, Modules, PosEncodings, QPool, TokenMixer};
+use hrm_core::config::{
+    Axis, Gate, InitialState, ModelConfig, Modules, PosEncodings, QPool, TokenMixer,
+};
 use hrm_core::cpu::{CpuModel, CpuRun};
 use hrm_core::engine::{SegmentOutput, Taps};
 use hrm_core::model::{Device, Inputs, Network, Parameters, State};
@@ -93,6 +95,31 @@ fn configs() -> Vec<(&'static str, ModelConfig)> {
         ("rsm", ModelConfig::rsm(Shape::S4, 30, 23)),
         ("eqr", ModelConfig::eqr(Shape::S6, 30, 23)),
         ("wta", ModelConfig::wta(Shape::S4, 32, 24)),
+        (
+            "published trm-att: 16 positions in front",
+            ModelConfig {
+                puzzle_emb_len: Some(16),
+                ..ModelConfig::trm_att(Shape::S6, 32, 2)
+            },
+        ),
+        (
+            "published trm-mlp: and norms over the positions",
+            ModelConfig {
+                puzzle_emb_len: Some(16),
+                mixer_norm: Axis::Positions,
+                ..ModelConfig::trm_mlp(Shape::S6, 30, 23)
+            },
+        ),
+        (
+            "published eqr, one layer, with the normalised gate",
+            ModelConfig {
+                mixer_norm: Axis::Positions,
+                gate: Gate::NormalizedSigmoid,
+                H_layers: 1,
+                L_layers: 1,
+                ..ModelConfig::eqr(Shape::S4, 32, 24)
+            },
+        ),
     ]
 }
 

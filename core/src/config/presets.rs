@@ -1,7 +1,7 @@
 //! Architectures by name.
 
 use super::{
-    ConfigError, Gate, InitialState, ModelConfig, Modules, Pooling, PosEncodings, QPool,
+    Axis, ConfigError, Gate, InitialState, ModelConfig, Modules, Pooling, PosEncodings, QPool,
     TokenMixer, rms_norm_eps, rope_theta,
 };
 use crate::puzzle::{PuzzleKind, Shape};
@@ -22,6 +22,7 @@ impl ModelConfig {
             seq_len: puzzle.cells(),
             vocab_size: puzzle.vocab(),
             puzzle_emb_ndim: hidden_size,
+            puzzle_emb_len: None,
             num_puzzle_identifiers: 1,
             hidden_size,
             num_heads,
@@ -41,6 +42,7 @@ impl ModelConfig {
             message: None,
             pooling: Pooling::Softmax,
             feedback: false,
+            mixer_norm: Axis::Channels,
             mlp_inner: None,
             gate: Gate::Silu,
             q_pool: QPool::First,
@@ -109,7 +111,7 @@ impl ModelConfig {
     /// both levels, three cycles of six low-level updates, gradient through
     /// the whole last cycle, no `q_continue`. The published model puts 16
     /// positions in front of the cells, of which all but one are zero; here
-    /// it is the one.
+    /// it is the one (`puzzle_emb_len` adds the others).
     #[must_use]
     pub fn trm_att(puzzle: impl Into<PuzzleKind>, hidden_size: usize, num_heads: usize) -> Self {
         Self {
@@ -124,8 +126,8 @@ impl ModelConfig {
 
     /// TRM with an MLP over the positions in place of attention (the same
     /// paper). `token_inner` is of the published size at 9x9. Its norms are
-    /// over the channels, as in every block here; the published ones after
-    /// the mixing of positions are over the positions.
+    /// over the channels; the published ones after the mixing of positions
+    /// are over the positions (`mixer_norm`).
     #[must_use]
     pub fn trm_mlp(puzzle: impl Into<PuzzleKind>, hidden_size: usize, token_inner: usize) -> Self {
         Self {

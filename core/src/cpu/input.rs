@@ -49,9 +49,15 @@ pub(super) fn softmax(logits: &mut [f32], symbols: usize) {
 
 /// The input of a segment, `[positions, hidden]`. `z_h`: the state that the
 /// last answer is read off, none for a sequence that has not run yet.
-pub(super) fn input(model: &CpuModel, tokens: &[u8], z_h: Option<&[f32]>) -> Vec<f32> {
+/// `identifier`: the row of the puzzle embedding.
+pub(super) fn input(
+    model: &CpuModel,
+    tokens: &[u8],
+    identifier: usize,
+    z_h: Option<&[f32]>,
+) -> Vec<f32> {
     match &model.plan().embedding {
-        Embedding::Tokens(embedding) => embed(model, embedding, tokens),
+        Embedding::Tokens(embedding) => embed(model, embedding, tokens, identifier),
         Embedding::Roles(embedding) => {
             let probabilities = embedding.feedback.map(|_| match z_h {
                 None => fresh_probabilities(model.plan().heads.answers, tokens),
@@ -69,12 +75,14 @@ pub(super) fn probabilities(model: &CpuModel, z_h: &[f32]) -> Vec<f32> {
     logits
 }
 
-fn embed(model: &CpuModel, e: &TokenEmbedding, tokens: &[u8]) -> Vec<f32> {
+fn embed(model: &CpuModel, e: &TokenEmbedding, tokens: &[u8], identifier: usize) -> Vec<f32> {
     let (plan, d) = (model.plan(), model.plan().hidden);
     let table = model.tensor(e.tokens);
     let mut x = Vec::with_capacity(plan.positions * d);
     if let Some(puzzle) = e.puzzle {
-        x.extend_from_slice(&model.tensor(puzzle)[..d]);
+        x.extend_from_slice(&model.tensor(puzzle)[identifier * d..(identifier + 1) * d]);
+        // Further positions in front are zero.
+        x.resize(plan.prefix * d, 0.0);
     }
     for &token in tokens {
         let at = usize::from(token) * d;

@@ -93,8 +93,11 @@ pub(super) struct Scratch {
     pub(super) activated: Vec<f32>,
     /// Attention's shares, `[sequence, head, positions, positions]`.
     pub(super) scores: Vec<f32>,
-    /// The factor of the norm at the end, by row; only with `keep`.
+    /// The factor of the norm at the end, by row, or by sequence and channel
+    /// where it is over the positions; only with `keep`.
     pub(super) norms: Vec<f32>,
+    /// Those of the norm over the positions.
+    pub(super) factors: Vec<f32>,
     pub(super) products: Products,
 }
 
@@ -234,6 +237,14 @@ pub(super) fn apply(
         Sublayer::Relations { .. } => {}
     }
     let eps = plan.config.rms_norm_eps as f32;
+    if plan.norm_axis(&plan.modules[module][index]) == Axis::Positions {
+        scratch.factors.resize(x.len() / plan.positions, 0.0);
+        position_norm(x, [plan.positions, plan.hidden], eps, &mut scratch.factors);
+        if scratch.keep {
+            scratch.norms.clone_from(&scratch.factors);
+        }
+        return;
+    }
     if scratch.keep {
         scratch.norms.resize(x.len() / plan.hidden, 0.0);
         let rows = x.chunks_exact(plan.hidden);
@@ -257,6 +268,31 @@ pub(super) fn rms_norm(x: &mut [f32], width: usize, eps: f32) {
         let scale = norm_factor(row, eps);
         for v in row {
             *v *= scale;
+        }
+    }
+}
+}
+
+simd! {
+/// Divides each channel of a sequence `[positions, hidden]` by its root mean
+/// square over the positions; leaves the factors, `[sequence, hidden]`.
+fn position_norm(x: &mut [f32], shape: [usize; 2], eps: f32, factors: &mut [f32]) {
+    let [positions, hidden] = shape;
+    let sequences = x.chunks_exact_mut(positions * hidden);
+    for (sequence, factors) in sequences.zip(factors.chunks_exact_mut(hidden)) {
+        factors.fill(0.0);
+        for row in sequence.chunks_exact(hidden) {
+            for (sum, v) in factors.iter_mut().zip(row) {
+                *sum += v * v;
+            }
+        }
+        for factor in factors.iter_mut() {
+            *factor = 1.0 / (*factor / positions as f32 + eps).sqrt();
+        }
+        for row in sequence.chunks_exact_mut(hidden) {
+            for (v, factor) in row.iter_mut().zip(&*factors) {
+                *v *= factor;
+            }
         }
     }
 }

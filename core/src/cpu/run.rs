@@ -9,7 +9,9 @@ use super::ops::{self, Scratch};
 use super::probe::CpuProbe;
 use super::{CpuModel, Statistics};
 use crate::config::QPool;
-use crate::engine::{EngineError, Probe, Probed, SegmentOutput, Taps, check_inputs, check_place};
+use crate::engine::{
+    EngineError, Probe, Probed, SegmentOutput, Taps, check_identifier, check_inputs, check_place,
+};
 use crate::noise::UpdateNoise;
 use crate::plan::{Level, Plan};
 
@@ -23,6 +25,8 @@ pub struct CpuRun {
     batch: usize,
     /// The puzzles, `[batch, cells]`.
     tokens: Vec<u8>,
+    /// The row of the puzzle embedding that each takes.
+    identifiers: Vec<usize>,
     /// Sequences that have run no segment yet: they have no last answer.
     fresh: Vec<bool>,
     /// The embedded puzzles, `[batch, positions, hidden]`.
@@ -55,6 +59,7 @@ impl CpuRun {
             model,
             batch: 0,
             tokens: Vec::new(),
+            identifiers: Vec::new(),
             fresh: Vec::new(),
             input: Vec::new(),
             z_h: Vec::new(),
@@ -77,6 +82,37 @@ impl CpuRun {
         let mut run = Self::empty(model);
         for tokens in inputs {
             run.push(tokens)?;
+        }
+        Ok(run)
+    }
+
+    /// Starts a batch from the initial state, each sequence with the row of
+    /// the puzzle embedding that its identifier picks.
+    ///
+    /// # Errors
+    /// If a sequence or an identifier does not fit the model, or there is not
+    /// one for each.
+    pub fn with_identifiers(
+        model: Arc<CpuModel>,
+        inputs: &[Vec<u8>],
+        identifiers: &[usize],
+    ) -> Result<Self, EngineError> {
+        check_inputs(model.plan(), inputs)?;
+        if identifiers.len() != inputs.len() {
+            let reason = format!(
+                "there are {} puzzle identifiers for {} sequences",
+                identifiers.len(),
+                inputs.len()
+            );
+            return Err(EngineError::Input {
+                sequence: identifiers.len().min(inputs.len()),
+                reason,
+            });
+        }
+        let mut run = Self::empty(model);
+        for (tokens, &identifier) in inputs.iter().zip(identifiers) {
+            check_identifier(run.model.plan(), run.batch, identifier)?;
+            run.push_identified(tokens, identifier);
         }
         Ok(run)
     }
@@ -142,9 +178,16 @@ impl CpuRun {
     /// If it does not fit the model.
     pub fn push(&mut self, tokens: &[u8]) -> Result<(), EngineError> {
         check_inputs(self.model.plan(), &[tokens])?;
+        self.push_identified(tokens, 0);
+        Ok(())
+    }
+
+    fn push_identified(&mut self, tokens: &[u8], identifier: usize) {
         self.probe = None;
-        self.input.extend(input(&self.model, tokens, None));
+        self.input
+            .extend(input(&self.model, tokens, identifier, None));
         self.tokens.extend_from_slice(tokens);
+        self.identifiers.push(identifier);
         self.fresh.push(true);
         let width = self.input.len() / (self.batch + 1);
         self.batch += 1;
@@ -154,7 +197,6 @@ impl CpuRun {
         self.z_h.resize(self.batch * width, 0.0);
         self.z_l.resize(self.batch * width, 0.0);
         self.reset(self.batch - 1);
-        Ok(())
     }
 
     /// Gives a sequence's place to another one, at the initial state.
@@ -177,6 +219,7 @@ impl CpuRun {
         check_place(self.batch, sequence)?;
         let cells = tokens.len();
         self.tokens[sequence * cells..][..cells].copy_from_slice(tokens);
+        self.identifiers[sequence] = 0;
         self.look(sequence);
         Ok(())
     }
@@ -196,6 +239,7 @@ impl CpuRun {
         let last = (self.batch - 1) * cells;
         self.tokens.copy_within(last.., sequence * cells);
         self.tokens.truncate(last);
+        self.identifiers.swap_remove(sequence);
         self.fresh.swap_remove(sequence);
         if !self.noise.is_empty() {
             self.noise.swap_remove(sequence);
@@ -227,7 +271,7 @@ impl CpuRun {
         let cells = self.model.plan().config.seq_len;
         let tokens = &self.tokens[sequence * cells..][..cells];
         let z_h = (!self.fresh[sequence]).then_some(&self.z_h[range.clone()]);
-        let input = input(&self.model, tokens, z_h);
+        let input = input(&self.model, tokens, self.identifiers[sequence], z_h);
         self.input[range].copy_from_slice(&input);
     }
 

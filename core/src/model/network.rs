@@ -390,7 +390,13 @@ impl<'a> Network<'a> {
                     .reshape([batch, cells, hidden]);
                 if let Some(puzzle) = puzzle {
                     let first = puzzle.clone().narrow(0, 0, 1).reshape([1, 1, hidden]);
-                    x = Tensor::cat(vec![first.expand([batch, 1, hidden]), x], 1);
+                    let mut parts = vec![first.expand([batch, 1, hidden])];
+                    if self.plan.prefix > 1 {
+                        let shape = [batch, self.plan.prefix - 1, hidden];
+                        parts.push(Tensor::zeros(shape, &x.device()));
+                    }
+                    parts.push(x);
+                    x = Tensor::cat(parts, 1);
                 }
                 if let Some(positions) = positions {
                     x = x + positions.clone().unsqueeze();
@@ -427,8 +433,13 @@ impl<'a> Network<'a> {
             if update.adds_input {
                 x = x + input.clone();
             }
-            for layer in &self.modules[update.module] {
-                x = self.norm(layer.forward(x.clone(), self.plan) + x);
+            let sublayers = &self.plan.modules[update.module];
+            for (layer, sublayer) in self.modules[update.module].iter().zip(sublayers) {
+                let sum = layer.forward(x.clone(), self.plan) + x;
+                x = match self.plan.norm_axis(sublayer) {
+                    Axis::Channels => self.norm(sum),
+                    Axis::Positions => self.norm(sum.swap_dims(1, 2)).swap_dims(1, 2),
+                };
             }
             if let Some(damping) = update.damping {
                 x = own.clone() * (1.0 - damping) + x * damping;

@@ -11,6 +11,7 @@
 mod start;
 mod tensors;
 
+pub use crate::config::Axis;
 pub use start::{PLAIN_START, Start};
 pub use tensors::{Init, TensorId, TensorKind, TensorSpec};
 
@@ -31,18 +32,8 @@ pub enum Level {
     Low,
 }
 
-/// The axis a gated MLP mixes along.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Axis {
-    /// Over the channels of each position.
-    Channels,
-    /// Over the positions of each channel (the activation is transposed
-    /// before and after).
-    Positions,
-}
-
 /// One post-norm residual step of a module: `x = rms_norm(x + f(x))`, the
-/// norm without weights, over the channels.
+/// norm without weights, over the axis that [`Plan::norm_axis`] says.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Sublayer {
     /// Multi-head self-attention without mask or bias.
@@ -148,7 +139,8 @@ pub enum Embedding {
 pub struct TokenEmbedding {
     /// `[vocab, hidden]`.
     pub tokens: TensorId,
-    /// `[identifiers, hidden]`, the prefix position.
+    /// `[identifiers, hidden]`, the first position in front; further ones are
+    /// zero.
     pub puzzle: Option<TensorId>,
     /// `[positions, hidden]`, added at every position, prefix included.
     pub positions: Option<TensorId>,
@@ -352,6 +344,18 @@ impl Plan {
     #[must_use]
     pub fn tensor(&self, id: TensorId) -> &TensorSpec {
         &self.tensors[id.index()]
+    }
+
+    /// The axis of the norm that ends a sublayer.
+    #[must_use]
+    pub fn norm_axis(&self, sublayer: &Sublayer) -> Axis {
+        match sublayer {
+            Sublayer::GatedMlp {
+                axis: Axis::Positions,
+                ..
+            } => self.config.mixer_norm,
+            _ => Axis::Channels,
+        }
     }
 
     /// The matrices of the modules, each once: what is quantized.

@@ -49,7 +49,7 @@ pub enum WeightsError {
     },
     /// A number type that is not supported for this tensor.
     #[error(
-        "tensor `{name}` has type {dtype}; supported: F32, F16, BF16, and I8 or U8 with `{name}.scale`"
+        "tensor `{name}` has type {dtype}; supported: F64, F32, F16, BF16, and I8 or U8 with `{name}.scale`"
     )]
     Dtype {
         /// The tensor.

@@ -7,8 +7,6 @@
 mod error;
 mod init;
 mod manifest;
-#[cfg(feature = "pytorch")]
-mod pytorch;
 mod q4;
 mod quantize;
 mod read;
@@ -25,7 +23,7 @@ pub use manifest::{Manifest, ManifestError, ModelIndex, Part, sha256_hex};
 pub use q4::{Q4_GROUP, q4_groups, q4_row_bytes, quantize_q4};
 pub(crate) use quantize::int8_rows;
 pub use quantize::{Scheme, TensorError};
-pub use read::plain_name;
+pub use read::{RawTensor, plain_name};
 
 use crate::plan::{Plan, TensorId};
 

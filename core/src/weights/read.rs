@@ -29,11 +29,24 @@ pub fn plain_name(name: &str) -> &str {
 }
 
 /// A tensor as it stands in a file.
-pub(super) struct Raw<'a> {
-    pub(super) dtype: Dtype,
-    pub(super) shape: Vec<usize>,
+#[derive(Debug, Clone)]
+pub struct RawTensor<'a> {
+    dtype: Dtype,
+    shape: Vec<usize>,
     /// Little-endian, row-major.
-    pub(super) data: Cow<'a, [u8]>,
+    data: Cow<'a, [u8]>,
+}
+
+impl<'a> RawTensor<'a> {
+    /// Of values that are little-endian and row-major.
+    #[must_use]
+    pub fn new(dtype: Dtype, shape: Vec<usize>, data: impl Into<Cow<'a, [u8]>>) -> Self {
+        Self {
+            dtype,
+            shape,
+            data: data.into(),
+        }
+    }
 }
 
 impl Weights {
@@ -50,7 +63,7 @@ impl Weights {
             reason: e.to_string(),
         })?;
         let tensors = file.iter().map(|(name, view)| {
-            let raw = Raw {
+            let raw = RawTensor {
                 dtype: view.dtype(),
                 shape: view.shape().to_vec(),
                 data: Cow::Borrowed(view.data()),
@@ -60,12 +73,16 @@ impl Weights {
         Self::from_raw(plan, tensors)
     }
 
-    /// Picks a plan's tensors out of those of a file.
-    pub(super) fn from_raw<'a>(
+    /// Picks a plan's tensors out of those of a file, by their names without
+    /// prefixes.
+    ///
+    /// # Errors
+    /// As [`Weights::from_safetensors`].
+    pub fn from_raw<'a>(
         plan: &Plan,
-        file: impl Iterator<Item = (String, Raw<'a>)>,
+        file: impl Iterator<Item = (String, RawTensor<'a>)>,
     ) -> Result<Self, WeightsError> {
-        let mut found: BTreeMap<String, Raw<'a>> = BTreeMap::new();
+        let mut found: BTreeMap<String, RawTensor<'a>> = BTreeMap::new();
         for (name, raw) in file {
             let name = plain_name(&name).to_owned();
             if found.contains_key(&name) {
@@ -74,7 +91,7 @@ impl Weights {
             found.insert(name, raw);
         }
 
-        let mut take = |name: &str, shape: &[usize]| -> Result<Raw<'a>, WeightsError> {
+        let mut take = |name: &str, shape: &[usize]| -> Result<RawTensor<'a>, WeightsError> {
             let raw = found.remove(name).ok_or_else(|| WeightsError::Missing {
                 name: name.to_owned(),
             })?;
@@ -128,7 +145,7 @@ impl Weights {
 }
 
 /// A tensor's elements, which must be f16.
-fn halves(name: &str, raw: &Raw<'_>) -> Result<Vec<f16>, WeightsError> {
+fn halves(name: &str, raw: &RawTensor<'_>) -> Result<Vec<f16>, WeightsError> {
     if raw.dtype != Dtype::F16 {
         return Err(WeightsError::Dtype {
             name: name.to_owned(),
@@ -140,7 +157,7 @@ fn halves(name: &str, raw: &Raw<'_>) -> Result<Vec<f16>, WeightsError> {
 }
 
 /// A tensor's elements as f32. The bytes need not be aligned.
-fn floats(name: &str, raw: &Raw<'_>) -> Result<Vec<f32>, WeightsError> {
+fn floats(name: &str, raw: &RawTensor<'_>) -> Result<Vec<f32>, WeightsError> {
     let data = &raw.data;
     let pairs = || data.chunks_exact(2).map(|b| [b[0], b[1]]);
     match raw.dtype {
@@ -149,6 +166,10 @@ fn floats(name: &str, raw: &Raw<'_>) -> Result<Vec<f32>, WeightsError> {
             .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
             .collect()),
         Dtype::F16 => Ok(pairs().map(|b| f16::from_le_bytes(b).to_f32()).collect()),
+        Dtype::F64 => Ok(data
+            .chunks_exact(8)
+            .map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) as f32)
+            .collect()),
         Dtype::BF16 => Ok(pairs().map(|b| bf16::from_le_bytes(b).to_f32()).collect()),
         other => Err(WeightsError::Dtype {
             name: name.to_owned(),

@@ -28,6 +28,7 @@ class Config:
     seq_len: int = 81
     vocab_size: int = 11
     puzzle_emb_ndim: int = 0
+    puzzle_emb_len: int | None = None
     num_puzzle_identifiers: int = 1
     hidden_size: int = 128
     num_heads: int = 1
@@ -44,11 +45,13 @@ class Config:
     modules: str = "shared"
     token_mixer: str = "mlp"
     token_inner: int | None = 256
+    mixer_norm: str = "channels"
     mlp_inner: int | None = 384
     gate: str = "normalized_sigmoid"
     q_pool: str = "mean"
     q_continue: bool = False
     gradient_updates: int = 3
+    damping: float | None = None
 
     @classmethod
     def hrm(cls, hidden: int = 512, heads: int = 8, layers: int = 4) -> "Config":
@@ -94,7 +97,7 @@ class Config:
     @property
     def prefix(self) -> int:
         """Positions in front of the cells."""
-        return int(self.puzzle_emb_ndim > 0)
+        return (self.puzzle_emb_len or 1) if self.puzzle_emb_ndim > 0 else 0
 
     @property
     def positions(self) -> int:
@@ -201,7 +204,7 @@ class Block(nn.Module):
 
     def __init__(self, c: Config):
         super().__init__()
-        self.eps = c.rms_norm_eps
+        self.eps, self.over_positions = c.rms_norm_eps, c.mixer_norm == "positions"
         if c.token_mixer == "attention":
             self.self_attn = Attention(c)
         else:
@@ -213,7 +216,11 @@ class Block(nn.Module):
             mixed = self.self_attn(h, rotary)
         else:
             mixed = self.mlp_t(h.transpose(1, 2)).transpose(1, 2)
-        h = rms_norm(h + mixed, self.eps)
+        h = h + mixed
+        if self.over_positions:
+            h = rms_norm(h.transpose(1, 2), self.eps).transpose(1, 2)
+        else:
+            h = rms_norm(h, self.eps)
         return rms_norm(h + self.mlp(h), self.eps)
 
 
@@ -241,7 +248,7 @@ class Embedding(nn.Module):
 
 
 class PuzzleEmbedding(nn.Module):
-    """A table [puzzles, hidden], zero at first; the model uses its first row."""
+    """A table [puzzles, hidden], zero at first."""
 
     def __init__(self, rows: int, hidden: int):
         super().__init__()
@@ -291,33 +298,40 @@ class Model(nn.Module):
         shape = (rows, self.config.positions, self.config.hidden_size)
         return tuple(z.to(self.dtype).expand(shape).clone() for z in (self.H_init, self.L_init))
 
-    def embed(self, tokens: Tensor) -> Tensor:
-        """The embedded puzzles; `tokens` are [batch, cell]."""
+    def embed(self, tokens: Tensor, identifiers: Tensor | None = None) -> Tensor:
+        """The embedded puzzles; `tokens` are [batch, cell], `identifiers` [batch] rows of the puzzle embedding, or row 0."""
         c = self.config
         x, scale = F.embedding(tokens, self.embed_tokens.embedding_weight), math.sqrt(c.hidden_size)
         if c.prefix:
-            x = torch.cat([self.puzzle_emb.weights[:1].expand(len(x), 1, -1), x], dim=1)
+            rows = tokens.new_zeros(len(x)) if identifiers is None else identifiers
+            first = F.embedding(rows, self.puzzle_emb.weights)[:, None]
+            x = torch.cat([F.pad(first, (0, 0, 0, c.prefix - 1)), x], dim=1)
         if c.pos_encodings == "learned":
             x, scale = x + self.embed_pos.embedding_weight, scale / math.sqrt(2)
         return (x * scale).to(self.dtype)
 
-    def segment(self, z_h: Tensor, z_l: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def segment(
+        self, z_h: Tensor, z_l: Tensor, tokens: Tensor, identifiers: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """z_H, z_L, logits [batch, cell, vocab] and q [batch, outputs]; gradient through the last updates only."""
         c = self.config
         low = self.L_level
         high = self.H_level if c.modules == "separate" else low
         rotary = (self.cos, self.sin) if c.pos_encodings == "rope" else None
-        embedded = self.embed(tokens)
+        embedded = self.embed(tokens, identifiers)
         with_gradient = torch.is_grad_enabled()
+        share = c.damping or 1.0
         cycle = c.L_cycles + 1
         for i in range(c.H_cycles * cycle):
             tracked = with_gradient and i >= c.H_cycles * cycle - c.gradient_updates
             with torch.set_grad_enabled(tracked):
                 if i % cycle < c.L_cycles:
                     # Detached: one compiled version for all calls without gradient.
-                    z_l = low(z_l, rotary, z_h, embedded if tracked else embedded.detach())
+                    new = low(z_l, rotary, z_h, embedded if tracked else embedded.detach())
+                    z_l = new if share == 1.0 else (1 - share) * z_l + share * new
                 else:
-                    z_h = high(z_h, rotary, z_l)
+                    new = high(z_h, rotary, z_l)
+                    z_h = new if share == 1.0 else (1 - share) * z_h + share * new
         logits = self.lm_head(z_h[:, c.prefix :]).float()
         pooled = z_h[:, 0].float() if c.q_pool == "first" else z_h.float().mean(1)
         return z_h.detach(), z_l.detach(), logits, F.linear(pooled, self.q_head.weight, self.q_head.bias)

@@ -3,20 +3,43 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use hrm_core::import::Choice;
 
 use crate::checkpoint::Checkpoint;
 
-/// Make a checkpoint directory of a PyTorch state dict (`.pt`), a bare
-/// `.safetensors` or another checkpoint.
+/// Make a checkpoint directory of what others publish: a PyTorch file
+/// (`checkpoint`, `step_52080`, `.pt`, `.pth`, `.bin`, …), a `.safetensors`, or
+/// the folder of one. The content decides, not the name; the configuration
+/// (`all_config.yaml`, `config.json`) is found beside the weights.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ImportArgs {
     /// File or checkpoint directory to read
     source: PathBuf,
     /// Directory to write; must not hold a checkpoint yet
     dir: PathBuf,
-    /// Model configuration (JSON), for a bare weights file
+    /// Model configuration, JSON or YAML, ours or as published; without it the
+    /// one beside the weights, or inside their file
     #[arg(long)]
     config: Option<PathBuf>,
+    /// Which tensors of a training checkpoint to take, by the key they are
+    /// under (`model`, `ema`); without it the average where there is one
+    #[arg(long, value_name = "NAME")]
+    tensors: Option<String>,
+    /// Set a field of the configuration: what neither it nor the tensors say
+    #[arg(long, value_name = "FIELD=VALUE", value_parser = setting)]
+    set: Vec<(String, serde_json::Value)>,
+    /// Drop a field of the configuration that is not known
+    #[arg(long, value_name = "FIELD")]
+    ignore: Vec<String>,
+}
+
+/// `FIELD=VALUE`; a value that is no JSON is a word.
+fn setting(text: &str) -> Result<(String, serde_json::Value), String> {
+    let (field, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("{text:?} is not of the form FIELD=VALUE"))?;
+    let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+    Ok((field.trim().to_owned(), value))
 }
 
 pub(crate) fn run(args: &ImportArgs) -> Result<()> {
@@ -26,14 +49,23 @@ pub(crate) fn run(args: &ImportArgs) -> Result<()> {
             args.dir.display()
         );
     }
-    let checkpoint = Checkpoint::load(&args.source, args.config.as_deref())?;
+    let choice = Choice {
+        tensors: args.tensors.clone(),
+        set: args.set.clone(),
+        ignore: args.ignore.clone(),
+    };
+    let (checkpoint, notes) = Checkpoint::open(&args.source, args.config.as_deref(), &choice)?;
+    for note in &notes {
+        eprintln!("{note}");
+    }
     let name = args
         .source
         .file_name()
         .unwrap_or_default()
         .to_string_lossy();
+    let said: String = notes.iter().map(|note| format!("- {note}\n")).collect();
     let card = format!(
-        "# Imported model\n\n- source: `{name}`\n- parameters: {}\n- board: {}\n\nNothing is known here about its data, training or accuracy.\n",
+        "# Imported model\n\n- source: `{name}`\n- parameters: {}\n- board: {}\n{said}\nNothing is known here about its data, training or accuracy.\n",
         checkpoint.plan.parameter_count(),
         checkpoint.plan.config.puzzle,
     );

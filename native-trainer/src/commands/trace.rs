@@ -1,9 +1,9 @@
 //! `hrm trace`: the states of a model, segment by segment, into a file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use hrm_core::cpu::{CpuModel, CpuRun};
 use hrm_core::engine::Taps;
 use hrm_core::plan::Level;
@@ -21,7 +21,9 @@ pub(crate) struct TraceArgs {
     /// Model configuration (JSON), for a bare weights file
     #[arg(long)]
     config: Option<PathBuf>,
-    /// safetensors file with `inputs`, [batch, cells] int32 tokens
+    /// safetensors file with `inputs`, [batch, cells] int32 tokens, and where the
+    /// model has several puzzle embeddings `puzzle_identifiers`, [batch] (without
+    /// it row 0 for all)
     #[arg(long)]
     inputs: PathBuf,
     /// Segments to run
@@ -36,6 +38,9 @@ pub(crate) struct TraceArgs {
     output: PathBuf,
 }
 
+/// The tensor that picks rows of the puzzle embedding.
+const IDENTIFIERS: &str = "puzzle_identifiers";
+
 /// A tensor to be written.
 struct Named {
     name: String,
@@ -45,10 +50,11 @@ struct Named {
 
 pub(crate) fn run(args: &TraceArgs) -> Result<()> {
     let Checkpoint { plan, weights } = Checkpoint::load(&args.checkpoint, args.config.as_deref())?;
-    let inputs = read_inputs(&args.inputs)?;
-    let mut session = CpuRun::new(
+    let (inputs, identifiers) = read_inputs(&args.inputs)?;
+    let mut session = CpuRun::with_identifiers(
         Arc::new(CpuModel::new(Arc::clone(&plan), &weights)),
         &inputs,
+        &identifiers,
     )
     .with_context(|| format!("inputs of {}", args.inputs.display()))?;
 
@@ -118,26 +124,27 @@ pub(crate) fn run(args: &TraceArgs) -> Result<()> {
     write_atomically(&args.output, &safetensors::serialize(views, None)?)
 }
 
-/// Token sequences from the tensor `inputs`.
-fn read_inputs(path: &std::path::Path) -> Result<Vec<Vec<u8>>> {
+/// Token sequences from the tensor `inputs`, and the identifier of each from
+/// `puzzle_identifiers`, or 0.
+fn read_inputs(path: &Path) -> Result<(Vec<Vec<u8>>, Vec<usize>)> {
     let named = || format!("in {}", path.display());
     let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
     let file = SafeTensors::deserialize(&bytes).with_context(named)?;
     let tensor = file.tensor("inputs").with_context(named)?;
-    ensure!(
-        tensor.dtype() == Dtype::I32 && tensor.shape().len() == 2,
-        "`inputs` in {} is {:?} {:?}, expected I32 [batch, cells]",
-        path.display(),
-        tensor.dtype(),
-        tensor.shape()
-    );
-    let width = tensor.shape()[1].max(1);
-    let tokens = tensor
-        .data()
-        .chunks_exact(4)
+    let values = integers(&tensor).filter(|_| tensor.shape().len() == 2);
+    let Some(values) = values else {
+        bail!(
+            "`inputs` in {} is {:?} {:?}, expected I32 [batch, cells]",
+            path.display(),
+            tensor.dtype(),
+            tensor.shape()
+        );
+    };
+    let (batch, width) = (tensor.shape()[0], tensor.shape()[1].max(1));
+    let tokens = values
+        .iter()
         .enumerate()
-        .map(|(i, b)| {
-            let token = i32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+        .map(|(i, &token)| {
             u8::try_from(token).with_context(|| {
                 format!(
                     "`inputs` in {}: {token} at row {}, column {} is no token",
@@ -148,5 +155,49 @@ fn read_inputs(path: &std::path::Path) -> Result<Vec<Vec<u8>>> {
             })
         })
         .collect::<Result<Vec<u8>>>()?;
-    Ok(tokens.chunks(width).map(<[u8]>::to_vec).collect())
+    let inputs = tokens.chunks(width).map(<[u8]>::to_vec).collect();
+
+    let Ok(tensor) = file.tensor(IDENTIFIERS) else {
+        return Ok((inputs, vec![0; batch]));
+    };
+    let values = integers(&tensor).filter(|values| values.len() == batch);
+    let Some(values) = values else {
+        bail!(
+            "`{IDENTIFIERS}` in {} is {:?} {:?}, expected I32 [{batch}]",
+            path.display(),
+            tensor.dtype(),
+            tensor.shape()
+        );
+    };
+    let identifiers = values
+        .iter()
+        .enumerate()
+        .map(|(i, &value)| {
+            usize::try_from(value).with_context(|| {
+                format!(
+                    "`{IDENTIFIERS}` in {}: {value} of sequence {i} is no row of a table",
+                    path.display()
+                )
+            })
+        })
+        .collect::<Result<Vec<usize>>>()?;
+    Ok((inputs, identifiers))
+}
+
+/// The values of a tensor of 32 or 64-bit integers.
+fn integers(tensor: &TensorView<'_>) -> Option<Vec<i64>> {
+    let data = tensor.data();
+    match tensor.dtype() {
+        Dtype::I32 => Some(
+            data.chunks_exact(4)
+                .map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]).into())
+                .collect(),
+        ),
+        Dtype::I64 => Some(
+            data.chunks_exact(8)
+                .map(|b| i64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]))
+                .collect(),
+        ),
+        _ => None,
+    }
 }

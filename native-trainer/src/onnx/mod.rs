@@ -76,7 +76,10 @@ impl Walk<'_> {
             for sublayer in &plan.modules[update.module] {
                 let y = self.sublayer(sublayer, &x);
                 let sum = self.graph.node("Add", &[&x, &y]);
-                x = self.normalize(&sum);
+                x = match plan.norm_axis(sublayer) {
+                    Axis::Channels => self.normalize(&sum),
+                    Axis::Positions => self.normalize_over(&sum, 1),
+                };
             }
             let state = match update.level {
                 Level::High => &mut high,
@@ -96,8 +99,9 @@ impl Walk<'_> {
         self.graph.output(&low, "z_L_out", &[n, d]);
     }
 
-    /// The puzzle embedding is the table's last row, and the token in front
-    /// of every puzzle is its number.
+    /// The puzzle embedding and the zeros of further positions in front are
+    /// the table's last rows, and the tokens in front of every puzzle are
+    /// their numbers.
     fn embed(&mut self) -> String {
         let plan = self.plan;
         let Embedding::Tokens(e) = &plan.embedding else {
@@ -107,16 +111,23 @@ impl Walk<'_> {
         let mut table = self.weights.dense(e.tokens).into_owned();
         if let Some(id) = e.puzzle {
             table.extend_from_slice(&self.weights.dense(id)[..d]);
+            if plan.prefix > 1 {
+                table.resize(table.len() + d, 0.0);
+            }
         }
         table.iter_mut().for_each(|v| *v *= e.scale);
         let rows = table.len() / d;
         let g = &mut self.graph;
         let table = g.floats("embedding", &[rows, d], &table);
         let mut tokens = "tokens".to_owned();
-        if plan.prefix > 0 {
-            let pads = g.integers(&[0, plan.prefix as i64, 0, 0]);
-            let number = g.integer(vocabulary as i64);
-            tokens = g.node("Pad", &[&tokens, &pads, &number]);
+        // From the cells outwards: the zeros, then the puzzle embedding.
+        let zeros = plan.prefix.saturating_sub(1);
+        for (count, row) in [(zeros, vocabulary + 1), (plan.prefix - zeros, vocabulary)] {
+            if count > 0 {
+                let pads = g.integers(&[0, count as i64, 0, 0]);
+                let number = g.integer(row as i64);
+                tokens = g.node("Pad", &[&tokens, &pads, &number]);
+            }
         }
         let mut x = g.node("Gather", &[&table, &tokens]);
         if let Some(id) = e.positions {
@@ -241,9 +252,14 @@ impl Walk<'_> {
 
     /// RMS norm over the last axis.
     fn normalize(&mut self, x: &str) -> String {
+        self.normalize_over(x, -1)
+    }
+
+    /// RMS norm over an axis.
+    fn normalize_over(&mut self, x: &str, axis: i64) -> String {
         let g = &mut self.graph;
         let squares = g.node("Mul", &[x, x]);
-        let mean = g.mean(&squares, -1, true);
+        let mean = g.mean(&squares, axis, true);
         let epsilon = g.float(self.plan.config.rms_norm_eps as f32);
         let mean = g.node("Add", &[&mean, &epsilon]);
         let root = g.node("Sqrt", &[&mean]);

@@ -10,6 +10,7 @@ use crate::pack::Format;
 
 pub(crate) mod argmax;
 pub(crate) mod attention;
+pub(crate) mod columns;
 pub(crate) mod embed;
 pub(crate) mod factors;
 pub(crate) mod mix;

@@ -66,6 +66,11 @@ impl Page {
         s.place.address(s.model.get(), puzzle).fragment()
     }
 
+    /// The worker, once it was started.
+    pub(crate) fn link(&self) -> Option<Rc<Link>> {
+        self.link.get_value()
+    }
+
     /// Sends a request, as soon as the worker listens.
     pub(crate) fn send(&self, request: &Request) {
         let waits = self
@@ -95,8 +100,12 @@ impl Page {
                 }
             }
             Event::Catalog { models } => {
+                let brought = self.brought(&models);
                 s.models.set(models);
-                self.choose_first_model();
+                match brought {
+                    Some(id) => self.choose_model(&id),
+                    None => self.choose_first_model(),
+                }
             }
             Event::Progress { received, total } => s.phase.set(Phase::Loading(received, total)),
             Event::Loaded {
@@ -626,6 +635,6 @@ impl Page {
     }
 }
 
-fn models_base() -> String {
+pub(crate) fn models_base() -> String {
     dom::absolute("models/")
 }

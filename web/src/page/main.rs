@@ -15,6 +15,8 @@ mod batch_file;
 #[cfg(target_arch = "wasm32")]
 mod board;
 #[cfg(target_arch = "wasm32")]
+mod bring;
+#[cfg(target_arch = "wasm32")]
 mod cell_facts;
 #[cfg(target_arch = "wasm32")]
 mod chart;

@@ -4,6 +4,7 @@ use hrm_core::weights::Manifest;
 use leptos::prelude::*;
 
 use crate::actions::Page;
+use crate::bring::OpenNetwork;
 use crate::status::EngineLine;
 
 /// Model picker and engine.
@@ -21,6 +22,7 @@ pub(crate) fn Models(page: Page) -> impl IntoView {
                 />
             </div>
             <EngineLine page/>
+            <OpenNetwork page/>
         </section>
     }
 }

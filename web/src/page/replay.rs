@@ -13,6 +13,7 @@ use wasm_bindgen_futures::JsFuture;
 
 use crate::actions::Page;
 use crate::batch_file::Seat;
+use crate::bring;
 use crate::dom;
 use crate::picture;
 use crate::state::Phase;
@@ -321,12 +322,14 @@ pub(crate) fn take_drops(page: Page) {
     });
     let drop = window_event_listener(leptos::ev::drop, move |event: DragEvent| {
         event.prevent_default();
-        let file = event
-            .data_transfer()
-            .and_then(|data| data.files())
-            .and_then(|files| files.get(0));
-        if let Some(file) = file {
-            spawn_local(read(page, file));
+        let Some(list) = event.data_transfer().and_then(|data| data.files()) else {
+            return;
+        };
+        let files: Vec<_> = (0..list.length()).filter_map(|i| list.get(i)).collect();
+        match files.as_slice() {
+            [] => {}
+            [file] => spawn_local(read(page, file.clone())),
+            several => page.bring(several),
         }
     });
     on_cleanup(move || {
@@ -335,8 +338,12 @@ pub(crate) fn take_drops(page: Page) {
     });
 }
 
-/// Reads a file: a recorded run, or a puzzle as text.
+/// Reads a file: a recorded run, a puzzle as text, or a network.
 pub(crate) async fn read(page: Page, file: web_sys::File) {
+    if bring::is_network(&file).await {
+        page.bring(&[file]);
+        return;
+    }
     let text = JsFuture::from(file.text()).await;
     match text.ok().and_then(|text| text.as_string()) {
         Some(text) if text.trim_start().starts_with('{') => page.open_recording(&text),

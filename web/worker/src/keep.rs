@@ -5,6 +5,9 @@
 //! is another entry, and takes the place of the older one. What comes out is
 //! checked by the caller like any download.
 
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+
 use js_sys::{Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -13,8 +16,20 @@ use web_sys::{Cache, CacheStorage, Request, Response};
 /// Name of the cache. Not the service worker's, which goes with its version.
 const CACHE: &str = "hrm-weights";
 
+thread_local! {
+    /// What could not be kept, for as long as this page is open.
+    static HELD: RefCell<HashMap<String, Vec<u8>>> = RefCell::default();
+}
+
+fn held(url: &str) -> Option<Vec<u8>> {
+    HELD.with_borrow(|held| held.get(url).cloned())
+}
+
 /// The content kept for a file of that checksum.
 pub(crate) async fn get(url: &str, sha256: &str) -> Option<Vec<u8>> {
+    if let Some(content) = held(url) {
+        return Some(content);
+    }
     let cache = open().await?;
     let found = wait(cache.match_with_str(&entry(url, sha256))).await.ok()?;
     let response: Response = found.dyn_into().ok()?;
@@ -46,6 +61,68 @@ pub(crate) async fn put(url: &str, sha256: &str, content: &[u8]) -> Result<(), S
         };
         format!("The network works, but it was not kept for the next visit: {reason}.")
     })
+}
+
+/// Keeps a file that can't be fetched again; where the browser does not, it is
+/// held until the page is closed.
+///
+/// # Errors
+/// As [`put`].
+pub(crate) async fn put_or_hold(url: &str, sha256: &str, content: Vec<u8>) -> Result<(), String> {
+    let kept = match open().await {
+        Some(_) => put(url, sha256, &content).await,
+        None => Err(
+            "The browser keeps nothing for this page: the network is gone when it is closed."
+                .to_owned(),
+        ),
+    };
+    if kept.is_err() {
+        HELD.with_borrow_mut(|held| held.insert(url.to_owned(), content));
+    }
+    kept
+}
+
+/// Any version of a file.
+pub(crate) async fn any(url: &str) -> Option<Vec<u8>> {
+    if let Some(content) = held(url) {
+        return Some(content);
+    }
+    let (_, sha256) = versions()
+        .await
+        .into_iter()
+        .find(|(known, _)| known == url)?;
+    get(url, &sha256).await
+}
+
+/// Folders under `base` whose names begin so.
+pub(crate) async fn folders(base: &str, begin: &str) -> Vec<String> {
+    let mut urls: Vec<String> = versions().await.into_iter().map(|(url, _)| url).collect();
+    urls.extend(HELD.with_borrow(|held| held.keys().cloned().collect::<Vec<_>>()));
+    let folder = |url: &String| {
+        let (folder, _) = url.strip_prefix(base)?.split_once('/')?;
+        folder.starts_with(begin).then(|| folder.to_owned())
+    };
+    let folders: BTreeSet<String> = urls.iter().filter_map(folder).collect();
+    folders.into_iter().collect()
+}
+
+/// Every file that is kept, with its sha256.
+async fn versions() -> Vec<(String, String)> {
+    let Some(cache) = open().await else {
+        return Vec::new();
+    };
+    let Ok(keys) = wait(cache.keys()).await else {
+        return Vec::new();
+    };
+    let version = |key: JsValue| {
+        let url = key.unchecked_into::<Request>().url();
+        let (url, sum) = url.split_once("?sha256=")?;
+        Some((url.to_owned(), sum.to_owned()))
+    };
+    js_sys::Array::from(&keys)
+        .iter()
+        .filter_map(version)
+        .collect()
 }
 
 /// Removes every version of a file.

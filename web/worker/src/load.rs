@@ -6,6 +6,7 @@ use hrm_core::reason::message::{ErrorKind, Event};
 use hrm_core::weights::{Manifest, ModelIndex, Weights};
 
 use crate::failure::Failure;
+use crate::import::IMPORTED;
 use crate::{fetch, keep, post};
 
 /// The manifests of all models under `base`, in the order of its index.
@@ -21,11 +22,17 @@ pub(crate) async fn catalog(base: &str) -> Result<Vec<Manifest>, Failure> {
     for id in &index.models {
         models.push(manifest(base, id).await?);
     }
+    // What the visitor has brought, as far as it is whole.
+    for id in keep::folders(base, IMPORTED).await {
+        if let Ok(manifest) = manifest(base, &id).await {
+            models.push(manifest);
+        }
+    }
     Ok(models)
 }
 
 async fn manifest(base: &str, id: &str) -> Result<Manifest, Failure> {
-    let text = fetch::text(&format!("{base}{id}/manifest.json")).await?;
+    let text = text(&format!("{base}{id}/manifest.json"), id).await?;
     let manifest = Manifest::from_json(&text)?;
     if manifest.id == id {
         Ok(manifest)
@@ -38,6 +45,21 @@ async fn manifest(base: &str, id: &str) -> Result<Manifest, Failure> {
     }
 }
 
+/// A text of a model's folder: from the server, or of an imported model from
+/// where it is kept.
+async fn text(url: &str, id: &str) -> Result<String, Failure> {
+    if !id.starts_with(IMPORTED) {
+        return fetch::text(url).await;
+    }
+    let gone = || {
+        Failure::new(
+            ErrorKind::Weights,
+            format!("{id} is not kept any more; open it again"),
+        )
+    };
+    String::from_utf8(keep::any(url).await.ok_or_else(gone)?).map_err(|_| gone())
+}
+
 /// Plan and weights of a model. `progress` gets the bytes received so far and
 /// in all.
 pub(crate) async fn model(
@@ -46,7 +68,7 @@ pub(crate) async fn model(
     progress: impl Fn(u64, u64),
 ) -> Result<(Plan, Weights), Failure> {
     let manifest = manifest(base, id).await?;
-    let config = fetch::text(&format!("{base}{id}/config.json")).await?;
+    let config = text(&format!("{base}{id}/config.json"), id).await?;
     let plan = Plan::new(&ModelConfig::from_json(&config)?)?;
     if plan.config.puzzle != manifest.puzzle {
         let message = format!("{id}/manifest.json and {id}/config.json name different puzzles");

@@ -24,6 +24,8 @@ mod failure;
 #[cfg(target_arch = "wasm32")]
 mod fetch;
 #[cfg(target_arch = "wasm32")]
+mod import;
+#[cfg(target_arch = "wasm32")]
 mod keep;
 #[cfg(target_arch = "wasm32")]
 mod lab;
@@ -53,6 +55,10 @@ fn main() {
     let (sender, tasks) = mpsc::unbounded();
     MAILBOX.with(|mailbox| drop(mailbox.set(sender)));
     let listen = Closure::<dyn Fn(MessageEvent)>::new(move |message: MessageEvent| {
+        if let Some(handed) = import::Handed::of(&message.data()) {
+            mailbox(Task::Import(handed));
+            return;
+        }
         let text = message.data().as_string().unwrap_or_default();
         let task = if crew::is_helper() {
             crew::read(&text)

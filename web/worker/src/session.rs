@@ -36,6 +36,7 @@ pub(crate) async fn serve(mut tasks: UnboundedReceiver<Task>) {
             None => return,
             Some(Task::Page(request)) => session.answer(request).await,
             Some(Task::Share(share)) => session.share(share).await,
+            Some(Task::Import(handed)) => handed.import().await,
         };
         session.hear(answered);
     }

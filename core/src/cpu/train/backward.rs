@@ -31,7 +31,13 @@ impl Backward<'_> {
             self.relations(place, call, y, dy);
             return;
         }
-        norm_backward(y, &call.scratch.norms, plan.hidden, dy);
+        match plan.norm_axis(sublayer) {
+            Axis::Channels => norm_backward(y, &call.scratch.norms, plan.hidden, dy),
+            Axis::Positions => {
+                let shape = [plan.positions, plan.hidden];
+                position_norm_backward(y, &call.scratch.norms, shape, dy);
+            }
+        }
         match *sublayer {
             Sublayer::Attention {
                 qkv,
@@ -146,6 +152,31 @@ fn norm_backward(y: &[f32], norms: &[f32], width: usize, dy: &mut [f32]) {
         let along = dot(y, dy) / width as f32;
         for (dy, y) in dy.iter_mut().zip(y) {
             *dy = norm * (*dy - y * along);
+        }
+    }
+}
+}
+
+simd! {
+/// The same where the norm is over the positions of each channel: `norms` is
+/// `[sequence, hidden]`.
+fn position_norm_backward(y: &[f32], norms: &[f32], shape: [usize; 2], dy: &mut [f32]) {
+    let [positions, hidden] = shape;
+    let mut along = vec![0.0f32; hidden];
+    let sequences = y
+        .chunks_exact(positions * hidden)
+        .zip(dy.chunks_exact_mut(positions * hidden));
+    for ((y, dy), norms) in sequences.zip(norms.chunks_exact(hidden)) {
+        along.fill(0.0);
+        for (y, dy) in y.chunks_exact(hidden).zip(dy.chunks_exact(hidden)) {
+            for ((along, y), dy) in along.iter_mut().zip(y).zip(dy) {
+                *along += y * dy / positions as f32;
+            }
+        }
+        for (y, dy) in y.chunks_exact(hidden).zip(dy.chunks_exact_mut(hidden)) {
+            for (((dy, y), along), norm) in dy.iter_mut().zip(y).zip(&along).zip(norms) {
+                *dy = norm * (*dy - y * along);
+            }
         }
     }
 }

@@ -201,12 +201,11 @@ fn tokens_backward(
         if let Some(positions) = e.positions {
             axpy(e.scale, d_x, slot(gradients, model, positions));
         }
-        let mut rows = d_x.chunks_exact(d);
-        if let Some(puzzle) = e.puzzle
-            && let Some(first) = rows.next()
-        {
-            axpy(e.scale, first, &mut slot(gradients, model, puzzle)[..d]);
+        // Of the positions in front the first alone has a table.
+        if let Some(puzzle) = e.puzzle {
+            axpy(e.scale, &d_x[..d], &mut slot(gradients, model, puzzle)[..d]);
         }
+        let rows = d_x[plan.prefix * d..].chunks_exact(d);
         let table = slot(gradients, model, e.tokens);
         for (&token, row) in tokens.iter().zip(rows) {
             let at = usize::from(token) * d;

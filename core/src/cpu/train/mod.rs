@@ -114,7 +114,7 @@ impl<'a> Segment<'a> {
         let sequences = self.tokens.chunks_exact(plan.config.seq_len);
         for ((tokens, last), z_h) in sequences.zip(&self.last).zip(self.z_h.chunks_exact(size)) {
             let Embedding::Roles(roles) = &plan.embedding else {
-                self.input.extend(input::input(model, tokens, None));
+                self.input.extend(input::input(model, tokens, 0, None));
                 continue;
             };
             let probabilities = roles.feedback.map(|_| match last {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Last, Segment};
-use crate::config::{Gate, ModelConfig, Modules, Pooling, PosEncodings};
+use crate::config::{Axis, Gate, ModelConfig, Modules, Pooling, PosEncodings};
 use crate::cpu::CpuModel;
 use crate::plan::{Plan, TensorKind};
 use crate::puzzle::Shape;
@@ -166,6 +166,33 @@ fn relations_with_both_gates_and_poolings() {
         ..relational.clone()
     });
     check(relational);
+}
+
+#[test]
+fn norms_over_positions_and_several_positions_in_front() {
+    let trm = ModelConfig {
+        mixer_norm: Axis::Positions,
+        puzzle_emb_len: Some(3),
+        mlp_inner: Some(24),
+        H_cycles: 1,
+        L_cycles: 2,
+        ..ModelConfig::trm_mlp(Shape::S4, 16, 12)
+    };
+    check(ModelConfig {
+        gate: Gate::NormalizedSigmoid,
+        ..trm.clone()
+    });
+    check(ModelConfig {
+        pos_encodings: PosEncodings::Learned,
+        ..trm
+    });
+    check(ModelConfig {
+        puzzle_emb_len: Some(4),
+        mlp_inner: Some(24),
+        H_cycles: 1,
+        L_cycles: 2,
+        ..ModelConfig::trm_att(Shape::S4, 16, 2)
+    });
 }
 
 #[test]

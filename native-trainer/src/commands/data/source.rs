@@ -1,50 +1,174 @@
 //! Where published puzzles are: a file, or a dataset of the hub.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use hf_hub::api::sync::ApiBuilder;
+use anyhow::{Context, Result, anyhow, bail};
+use hf_hub::api::Progress;
+use hf_hub::api::sync::{ApiBuilder, ApiError};
+use hf_hub::{Cache, Repo};
+use hrm_core::import::FileKind;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::foreign::kind_of;
 
 /// Prefix of a file of the hub: `hf:OWNER/DATASET/FILE`.
 const HUB: &str = "hf:";
+
+/// Variables of the environment that hold a token for the hub, the first one
+/// set counts.
+const TOKENS: [&str; 2] = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"];
 
 /// Settings of the hub.
 #[derive(Debug, clap::Args)]
 pub(super) struct HubArgs {
     /// Address of the dataset hub (default: the environment's HF_ENDPOINT, or the
-    /// public one)
+    /// public one); a token is taken from HF_TOKEN
     #[arg(long)]
     endpoint: Option<String>,
     /// Folder for downloaded files (default: the environment's HF_HOME, or the usual
     /// one in the home directory)
     #[arg(long)]
     cache: Option<PathBuf>,
+    /// Seconds without a byte after which a download is given up; the next try
+    /// goes on where it stopped
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
 }
 
 /// The local file of a source, downloaded if it is of the hub and not there yet.
 pub(super) fn locate(source: &str, hub: &HubArgs) -> Result<PathBuf> {
-    let Some(name) = source.strip_prefix(HUB) else {
-        return Ok(PathBuf::from(source));
+    let path = match source.strip_prefix(HUB) {
+        Some(name) => fetch(source, name, hub)?,
+        None => PathBuf::from(source),
     };
+    check_kind(source, &path)?;
+    Ok(path)
+}
+
+/// Refuses what is no text of puzzles, by its content.
+fn check_kind(source: &str, path: &Path) -> Result<()> {
+    // What can't be read is said by who reads it.
+    let Ok(kind) = kind_of(path) else {
+        return Ok(());
+    };
+    match kind {
+        FileKind::Parquet => bail!(
+            "{source} is a Parquet table; puzzles are read from CSV: take the dataset's CSV file, or convert it (pandas: read_parquet, to_csv)"
+        ),
+        FileKind::LfsPointer | FileKind::Html => {
+            bail!("{source}: {}", kind.instead_of_weights())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Fetches a file of the hub, unless the cache has it.
+fn fetch(source: &str, name: &str, hub: &HubArgs) -> Result<PathBuf> {
     let mut parts = name.splitn(3, '/');
     let (Some(owner), Some(dataset), Some(file)) = (parts.next(), parts.next(), parts.next())
     else {
         bail!("{source}: a file of the hub is named hf:OWNER/DATASET/FILE");
     };
+    let repo = Repo::dataset(format!("{owner}/{dataset}"));
     let mut builder = ApiBuilder::from_env();
-    if let Some(cache) = &hub.cache {
-        builder = builder.with_cache_dir(cache.clone());
+    let mut cache = Cache::from_env();
+    if let Some(dir) = &hub.cache {
+        builder = builder.with_cache_dir(dir.clone());
+        cache = Cache::new(dir.clone());
+    }
+    if let Some(path) = cache.repo(repo.clone()).get(file) {
+        return Ok(path);
     }
     if let Some(endpoint) = &hub.endpoint {
         builder = builder.with_endpoint(endpoint.trim_end_matches('/').to_owned());
     }
-    let fetch = || {
-        builder
-            .build()?
-            .dataset(format!("{owner}/{dataset}"))
-            .get(file)
-    };
-    fetch().with_context(|| format!("fetching {source}"))
+    if let Some(token) = token() {
+        builder = builder.with_token(Some(token));
+    }
+    let api = builder
+        .build()
+        .with_context(|| format!("fetching {source}"))?
+        .repo(repo);
+
+    // The client waits for ever; what it reports is waited for here.
+    let (sender, reports) = channel();
+    let file = file.to_owned();
+    std::thread::spawn(move || {
+        let fetched = api.download_with_progress(&file, Reporter(sender.clone()));
+        // Nobody listens once it was given up.
+        let _ = sender.send(Report::End(fetched));
+    });
+    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
+        "{msg} {bar:30} {bytes} of {total_bytes}, {bytes_per_sec}",
+    )?);
+    bar.set_message(source.to_owned());
+    let limit = Duration::from_secs(hub.timeout);
+    loop {
+        match reports.recv_timeout(limit) {
+            Ok(Report::Start(bytes)) => bar.set_length(bytes),
+            Ok(Report::Arrived(bytes)) => bar.inc(bytes),
+            Ok(Report::End(fetched)) => {
+                bar.finish_and_clear();
+                return fetched
+                    .map_err(|e| explained(&e))
+                    .with_context(|| format!("fetching {source}"));
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                bar.abandon();
+                bail!(
+                    "fetching {source}: nothing has come for {} seconds, after {} of {} bytes; try again, it goes on from there (--timeout SECONDS waits longer)",
+                    hub.timeout,
+                    bar.position(),
+                    bar.length().unwrap_or(0)
+                );
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                bar.abandon();
+                bail!("fetching {source}: the download ended without a word");
+            }
+        }
+    }
+}
+
+/// A token for files that are not public.
+fn token() -> Option<String> {
+    TOKENS
+        .iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .map(|token| token.trim().to_owned())
+        .find(|token| !token.is_empty())
+}
+
+/// What a download says of itself.
+enum Report {
+    Start(u64),
+    Arrived(u64),
+    End(Result<PathBuf, ApiError>),
+}
+
+struct Reporter(Sender<Report>);
+
+impl Progress for Reporter {
+    fn init(&mut self, size: usize, _file: &str) {
+        let _ = self.0.send(Report::Start(size as u64));
+    }
+
+    fn update(&mut self, size: usize) {
+        let _ = self.0.send(Report::Arrived(size as u64));
+    }
+
+    fn finish(&mut self) {}
+}
+
+/// The error, and what can be done about it.
+fn explained(error: &ApiError) -> anyhow::Error {
+    let text = error.to_string();
+    if ["401", "403"].iter().any(|status| text.contains(status)) {
+        return anyhow!("{text}: it is not public; put a token that may read it into HF_TOKEN");
+    }
+    anyhow!(text)
 }
 
 #[cfg(test)]
@@ -108,6 +232,7 @@ mod tests {
         let hub = HubArgs {
             endpoint: Some(address),
             cache: Some(dir.path().to_owned()),
+            timeout: 20,
         };
         for _ in 0..2 {
             let path = locate("hf:owner/set/folder/train.csv", &hub).unwrap();

@@ -1,0 +1,331 @@
+//! Reading other people's checkpoints: a tolerant door in front of the strict
+//! readers. What a file is, its content says; which of its tensors are the
+//! model's, how they are named and what the model computes follows from them
+//! and from the configuration beside them, and where it can't, the answer is
+//! a question. Command line and page read through here.
+
+mod config;
+mod fields;
+mod file;
+mod infer;
+mod pick;
+mod pickle;
+mod select;
+mod sniff;
+mod torch;
+
+use std::io::{Read, Seek};
+
+use safetensors::Dtype;
+use serde_json::Value;
+
+pub use config::parse_config;
+pub use file::WeightsFile;
+pub use pick::{CONFIGS, Picked, pick, raw_name};
+pub use sniff::{FileKind, SNIFFED};
+
+use crate::config::{ConfigError, ModelConfig, Modules, TokenMixer};
+use crate::plan::Plan;
+use crate::weights::{RawTensor, Weights, WeightsError};
+use config::Given;
+use select::Chosen;
+
+/// Why a checkpoint can't be read.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ImportError {
+    /// The bytes can't be had.
+    #[error("{0}")]
+    Unreadable(String),
+    /// The file is no file of weights.
+    #[error("{}", .0.instead_of_weights())]
+    Kind(FileKind),
+    /// A PyTorch file that can't be read.
+    #[error("not a readable PyTorch file: {0}")]
+    Torch(String),
+    /// The configuration is missing, or says what can't be.
+    #[error("the model configuration: {0}")]
+    Config(String),
+    /// It is not clear which tensors are meant.
+    #[error("{0}")]
+    Choose(String),
+    /// The weights are not those of the configuration.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The architecture can't be.
+    #[error(transparent)]
+    Model(#[from] ConfigError),
+}
+
+/// What the user says where files leave a choice.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Choice {
+    /// Which set of tensors, by the key they are under.
+    pub tensors: Option<String>,
+    /// Fields of the configuration to set.
+    pub set: Vec<(String, Value)>,
+    /// Fields of the configuration that don't matter.
+    pub ignore: Vec<String>,
+}
+
+/// A model that was read, and what should be said about it.
+#[derive(Debug)]
+pub struct Imported {
+    /// Its architecture.
+    pub plan: Plan,
+    /// Its values.
+    pub weights: Weights,
+    /// What was taken, dropped, converted and understood, a line each.
+    pub notes: Vec<String>,
+}
+
+/// Reads a model from a file of weights and its configuration, the parsed
+/// text of [`parse_config`] or, if none is given, what the file holds beside
+/// the weights. `below` is a file whose tensors stand in for those that
+/// `file` lacks: the raw weights under a partial average.
+///
+/// # Errors
+/// If anything is missing, contradicts or leaves open what is computed;
+/// names the tensor or the field.
+pub fn read<R: Read + Seek>(
+    file: &mut WeightsFile<R>,
+    below: Option<&mut WeightsFile<R>>,
+    config: Option<Value>,
+    choice: &Choice,
+) -> Result<Imported, ImportError> {
+    let mut notes = Vec::new();
+    let mut chosen = select::choose(&file.entries, choice.tensors.as_deref(), &mut notes)?;
+    select::drop_left_overs(&mut chosen, &file.entries, &mut notes);
+    name_others(file, &chosen, &mut notes);
+    let mut under = match below {
+        None => None,
+        Some(below) => {
+            let mut base = select::choose(&below.entries, None, &mut Vec::new())?;
+            select::drop_left_overs(&mut base, &below.entries, &mut Vec::new());
+            base.tensors
+                .retain(|name, _| !chosen.tensors.contains_key(name));
+            Some((below, base))
+        }
+    };
+
+    let config = match config {
+        Some(config) => config,
+        None => {
+            let own = file.own_config().ok_or_else(|| {
+                ImportError::Config(
+                    "none is given and none lies beside the weights (all_config.yaml, config.json); give it with --config".into(),
+                )
+            })?;
+            notes.push("the configuration is the one inside the file".into());
+            own
+        }
+    };
+
+    let mut shapes = infer::Shapes::new();
+    let below_entries = under.as_ref().map(|(below, base)| (&below.entries, base));
+    for (entries, set) in std::iter::once((&file.entries, &chosen)).chain(below_entries) {
+        for (name, &at) in &set.tensors {
+            shapes.insert(name.clone(), plain_shape(&entries[at].shape));
+        }
+    }
+    let (model, drop_continue) = match Given::of(config, &choice.set, &choice.ignore, &mut notes)? {
+        Given::Own(config) => {
+            warn_of_own(&config, &mut notes);
+            (*config, false)
+        }
+        Given::Published(arch) => {
+            let inferred = infer::infer(arch, &shapes, &mut notes)?;
+            (inferred.config, inferred.drop_continue)
+        }
+    };
+    if model.num_puzzle_identifiers > 1 {
+        notes.push(format!(
+            "puzzle_emb.weights has {} rows; `hrm trace` takes the row of each sequence's puzzle_identifiers, everything else row 0",
+            model.num_puzzle_identifiers
+        ));
+    }
+    let plan = Plan::new(&model)?;
+
+    let mut raw = Vec::new();
+    let mut converted = Converted::default();
+    for (name, &at) in &chosen.tensors {
+        let entry = file.entries[at].clone();
+        raw.push(take(
+            file,
+            &entry,
+            name,
+            &plan,
+            drop_continue,
+            &mut converted,
+        )?);
+    }
+    if let Some((below, base)) = &mut under {
+        for (name, &at) in &base.tensors {
+            let entry = below.entries[at].clone();
+            raw.push(take(
+                below,
+                &entry,
+                name,
+                &plan,
+                drop_continue,
+                &mut converted,
+            )?);
+        }
+        let filled: Vec<String> = base.tensors.keys().cloned().collect();
+        notes.push(format!(
+            "not in the average, taken from the raw weights: {}",
+            note_list(&filled)
+        ));
+    }
+    converted.say(&mut notes);
+    let weights = Weights::from_raw(&plan, raw.into_iter())?;
+    Ok(Imported {
+        plan,
+        weights,
+        notes,
+    })
+}
+
+/// Sets of weights in a file, by the names that [`Choice::tensors`] takes.
+fn name_others<R: Read + Seek>(file: &WeightsFile<R>, chosen: &Chosen, notes: &mut Vec<String>) {
+    let taken = chosen.name.split('.').next().unwrap_or_default();
+    let others: Vec<String> = file
+        .keys()
+        .into_iter()
+        .filter(|key| {
+            let nested = file.entries.iter().any(|e| e.within.first() == Some(key));
+            let direct = file
+                .entries
+                .iter()
+                .any(|e| e.within.is_empty() && e.name == *key);
+            key != taken && !direct && (nested || !chosen.name.is_empty())
+        })
+        .collect();
+    if !others.is_empty() && !chosen.name.is_empty() {
+        notes.push(format!(
+            "beside the weights, not read: {}",
+            note_list(&others)
+        ));
+    }
+}
+
+/// What an architecture of this project can't tell of a file.
+fn warn_of_own(config: &ModelConfig, notes: &mut Vec<String>) {
+    if config.modules == Modules::Shared
+        && config.token_mixer == TokenMixer::Attention
+        && config.prefix() == 1
+        && config.puzzle_emb_len.is_none()
+    {
+        notes.push(
+            "warning: one shared module with attention, and no `puzzle_emb_len` in the configuration: one position is put in front of the cells; TRM's published weights want 16 (`puzzle_emb_len`: 16) and compute something else with one".into(),
+        );
+    }
+}
+
+/// Types that were not f32, for a line about them.
+#[derive(Default)]
+struct Converted {
+    kinds: std::collections::BTreeMap<String, usize>,
+}
+
+impl Converted {
+    fn say(&self, notes: &mut Vec<String>) {
+        if !self.kinds.is_empty() {
+            let kinds: Vec<String> = self
+                .kinds
+                .iter()
+                .map(|(k, n)| format!("{n} of {k}"))
+                .collect();
+            notes.push(format!("tensors converted to f32: {}", kinds.join(", ")));
+        }
+    }
+}
+
+/// A tensor's values in the model's shape: without axes of length 1, an
+/// untrained output cut off, a narrow table filled up with zeros.
+fn take<R: Read + Seek>(
+    file: &mut WeightsFile<R>,
+    entry: &file::Entry,
+    name: &str,
+    plan: &Plan,
+    drop_continue: bool,
+    converted: &mut Converted,
+) -> Result<(String, RawTensor<'static>), ImportError> {
+    let dtype = entry.dtype.ok_or_else(|| WeightsError::Dtype {
+        name: name.to_owned(),
+        dtype: "one that no weights have".into(),
+    })?;
+    let size = dtype.bitsize() / 8;
+    let mut shape = plain_shape(&entry.shape);
+    let wanted = plan
+        .tensors
+        .iter()
+        .find(|t| t.name == name)
+        .map(|t| &t.shape);
+    let fits = |shape: &[usize]| wanted.is_none_or(|wanted| shape == wanted.as_slice());
+    let one_output = drop_continue && name.starts_with("q_head.") && shape.first() == Some(&2);
+    let narrow = match wanted.map(Vec::as_slice) {
+        Some(&[rows, width]) if name == "puzzle_emb.weights" => {
+            shape.len() == 2 && shape[0] == rows && shape[1] < width
+        }
+        _ => false,
+    };
+    // Before any values are read: what does not fit may be large.
+    let is_float = matches!(dtype, Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::BF16);
+    if is_float && !one_output && !narrow && !fits(&shape) {
+        return Err(WeightsError::Shape {
+            name: name.to_owned(),
+            expected: wanted.cloned().unwrap_or_default(),
+            found: entry.shape.clone(),
+        }
+        .into());
+    }
+    if wanted.is_none() && !name.ends_with(".scale") {
+        return Err(WeightsError::Extra {
+            name: name.to_owned(),
+        }
+        .into());
+    }
+    let mut data = file.read(entry)?;
+    if one_output {
+        data.truncate(data.len() / 2);
+        shape[0] = 1;
+    }
+    if narrow {
+        let (old, new) = (shape[1] * size, plan.hidden * size);
+        data = data
+            .chunks_exact(old.max(1))
+            .flat_map(|row| row.iter().copied().chain(std::iter::repeat_n(0, new - old)))
+            .collect();
+        shape[1] = plan.hidden;
+    }
+    if matches!(dtype, Dtype::F64 | Dtype::BF16) {
+        *converted
+            .kinds
+            .entry(format!("{dtype:?}").to_lowercase())
+            .or_default() += 1;
+    }
+    Ok((name.to_owned(), RawTensor::new(dtype, shape, data)))
+}
+
+/// Without axes of length 1 around a vector.
+fn plain_shape(shape: &[usize]) -> Vec<usize> {
+    match shape {
+        [ones @ .., last] if shape.len() != 2 && ones.iter().all(|n| *n == 1) => vec![*last],
+        other => other.to_vec(),
+    }
+}
+
+/// Names in a line: a dozen of them, and how many more.
+fn note_list(names: &[String]) -> String {
+    const SHOWN: usize = 12;
+    let mut text = names
+        .iter()
+        .take(SHOWN)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    text
+}
