@@ -8,6 +8,8 @@
 pub mod config;
 pub mod cpu;
 pub mod engine;
+#[cfg(feature = "data")]
+pub mod files;
 pub mod lens;
 #[cfg(feature = "burn")]
 pub mod model;
