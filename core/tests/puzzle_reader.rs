@@ -395,6 +395,7 @@ fn columns_can_be_said() {
         let options = ReadOptions {
             columns: Some(columns.parse().unwrap()),
             kind: Some(Shape::S4),
+            ..ReadOptions::default()
         };
         let entries = read::<Board>(&text, &options).unwrap();
         let entry = entries[0].as_ref().unwrap();
@@ -413,6 +414,7 @@ fn columns_can_be_said() {
     let options = ReadOptions {
         columns: Some("Aufgabe,Antwort".parse().unwrap()),
         kind: None,
+        ..ReadOptions::default()
     };
     let error = read::<Board>(&text, &options).unwrap_err();
     assert!(error.contains("no column \"Antwort\""), "{error}");
@@ -426,6 +428,7 @@ fn mazes_are_read_as_they_stand() {
     let options = ReadOptions {
         columns: None,
         kind: "maze-4x4".parse().ok(),
+        ..ReadOptions::default()
     };
     let csv = format!("\u{feff}Maze;Solution\n{maze};\n#  S #   G##   x;\n");
     for (text, bad) in [
@@ -487,7 +490,7 @@ proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "[0-9.,;:|#\"<>\\[\\]{}a-c =+*\n\r\t-]{0,400}") {
         for kind in [None, Some(Shape::S4)] {
-            let options = ReadOptions { columns: None, kind };
+            let options = ReadOptions { kind, ..ReadOptions::default() };
             for entry in read::<Board>(&text, &options).into_iter().flatten().flatten() {
                 prop_assert!(entry.answer.is_none_or(|a| a.solves(&entry.question)));
             }

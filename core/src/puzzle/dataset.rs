@@ -17,7 +17,6 @@ use flate2::write::GzEncoder;
 
 use super::Puzzle;
 use super::reader::PuzzleReader;
-use super::reader::fields::quoted;
 pub use super::reader::{ColumnNames, DatasetError, Notes, ReadOptions, Row};
 use crate::files::write_whole;
 
@@ -195,15 +194,18 @@ pub fn write<P: Puzzle>(writer: impl Write, rows: &[Row<P>]) -> io::Result<()> {
 }
 
 fn write_each<P: Puzzle>(writer: impl Write, rows: impl Iterator<Item = Row<P>>) -> io::Result<()> {
-    let mut writer = io::BufWriter::new(writer);
-    writeln!(writer, "source,question,answer,rating")?;
+    // With its mark, no source can be taken for a remark.
+    let mut writer = csv::WriterBuilder::new()
+        .comment(Some(b'#'))
+        .from_writer(writer);
+    writer.write_record(["source", "question", "answer", "rating"])?;
     for row in rows {
-        let source = quoted(&row.source);
-        writeln!(
-            writer,
-            "{source},{},{},{}",
-            row.question, row.answer, row.rating
-        )?;
+        writer.write_record([
+            row.source.as_str(),
+            &row.question.to_string(),
+            &row.answer.to_string(),
+            &row.rating.to_string(),
+        ])?;
     }
     writer.flush()
 }

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod args;
+mod changes;
 mod config;
 mod data;
 mod feed;
@@ -11,6 +12,7 @@ mod sampler;
 mod saved;
 mod schedule;
 mod score;
+mod signals;
 mod system;
 mod watch;
 

@@ -118,6 +118,15 @@ pub(super) struct Fields {
 }
 
 impl Fields {
+    /// Without what is known about the question.
+    pub(super) fn question(self) -> Self {
+        Self {
+            question: self.question,
+            source: self.source,
+            ..Self::default()
+        }
+    }
+
     /// Reads the boards and checks that they belong together.
     pub(super) fn read<P: Puzzle>(
         self,

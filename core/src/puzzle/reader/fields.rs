@@ -40,16 +40,6 @@ impl Splitter {
     }
 }
 
-/// A field as it is written to a table: in quotes where it needs them.
-#[cfg(feature = "data")]
-pub(in crate::puzzle) fn quoted(field: &str) -> std::borrow::Cow<'_, str> {
-    if field.contains(['"', ',', '\n', '\r']) || field.starts_with('#') {
-        format!("\"{}\"", field.replace('"', "\"\"")).into()
-    } else {
-        field.into()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

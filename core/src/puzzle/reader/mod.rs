@@ -16,7 +16,7 @@ mod columns;
 mod content;
 mod entry;
 mod error;
-pub(in crate::puzzle) mod fields;
+mod fields;
 mod lines;
 mod link;
 mod list;
@@ -42,6 +42,9 @@ pub struct ReadOptions<K> {
     pub columns: Option<ColumnNames>,
     /// The kind that all puzzles must have, if that is known.
     pub kind: Option<K>,
+    /// Whether only questions matter: answers and ratings are passed over, so that
+    /// nothing can be wrong with them.
+    pub questions: bool,
 }
 
 impl<K> Default for ReadOptions<K> {
@@ -49,6 +52,7 @@ impl<K> Default for ReadOptions<K> {
         Self {
             columns: None,
             kind: None,
+            questions: false,
         }
     }
 }
@@ -59,6 +63,7 @@ pub struct PuzzleReader<'r, P: Puzzle> {
     form: Form<'r, P>,
     file: String,
     kind: Option<P::Kind>,
+    questions: bool,
     ended: bool,
     /// Whether there was anything but a header whose names were guessed.
     found: bool,
@@ -86,6 +91,7 @@ impl<'r, P: Puzzle> PuzzleReader<'r, P> {
             form,
             file: file.to_owned(),
             kind: options.kind,
+            questions: options.questions,
             ended: false,
             found: false,
         })
@@ -221,7 +227,9 @@ impl<P: Puzzle> Iterator for PuzzleReader<'_, P> {
             Ok(Some(raw)) => {
                 self.found = true;
                 let line = raw.line;
-                let entry = raw.fields.and_then(|fields| fields.read(line, self.kind));
+                let only = self.questions;
+                let fields = raw.fields.map(|fields| if only { fields.question() } else { fields });
+                let entry = fields.and_then(|fields| fields.read(line, self.kind));
                 Some(entry.map_err(|what| DatasetError::Line {
                     file: file(),
                     line,
