@@ -15,6 +15,8 @@ mod quantize;
 mod train;
 mod tuning;
 
+#[cfg(target_os = "linux")]
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
@@ -63,7 +65,20 @@ fn arguments() -> Cli {
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
+/// Where there is no desktop, Mesa's layer that asks it for its favourite GPU prints
+/// lines that begin with "error:". Which GPU to use is chosen here anyway.
+#[cfg(target_os = "linux")]
+fn ask_no_desktop() {
+    let desktop = std::env::var_os("XDG_RUNTIME_DIR");
+    if desktop.is_none_or(|folder| !Path::new(&folder).is_absolute()) {
+        // SAFETY: this is the beginning of the process, which has no other thread yet.
+        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
+    }
+}
+
 fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    ask_no_desktop();
     let result = run().and_then(|code| match output::failure() {
         Some(error) => Err(anyhow::anyhow!("writing the output: {error}")),
         None => Ok(code),

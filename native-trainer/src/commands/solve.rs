@@ -140,6 +140,9 @@ impl<'a, P: Guessable> Solver<'a, P> {
     /// Everything that the command line names.
     fn all(mut self) -> Result<Outcome> {
         for (i, argument) in self.args.puzzles.iter().enumerate() {
+            if output::gone() {
+                break;
+            }
             let place = format!("puzzle {}", i + 1);
             if argument == "-" {
                 self.read(std::io::stdin().lock(), "standard input")?;
