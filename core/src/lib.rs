@@ -8,6 +8,8 @@
 pub mod config;
 pub mod cpu;
 pub mod engine;
+#[cfg(feature = "data")]
+pub mod files;
 #[cfg(feature = "import")]
 pub mod import;
 pub mod lens;

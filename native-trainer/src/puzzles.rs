@@ -1,20 +1,27 @@
 //! Puzzle sets of the commands that run models.
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
-use hrm_core::puzzle::{Board, Puzzle, PuzzleKind, dataset};
-use hrm_core::weights::sha256_hex;
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use hrm_core::puzzle::dataset::{ColumnNames, DatasetError, ReadOptions, Records};
+use hrm_core::puzzle::{Board, Puzzle, PuzzleKind};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use sha2::{Digest, Sha256};
+
+use crate::output::errln;
 
 /// Which puzzles.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct PuzzleArgs {
-    /// Puzzles: CSV `source,question,answer,rating`, plain or gzip
+    /// Puzzles: CSV `source,question,answer,rating`, or any other form that
+    /// docs/formats.md names, plain or gzip
     #[arg(long)]
     pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) columns: ColumnArgs,
     /// Use only the first N rows
     #[arg(long)]
     pub(crate) limit: Option<usize>,
@@ -22,6 +29,38 @@ pub(crate) struct PuzzleArgs {
     /// maze, of the route's cells
     #[arg(long, default_value_t = 0.0)]
     pub(crate) filled: f64,
+}
+
+/// Where the columns of a table are.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct ColumnArgs {
+    /// Columns of the question, the answer and perhaps the source and the
+    /// rating, by name or by number, where they are not found by themselves:
+    /// `quizzes,solutions`, `2,3`, `question=a,rating=b`
+    #[arg(long, value_name = "NAMES")]
+    pub(crate) columns: Option<ColumnNames>,
+}
+
+impl ColumnArgs {
+    /// How to read a file.
+    pub(crate) fn options<K>(&self, kind: Option<K>) -> ReadOptions<K> {
+        ReadOptions {
+            columns: self.columns.clone(),
+            kind,
+            ..ReadOptions::default()
+        }
+    }
+}
+
+/// An error of a puzzle file, with what can be done about it.
+pub(crate) fn explained(error: DatasetError) -> anyhow::Error {
+    match error {
+        DatasetError::Header { .. } => anyhow!(
+            "{error}; say which columns to read with --columns, for example --columns \
+             quizzes,solutions"
+        ),
+        error => error.into(),
+    }
 }
 
 /// One puzzle of a set.
@@ -42,7 +81,8 @@ pub(crate) struct PuzzleSet<P = Board> {
 }
 
 impl PuzzleArgs {
-    /// Reads the set; `seed` decides which blanks are filled.
+    /// Reads the set; `seed` decides which blanks are filled. What is beyond the limit
+    /// is not kept in memory.
     pub(crate) fn load<P: Puzzle>(&self, kind: PuzzleKind, seed: u64) -> Result<PuzzleSet<P>> {
         ensure!(
             (0.0..=1.0).contains(&self.filled),
@@ -50,40 +90,63 @@ impl PuzzleArgs {
             self.filled
         );
         let name = self.data.display();
-        let bytes = fs::read(&self.data).with_context(|| format!("reading {name}"))?;
-        let mut rows: Vec<dataset::Row<P>> =
-            dataset::Records::new(bytes.as_slice(), &name.to_string())?
-                .collect::<Result<_, _>>()
-                .with_context(|| format!("the model plays {kind}"))?;
-        rows.truncate(self.limit.unwrap_or(usize::MAX));
-        ensure!(!rows.is_empty(), "{name} has no puzzles");
-        let other = |r: &dataset::Row<P>| r.question.kind().into() != kind;
-        if let Some(i) = rows.iter().position(other) {
-            bail!(
-                "{name}: row {} is a {}, the model plays {kind}",
-                i + 1,
-                rows[i].question.kind()
-            );
+        let file = File::open(&self.data).with_context(|| format!("reading {name}"))?;
+        let mut hashed = Hashed {
+            reader: file,
+            hash: Sha256::new(),
+        };
+        let mut rows = Vec::new();
+        let options = self.columns.options(None);
+        let mut records = Records::<P>::with(&mut hashed, &name.to_string(), &options)
+            .map_err(explained)
+            .with_context(|| format!("the model plays {kind}"))?;
+        for row in records.by_ref().take(self.limit.unwrap_or(usize::MAX)) {
+            let row = row.with_context(|| format!("the model plays {kind}"))?;
+            let theirs = row.question.kind();
+            let number = rows.len() + 1;
+            if theirs.into() != kind {
+                bail!("{name}: row {number} is a {theirs}, the model plays {kind}");
+            }
+            let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x5eed);
+            rng.set_stream(rows.len() as u64);
+            rows.push(Row {
+                question: row.question.filled(&row.answer, self.filled, &mut rng),
+                answer: row.answer,
+                rating: row.rating,
+            });
         }
-        let rows = rows
-            .into_iter()
-            .enumerate()
-            .map(|(i, row)| {
-                let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x5eed);
-                rng.set_stream(i as u64);
-                Row {
-                    question: row.question.filled(&row.answer, self.filled, &mut rng),
-                    answer: row.answer,
-                    rating: row.rating,
-                }
-            })
-            .collect();
+        ensure!(!rows.is_empty(), "{name} has no puzzles");
+        let notes = records.notes();
+        if !notes.is_empty() {
+            errln!("{name}: {notes}");
+        }
+        drop(records);
+        io::copy(&mut hashed, &mut io::sink()).with_context(|| format!("reading {name}"))?;
         Ok(PuzzleSet {
             name: file_name(&self.data),
-            sha256: sha256_hex(&bytes),
+            sha256: hex(&hashed.hash.finalize()),
             rows,
         })
     }
+}
+
+/// A reader whose bytes are hashed as they pass.
+struct Hashed<R> {
+    reader: R,
+    hash: Sha256,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.hash.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A path's last part, for reports that are to read the same everywhere.

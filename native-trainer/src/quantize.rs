@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use crate::output::outln;
+use anyhow::{Context, Result, ensure};
 use hrm_core::cpu::{CpuModel, CpuRun, Statistics};
 use hrm_core::engine::Taps;
 use hrm_core::plan::{Plan, TensorId};
@@ -15,21 +16,46 @@ use indicatif::{ProgressBar, ProgressStyle};
 const SAMPLE: usize = 8;
 const SAMPLE_SEGMENTS: usize = 2;
 
+/// Puzzles of a calibration, and the segments that it runs.
+const CALIBRATION: u32 = 32;
+const CALIBRATION_SEGMENTS: u32 = 16;
+
 /// How to quantize to integers.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct IntegerArgs {
     /// Generated puzzles on which the inputs of every matrix are recorded,
     /// over all segments, so that outputs move least; 0 rounds each weight for
-    /// itself, as is always done for mazes (q8, q4)
-    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(0..=100_000))]
-    calibration: u32,
-    /// Segments that calibration runs (q8, q4)
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    calibration_segments: u32,
+    /// itself, as is always done for mazes (q8, q4; by default 32)
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    calibration: Option<u32>,
+    /// Segments that calibration runs (q8, q4; by default 16)
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    calibration_segments: Option<u32>,
     /// Keep the most sensitive matrices in 8 bits, as many as fit into this
     /// size of all weights in bytes (q4)
     #[arg(long)]
     max_bytes: Option<usize>,
+}
+
+impl IntegerArgs {
+    /// The options that are given and are about integers, or about fewer bits than 8.
+    pub(crate) fn given(&self) -> Vec<&'static str> {
+        let options = [
+            ("--calibration", self.calibration.is_some()),
+            (
+                "--calibration-segments",
+                self.calibration_segments.is_some(),
+            ),
+            ("--max-bytes", self.max_bytes.is_some()),
+        ];
+        let given = options.into_iter().filter(|(_, given)| *given);
+        given.map(|(name, _)| name).collect()
+    }
+
+    /// Whether a largest size is wanted.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.max_bytes.is_some()
+    }
 }
 
 /// The weights in 4 bits, the report on each tensor, and what keeping it in 4
@@ -45,13 +71,18 @@ pub(crate) fn to_q4(
     let Some(limit) = args.max_bytes else {
         return Ok(smallest);
     };
+    ensure!(
+        smallest.0.bytes() <= limit,
+        "--max-bytes {limit}: with every matrix in 4 bits the weights have {} bytes",
+        smallest.0.bytes()
+    );
     let (inputs, statistics) = calibration
         .as_ref()
         .context("--max-bytes looks for the most sensitive matrices by calibration")?;
     let sample = &inputs[..inputs.len().min(SAMPLE)];
     let mut order = sensitivities(plan, weights, statistics, sample)?;
     order.sort_by(|a, b| b.1.total_cmp(&a.1));
-    println!("{:<48} {:>12}", "in 4 bits alone", "error of z_H");
+    outln!("{:<48} {:>12}", "in 4 bits alone", "error of z_H");
     let (mut kept, mut bytes) = (Vec::new(), smallest.0.bytes());
     for (id, error) in order {
         let extra = weights.get(id).to_q8().bytes() - smallest.0.get(id).bytes();
@@ -61,7 +92,7 @@ pub(crate) fn to_q4(
             kept.push(id);
         }
         let note = if keeps { "  kept in 8 bits" } else { "" };
-        println!("{:<48} {error:>12.5}{note}", plan.tensor(id).name);
+        outln!("{:<48} {error:>12.5}{note}", plan.tensor(id).name);
     }
     Ok(weights.quantize_q4(plan, Some(statistics), &kept))
 }
@@ -85,17 +116,19 @@ fn calibration(
     weights: &Weights,
     args: IntegerArgs,
 ) -> Result<Option<(Vec<Vec<u8>>, Statistics)>> {
-    let (Ok(shape), 1..) = (plan.config.puzzle.sudoku(), args.calibration) else {
+    let count = args.calibration.unwrap_or(CALIBRATION);
+    let (Ok(shape), 1..) = (plan.config.puzzle.sudoku(), count) else {
         return Ok(None);
     };
-    let inputs = (0..u64::from(args.calibration))
+    let inputs = (0..u64::from(count))
         .map(|seed| {
             let puzzle = generate(seed, &GeneratorOptions::any(shape))?;
             Ok(puzzle.question.tokens())
         })
         .collect::<Result<Vec<_>>>()
         .context("generating puzzles for calibration")?;
-    let statistics = calibrate(plan, weights, &inputs, args.calibration_segments)?;
+    let segments = args.calibration_segments.unwrap_or(CALIBRATION_SEGMENTS);
+    let statistics = calibrate(plan, weights, &inputs, segments)?;
     Ok(Some((inputs, statistics)))
 }
 

@@ -104,6 +104,7 @@ fn traces_agree_with_the_reference_from_either_file_format() {
             "4",
             "--output",
             text(&output),
+            "--force",
         ];
         args.extend(source);
         let run = hrm(&args);
@@ -532,7 +533,7 @@ fn training_sets_are_built_from_published_files() {
     for (puzzle, command) in [("sudoku-4x4", "sudoku"), ("maze-6x6", "maze")] {
         let out = text(&pool);
         run(&[
-            "data", "generate", "--puzzle", puzzle, "--count", "30", "--output", out,
+            "data", "generate", "--puzzle", puzzle, "--count", "30", "--output", out, "--force",
         ]);
         // As published files are: with a line that is no puzzle now and then.
         let mut content = fs::read_to_string(&pool).unwrap();
@@ -541,7 +542,7 @@ fn training_sets_are_built_from_published_files() {
         let (subsample, copies) = ("10", "3");
         let mut args = vec!["data", command, text(&pool), "--output", text(&train)];
         args.extend(["--held-out", "4", "--held-out-output", text(&held_out)]);
-        args.extend(["--subsample", subsample, "--augment", copies, "--hints"]);
+        args.extend(["--subsample", subsample, "--augment", copies, "--hints", "--force"]);
         let stopped = error(&hrm(&args));
         assert!(
             stopped.contains("line 32") && stopped.contains("--skip-bad"),

@@ -344,7 +344,7 @@ fn quantized_versions_are_compared_with_their_original() {
     ok(&args);
     let output = dir.path().join("compared");
     let run = |checkpoints: &[&Path], more: &[&str]| {
-        let mut args = vec!["analyze", "quantization", "--segments", "3"];
+        let mut args = vec!["analyze", "quantization", "--segments", "3", "--force"];
         args.extend([
             "--data",
             text(&data),

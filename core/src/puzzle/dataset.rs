@@ -1,74 +1,24 @@
 //! Puzzle files.
 //!
-//! A file has a header and one puzzle a line: `source,question,answer,rating`, plain
-//! or gzip (decided by its content, not its name). `rating` says how hard the puzzle is:
-//! the number of guesses of a Sudoku, the length of a maze's way. [`Records`] reads any
-//! [`Puzzle`], one line after the other; [`read_file`] a whole file of Sudokus.
+//! This project's own have a header and one puzzle a line,
+//! `source,question,answer,rating`, plain or gzip (decided by content, not name).
+//! `rating` says how hard the puzzle is: the number of guesses of a Sudoku, the length of
+//! a maze's way. [`Records`] reads these and every form of the
+//! [`reader`](super::reader), one puzzle after the other; where an answer is missing the
+//! exact solver finds it.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
-use std::marker::PhantomData;
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 
 use flate2::Compression;
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
 use super::Puzzle;
-use super::sudoku::board::Board;
-
-/// A puzzle of a file.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Row<P = Board> {
-    /// Where the puzzle comes from.
-    pub source: String,
-    /// The puzzle.
-    pub question: P,
-    /// Its solution.
-    pub answer: P,
-    /// How hard it is.
-    pub rating: u32,
-}
-
-/// What went wrong with a puzzle file.
-#[derive(Debug, thiserror::Error)]
-pub enum DatasetError {
-    /// The file cannot be read or written.
-    #[error("{file}: {error}")]
-    Io {
-        /// Name of the file.
-        file: String,
-        /// The system's reason.
-        #[source]
-        error: io::Error,
-    },
-    /// The header lacks a column.
-    #[error("{file}, line 1: there is no column {column:?} among {found:?}")]
-    Header {
-        /// Name of the file.
-        file: String,
-        /// The missing column.
-        column: &'static str,
-        /// The columns there are.
-        found: Vec<String>,
-    },
-    /// A line that is no puzzle.
-    #[error("{file}, line {line}: {what}")]
-    Line {
-        /// Name of the file.
-        file: String,
-        /// Line, counted from 1 (the header).
-        line: u64,
-        /// What is wrong with it.
-        what: String,
-    },
-    /// A file with a header only, or less.
-    #[error("{file}: there is no puzzle in it")]
-    Empty {
-        /// Name of the file.
-        file: String,
-    },
-}
+use super::reader::PuzzleReader;
+pub use super::reader::{ColumnNames, DatasetError, Notes, ReadOptions, Row};
+use crate::files::write_whole;
 
 /// Reads the Sudoku puzzles of a file.
 ///
@@ -88,32 +38,20 @@ pub fn read_file(path: &Path) -> Result<Vec<Row>, DatasetError> {
 /// # Errors
 /// As [`read_file`].
 pub fn read(reader: impl Read, file: &str) -> Result<Vec<Row>, DatasetError> {
-    let rows = Records::new(reader, file)?.collect::<Result<Vec<_>, _>>()?;
+    let mut records = Records::new(reader, file)?;
+    let rows = records.by_ref().collect::<Result<Vec<_>, _>>()?;
     if rows.is_empty() {
-        return Err(DatasetError::Empty {
-            file: file.to_owned(),
-        });
+        return Err(records.empty());
     }
     Ok(rows)
 }
 
-/// The puzzles of a file, line by line. After [`DatasetError::Line`] the next line can
-/// be read; any other error is the last item.
-pub struct Records<'r, P> {
-    reader: csv::Reader<Box<dyn Read + 'r>>,
-    columns: Columns,
-    record: csv::StringRecord,
+/// The puzzles of a file with their answers, one by one. After [`DatasetError::Line`] the
+/// next one can be read; any other error is the last item.
+pub struct Records<'r, P: Puzzle> {
+    reader: PuzzleReader<'r, P>,
     file: String,
-    ended: bool,
-    puzzle: PhantomData<P>,
-}
-
-/// Where the columns are.
-struct Columns {
-    question: usize,
-    answer: usize,
-    source: Option<usize>,
-    rating: Option<usize>,
+    notes: Notes,
 }
 
 impl<P: Puzzle> Records<'static, P> {
@@ -122,9 +60,17 @@ impl<P: Puzzle> Records<'static, P> {
     /// # Errors
     /// It can't be read, or its header lacks a column.
     pub fn open(path: &Path) -> Result<Self, DatasetError> {
+        Self::open_with(path, &ReadOptions::default())
+    }
+
+    /// Opens a file that is to be read in a certain way.
+    ///
+    /// # Errors
+    /// As [`Records::open`].
+    pub fn open_with(path: &Path, options: &ReadOptions<P::Kind>) -> Result<Self, DatasetError> {
         let name = path.display().to_string();
         match File::open(path) {
-            Ok(file) => Self::new(file, &name),
+            Ok(file) => Self::with(file, &name, options),
             Err(error) => Err(DatasetError::Io { file: name, error }),
         }
     }
@@ -135,50 +81,40 @@ impl<'r, P: Puzzle> Records<'r, P> {
     ///
     /// # Errors
     /// As [`Records::open`].
-    pub fn new(mut reader: impl Read + 'r, file: &str) -> Result<Self, DatasetError> {
-        let io_error = |error| DatasetError::Io {
+    pub fn new(reader: impl Read + 'r, file: &str) -> Result<Self, DatasetError> {
+        Self::with(reader, file, &ReadOptions::default())
+    }
+
+    /// Reads plain or gzip text in a certain way.
+    ///
+    /// # Errors
+    /// As [`Records::open`].
+    pub fn with(
+        reader: impl Read + 'r,
+        file: &str,
+        options: &ReadOptions<P::Kind>,
+    ) -> Result<Self, DatasetError> {
+        let text = unpacked(reader).map_err(|error| DatasetError::Io {
             file: file.to_owned(),
             error,
-        };
-        let mut start = Vec::new();
-        reader
-            .by_ref()
-            .take(2)
-            .read_to_end(&mut start)
-            .map_err(io_error)?;
-        let gzip = start == [0x1f, 0x8b];
-        let whole = BufReader::new(io::Cursor::new(start).chain(reader));
-        let text: Box<dyn Read + 'r> = if gzip {
-            Box::new(MultiGzDecoder::new(whole))
-        } else {
-            Box::new(whole)
-        };
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text);
-        let header = reader
-            .headers()
-            .map_err(|error| csv_error(error, file, 1))?
-            .clone();
-        let position = |name| header.iter().position(|column| column.trim() == name);
-        let column = |name| {
-            position(name).ok_or_else(|| DatasetError::Header {
-                file: file.to_owned(),
-                column: name,
-                found: header.iter().map(str::to_owned).collect(),
-            })
-        };
+        })?;
         Ok(Self {
-            columns: Columns {
-                question: column("question")?,
-                answer: column("answer")?,
-                source: position("source"),
-                rating: position("rating"),
-            },
-            reader,
-            record: csv::StringRecord::new(),
+            reader: PuzzleReader::new(text, file, options)?,
             file: file.to_owned(),
-            ended: false,
-            puzzle: PhantomData,
+            notes: Notes::default(),
         })
+    }
+
+    /// What was made of the puzzles so far beyond what stands in the file.
+    #[must_use]
+    pub fn notes(&self) -> Notes {
+        self.notes
+    }
+
+    /// What there is to say about a file without a puzzle.
+    #[must_use]
+    pub fn empty(&self) -> DatasetError {
+        self.reader.empty()
     }
 }
 
@@ -186,83 +122,33 @@ impl<P: Puzzle> Iterator for Records<'_, P> {
     type Item = Result<Row<P>, DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let line = self.reader.position().line();
-        let read = self.reader.read_record(&mut self.record);
-        match read.map_err(|error| csv_error(error, &self.file, line)) {
-            Ok(true) => {}
-            Ok(false) => {
-                self.ended = true;
-                return None;
-            }
-            Err(error) => {
-                self.ended = !matches!(error, DatasetError::Line { .. });
-                return Some(Err(error));
-            }
-        }
-        let line = self.record.position().map_or(line, csv::Position::line);
-        let row = read_record(&self.record, &self.columns);
-        Some(row.map_err(|what| DatasetError::Line {
-            file: self.file.clone(),
-            line,
-            what,
+        let entry = self.reader.next()?;
+        Some(entry.and_then(|entry| {
+            let line = entry.line;
+            let row = entry.into_row(&mut self.notes);
+            row.map_err(|what| DatasetError::Line {
+                file: self.file.clone(),
+                line,
+                what,
+            })
         }))
     }
 }
 
-fn csv_error(error: csv::Error, file: &str, line: u64) -> DatasetError {
-    let line = error.position().map_or(line, csv::Position::line);
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => DatasetError::Io {
-            file: file.to_owned(),
-            error,
-        },
-        csv::ErrorKind::Utf8 { err, .. } => DatasetError::Line {
-            file: file.to_owned(),
-            line,
-            what: format!("not UTF-8 text: {err}"),
-        },
-        kind => DatasetError::Line {
-            file: file.to_owned(),
-            line,
-            what: format!("not a line of a CSV file: {kind:?}"),
-        },
-    }
-}
-
-fn read_record<P: Puzzle>(record: &csv::StringRecord, columns: &Columns) -> Result<Row<P>, String> {
-    let field = |index: usize, name: &str| {
-        record.get(index).ok_or_else(|| {
-            let found = record.len();
-            format!("only {found} fields, none for {name}")
-        })
-    };
-    let question = P::parse(field(columns.question, "question")?, None)
-        .map_err(|error| format!("question: {error}"))?;
-    let answer = P::parse(field(columns.answer, "answer")?, Some(question.kind()))
-        .map_err(|error| format!("answer: {error}"))?;
-    if let Some(fault) = answer.fault(&question) {
-        return Err(fault);
-    }
-    let rating = match columns.rating {
-        None => 0,
-        Some(index) => {
-            let text = field(index, "rating")?.trim();
-            text.parse()
-                .map_err(|error| format!("rating {text:?}: {error}"))?
-        }
-    };
-    let source = match columns.source {
-        None => String::new(),
-        Some(index) => field(index, "source")?.to_owned(),
-    };
-    Ok(Row {
-        source,
-        question,
-        answer,
-        rating,
+/// The text of plain or gzip bytes.
+///
+/// # Errors
+/// The reader's.
+pub fn unpacked<'r>(reader: impl Read + 'r) -> io::Result<Box<dyn BufRead + 'r>> {
+    let mut reader = BufReader::new(reader);
+    let mut start = Vec::new();
+    reader.by_ref().take(2).read_to_end(&mut start)?;
+    let gzip = start == [0x1f, 0x8b];
+    let whole = io::Cursor::new(start).chain(reader);
+    Ok(if gzip {
+        Box::new(BufReader::new(MultiGzDecoder::new(whole)))
+    } else {
+        Box::new(whole)
     })
 }
 
@@ -283,32 +169,19 @@ pub fn write_rows<P: Puzzle>(
     path: &Path,
     rows: impl Iterator<Item = Row<P>>,
 ) -> Result<(), DatasetError> {
-    let fail = |error| DatasetError::Io {
-        file: path.display().to_string(),
-        error,
-    };
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".partial");
-    let partial = path.with_file_name(name);
     let gzip = path.extension().is_some_and(|extension| extension == "gz");
-    let attempt = || -> io::Result<()> {
-        let file = File::create(&partial)?;
-        let file = if gzip {
+    let written = write_whole(path, |file| {
+        if gzip {
             let mut encoder = GzEncoder::new(file, Compression::best());
             write_each(&mut encoder, rows)?;
-            encoder.finish()?
+            encoder.finish().map(|_| ())
         } else {
-            let mut file = io::BufWriter::new(file);
-            write_each(&mut file, rows)?;
-            file.into_inner().map_err(io::IntoInnerError::into_error)?
-        };
-        file.sync_all()?;
-        std::fs::rename(&partial, path)
-    };
-    attempt().map_err(|error| {
-        // Best effort: what matters to the caller is the first error.
-        let _ = std::fs::remove_file(&partial);
-        fail(error)
+            write_each(file, rows)
+        }
+    });
+    written.map_err(|error| DatasetError::Io {
+        file: path.display().to_string(),
+        error,
     })
 }
 
@@ -321,7 +194,10 @@ pub fn write<P: Puzzle>(writer: impl Write, rows: &[Row<P>]) -> io::Result<()> {
 }
 
 fn write_each<P: Puzzle>(writer: impl Write, rows: impl Iterator<Item = Row<P>>) -> io::Result<()> {
-    let mut writer = csv::Writer::from_writer(writer);
+    // With its mark, no source can be taken for a remark.
+    let mut writer = csv::WriterBuilder::new()
+        .comment(Some(b'#'))
+        .from_writer(writer);
     writer.write_record(["source", "question", "answer", "rating"])?;
     for row in rows {
         writer.write_record([

@@ -13,6 +13,7 @@ pub mod copies;
 pub mod dataset;
 pub mod kind;
 pub mod maze;
+pub mod reader;
 pub mod relations;
 pub mod split;
 pub mod sudoku;
@@ -76,6 +77,19 @@ pub trait Puzzle: Sized + Clone + Eq + Debug + Display + Send + Sync {
 
     /// Number of cells, which is the length of [`Puzzle::tokens`].
     fn cell_count(kind: Self::Kind) -> usize;
+
+    /// Whether a character of a text stands for a cell; what does not is white space, a
+    /// line between cells or a mark around them.
+    fn is_cell(character: char) -> bool;
+
+    /// The kind with so many cells, if there is one.
+    fn kind_of_cells(cells: usize) -> Option<Self::Kind>;
+
+    /// The answer that an exact method finds, with the rating of this question.
+    ///
+    /// # Errors
+    /// In words: there is none, or more than one where only one may be.
+    fn answered(&self) -> Result<(Self, u32), String>;
 
     /// Number of distinct tokens, padding included.
     fn vocab(kind: Self::Kind) -> usize;

@@ -13,8 +13,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::checkpoint::{Checkpoint, write_atomically};
+use crate::checkpoint::Checkpoint;
 use crate::engine::{Device, Engine};
+use crate::output::outln;
+use crate::paths::{ForceArgs, Paths, write};
 
 /// Record the run that the page opens with and find the examples of its
 /// tour, by running the models that ship on generated puzzles.
@@ -43,9 +45,14 @@ pub(crate) struct DemoArgs {
     /// File for the tour's examples
     #[arg(long, default_value = "web/src/tour.json")]
     tour: PathBuf,
+    #[command(flatten)]
+    force: ForceArgs,
 }
 
 pub(crate) fn run(args: &DemoArgs) -> Result<()> {
+    let mut paths = Paths::new(args.force);
+    paths.writes("--run", &args.run)?;
+    paths.writes("--tour", &args.tour)?;
     let index = args.models.join("index.json");
     let text =
         fs::read_to_string(&index).with_context(|| format!("reading {}", index.display()))?;
@@ -93,7 +100,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         })
         .collect();
     let recording = Recording::new(first.clone(), engine, leap.0.puzzle.clone(), events);
-    write_atomically(&args.run, recording.to_json()?.as_bytes())?;
+    write(&args.run, recording.to_json()?.as_bytes())?;
     let trap = search.trap.map(|trap| Trap {
         failures: search.failures,
         settled: search.settled,
@@ -107,11 +114,11 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         vote: search.vote,
         one_blank,
     };
-    write_atomically(
+    write(
         &args.tour,
         format!("{}\n", serde_json::to_string_pretty(&tour)?).as_bytes(),
     )?;
-    println!("{}", serde_json::to_string_pretty(&tour)?);
+    outln!("{}", serde_json::to_string_pretty(&tour)?);
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! `hrm eval`: accuracy of one or several models on a set of puzzles.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use clap::{ArgMatches, Subcommand as _};
@@ -14,9 +14,11 @@ use hrm_core::reason::search::{Key, Search};
 use hrm_core::reason::{Guessable, Images, Proportion};
 use hrm_shaders::Variant;
 
-use crate::checkpoint::{Checkpoint, write_atomically};
+use crate::checkpoint::Checkpoint;
 use crate::engine::{Device, Engine};
 use crate::evaluate::{self, Evaluation, Log, Model, Named, Setup, Spread};
+use crate::output::outln;
+use crate::paths::{ForceArgs, Paths, write};
 use crate::puzzles::PuzzleArgs;
 
 /// What `hrm eval` is asked for.
@@ -88,6 +90,18 @@ struct OutputArgs {
     /// Also write the result as JSON to this file, which `hrm report` reads
     #[arg(long)]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArgs,
+}
+
+impl OutputArgs {
+    /// Tries the file before the work, which is to read other ones.
+    fn try_output(&self, mut paths: Paths) -> Result<()> {
+        match &self.output {
+            Some(path) => paths.writes("--output", path),
+            None => Ok(()),
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -221,8 +235,23 @@ fn shard(text: &str) -> Result<[usize; 2], String> {
 
 pub(crate) fn run(args: &EvalArgs) -> Result<()> {
     match args {
-        EvalArgs::What(What::Merge(merge)) => show(&evaluate::merge(&merge.files)?, &merge.output),
-        EvalArgs::Run(args) => show(&evaluation(args)?, &args.output),
+        EvalArgs::What(What::Merge(merge)) => {
+            let paths = Paths::new(merge.output.force);
+            let paths = merge
+                .files
+                .iter()
+                .fold(paths, |paths, path| paths.reads(path));
+            merge.output.try_output(paths)?;
+            show(&evaluate::merge(&merge.files)?, &merge.output)
+        }
+        EvalArgs::Run(args) => {
+            let mut paths = Paths::new(args.output.force).reads(&args.puzzles.data);
+            if let Some(records) = &args.records {
+                paths.goes_on("--records", records)?;
+            }
+            args.output.try_output(paths)?;
+            show(&evaluation(args)?, &args.output)
+        }
     }
 }
 
@@ -380,24 +409,20 @@ fn check_images<P: Guessable>(args: &RunArgs, kind: P::Kind, random_start: bool)
 fn show(evaluation: &Evaluation, output: &OutputArgs) -> Result<()> {
     let json = serde_json::to_string_pretty(evaluation)?;
     if let Some(path) = &output.output {
-        write(path, &json)?;
+        write(path, format!("{json}\n").as_bytes())?;
     }
     if output.json {
-        println!("{json}");
+        outln!("{json}");
     } else {
         print_table(evaluation);
     }
     Ok(())
 }
 
-fn write(path: &Path, json: &str) -> Result<()> {
-    write_atomically(path, format!("{json}\n").as_bytes())
-}
-
 fn print_table(e: &Evaluation) {
     let (setup, s) = (&e.setup, &e.summary);
     let names: Vec<&str> = setup.checkpoints.iter().map(|c| c.name.as_str()).collect();
-    println!(
+    outln!(
         "{} on {}: {:.0} % of the blanks filled in, up to {} segments, {} guess(es) a checkpoint",
         names.join(", "),
         setup.data.name,
@@ -406,11 +431,11 @@ fn print_table(e: &Evaluation) {
         setup.how.guesses
     );
     if setup.shard[1] > 1 {
-        println!("  shard {} of {}", setup.shard[0] + 1, setup.shard[1]);
+        outln!("  shard {} of {}", setup.shard[0] + 1, setup.shard[1]);
     }
     let list = |indent: &str, shares: &[(String, Proportion)]| {
         for (name, p) in shares {
-            println!("  {:<29} {p}", format!("{indent}{name}"));
+            outln!("  {:<29} {p}", format!("{indent}{name}"));
         }
     };
     match &s.graded {
@@ -421,32 +446,34 @@ fn print_table(e: &Evaluation) {
                 ("valid (leads from start to goal)", &graded.valid),
                 ("optimal (a shortest route)", &graded.optimal),
             ] {
-                println!("  {what}:");
+                outln!("  {what}:");
                 list("  ", shares);
             }
         }
     }
     list("", &s.labelled);
-    println!(
+    outln!(
         "  {:<29} {:.2} %",
         "cells right, plain pass",
         100.0 * s.cells
     );
-    println!("  {:<29} {}", "plain pass halted", s.halted);
-    println!("  {:<29} {}", "right if halted", s.halted_right);
+    outln!("  {:<29} {}", "plain pass halted", s.halted);
+    outln!("  {:<29} {}", "right if halted", s.halted_right);
     if let Some(identical) = &e.identical {
-        println!("  {:<29} {identical}", "same grid");
+        outln!("  {:<29} {identical}", "same grid");
     }
-    println!(
+    outln!(
         "  {:<29} mean {:.1}, 90 % of puzzles at most {}",
-        "segments a puzzle", s.spent.mean, s.spent.p90
+        "segments a puzzle",
+        s.spent.mean,
+        s.spent.p90
     );
     if e.setup.search.is_some() || e.setup.how.stop == Stop::FirstVerified {
         for (segments, share) in &s.verified_within {
-            println!("  {:<29} {share}", format!("verified within {segments}"));
+            outln!("  {:<29} {share}", format!("verified within {segments}"));
         }
     }
-    println!("  accepted after segment 1, 2, …: {:?}", s.by_segment);
+    outln!("  accepted after segment 1, 2, …: {:?}", s.by_segment);
     for bucket in &s.ratings {
         let range = match bucket.to {
             Some(to) if to == bucket.from => format!("rating {to}"),
@@ -459,7 +486,7 @@ fn print_table(e: &Evaluation) {
             .filter(|(name, _)| ["single", "majority", "verifier"].contains(&name.as_str()))
             .map(|(name, p)| format!("{name} {p}"))
             .collect();
-        println!("  {range:<29} {}", shown.join("; "));
+        outln!("  {range:<29} {}", shown.join("; "));
     }
-    println!("  {:.1} s on {}", e.seconds, setup.engine);
+    outln!("  {:.1} s on {}", e.seconds, setup.engine);
 }

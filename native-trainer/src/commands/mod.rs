@@ -6,6 +6,7 @@ pub(crate) mod data;
 pub(crate) mod demo;
 pub(crate) mod eval;
 pub(crate) mod export;
+mod export_folder;
 pub(crate) mod import;
 pub(crate) mod report;
 pub(crate) mod solve;

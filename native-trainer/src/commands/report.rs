@@ -1,16 +1,18 @@
 //! `hrm report`: the evaluation part of `docs/results.md`, from result files.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use hrm_core::reason::Proportion;
 use hrm_core::reason::flow::Stop;
 use serde::Deserialize;
 use std::fmt::Write as _;
 
-use crate::checkpoint::write_atomically;
 use crate::evaluate::{Evaluation, Named};
+use crate::output::outln;
+use crate::paths::{Paths, try_new_folder, write};
 use crate::puzzles::file_name;
 
 const BEGIN: &str = "<!-- written by `hrm report`: from here -->";
@@ -87,6 +89,7 @@ struct Analysis {
 }
 
 pub(crate) fn run(args: &ReportArgs) -> Result<()> {
+    try_outputs(args)?;
     let read =
         |paths: &[PathBuf]| -> Result<Vec<Evaluation>> { paths.iter().map(|p| parse(p)).collect() };
     let plain = read(&args.table1)?;
@@ -112,8 +115,29 @@ pub(crate) fn run(args: &ReportArgs) -> Result<()> {
     };
     let page = replaced(&page, &text)
         .with_context(|| format!("{} has only one of the marks", args.output.display()))?;
-    write_atomically(&args.output, page.as_bytes())?;
-    println!("wrote {}", args.output.display());
+    write(&args.output, page.as_bytes())?;
+    outln!("wrote {}", args.output.display());
+    Ok(())
+}
+
+/// Tries the page and the figures' folder. Figures are copied under their names, so that
+/// no two may have one.
+fn try_outputs(args: &ReportArgs) -> Result<()> {
+    let all = [&args.table1, &args.table1_mixed, &args.eval, &args.analysis];
+    let read = all.into_iter().flatten();
+    let mut paths = read.fold(Paths::default(), |paths, path| paths.reads(path));
+    paths.goes_on("--output", &args.output)?;
+    if !args.analysis.is_empty() {
+        try_new_folder("--figures", &args.figures)?;
+    }
+    let mut names = HashSet::new();
+    for path in &args.analysis {
+        ensure!(
+            names.insert(file_name(path)),
+            "two --analysis files are called {}, and with them their figures",
+            file_name(path)
+        );
+    }
     Ok(())
 }
 
@@ -320,7 +344,7 @@ fn analysis(text: &mut String, path: &Path, args: &ReportArgs) -> Result<()> {
         .with_context(|| format!("creating {}", args.figures.display()))?;
     let copy = args.figures.join(&name);
     let svg = fs::read(&figure).with_context(|| format!("reading {}", figure.display()))?;
-    write_atomically(&copy, &svg)?;
+    write(&copy, &svg)?;
     let Some(folder) = args.output.parent() else {
         bail!("{} is no file", args.output.display());
     };

@@ -1,21 +1,27 @@
 //! `hrm solve`: one line an answer.
 
-use std::io::BufRead;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use hrm_core::plan::Start;
+use hrm_core::puzzle::dataset::{DatasetError, ReadOptions, unpacked};
+use hrm_core::puzzle::reader::PuzzleReader;
 use hrm_core::puzzle::{Board, Maze, PuzzleKind};
-use hrm_core::reason::flow::{Agenda, Done, Guessing, Outcome, Stop, drive};
+use hrm_core::reason::flow::{self, Agenda, Done, Guessing, Stop, drive};
 use hrm_core::reason::perturb::Perturbation;
 use hrm_core::reason::{Guess, Guessable, Images, Rule, Verdict};
 
 use crate::checkpoint::Checkpoint;
 use crate::engine::{Device, Engine};
+use crate::output::{self, errln, outln};
+use crate::puzzles::{ColumnArgs, explained};
 
 /// Solve puzzles with a model and print one line each: the answer's
-/// characters, then whether the rules accept it. The exit code is 0 if all
-/// were solved, 3 if some were not, 1 on errors.
+/// characters, then whether the rules accept it. What is no puzzle is
+/// reported and the others are solved. The exit code is 0 if all were solved,
+/// 3 if some were not, 1 if something was no puzzle or went wrong.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SolveArgs {
     /// Checkpoint directory, `.safetensors` or `.pt`
@@ -43,9 +49,14 @@ pub(crate) struct SolveArgs {
     /// One JSON object a line instead
     #[arg(long)]
     json: bool,
+    /// Stop at the first line that is no puzzle
+    #[arg(long)]
+    strict: bool,
+    #[command(flatten)]
+    columns: ColumnArgs,
     /// Puzzles, each as its cells' characters: of a Sudoku digits and `.`, `0` or
-    /// `_` for blanks, of a maze `#`, space, `S` and `G`. `-` reads lines from
-    /// standard input
+    /// `_` for blanks, of a maze `#`, space, `S` and `G`; files of puzzles in
+    /// any form that docs/formats.md names; `-` for standard input
     #[arg(required = true, allow_hyphen_values = true)]
     puzzles: Vec<String>,
 }
@@ -65,56 +76,152 @@ pub(crate) fn rule(name: &str) -> Result<Rule, String> {
         })
 }
 
-/// Whether every puzzle was solved.
-pub(crate) fn run(args: &SolveArgs) -> Result<bool> {
+/// What came of all puzzles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Each is solved.
+    Solved,
+    /// One is not.
+    Unsolved,
+    /// Something was no puzzle.
+    Bad,
+}
+
+pub(crate) fn run(args: &SolveArgs) -> Result<Outcome> {
     let Checkpoint { plan, weights } = Checkpoint::load(&args.checkpoint, args.config.as_deref())?;
     let engine = Engine::new(args.device, None, &plan, &weights)?;
     let start = plan.start;
     match plan.config.puzzle {
-        PuzzleKind::Sudoku(shape) => solve_all::<Board>(args, &engine, start, shape),
-        PuzzleKind::Maze(size) => solve_all::<Maze>(args, &engine, start, size),
+        PuzzleKind::Sudoku(shape) => Solver::<Board>::new(args, &engine, start, shape).all(),
+        PuzzleKind::Maze(size) => Solver::<Maze>::new(args, &engine, start, size).all(),
     }
 }
 
-fn solve_all<P>(args: &SolveArgs, engine: &Engine, start: Start, kind: P::Kind) -> Result<bool>
-where
-    P: Guessable<ParseError: Send + Sync + 'static>,
-{
-    let how = Guessing {
-        guesses: args.guesses as usize,
-        segments: args.segments as usize,
-        stop: Stop::Depth,
-        perturbation: Perturbation {
-            images: Images::Symmetry,
-            initial_noise: 0.0,
-            update_noise: 0.0,
-            random_start: start == Start::Random,
-        },
-        seed: args.seed,
-    };
-    let mut all_solved = true;
-    let mut index = 0;
-    let mut solve = |text: &str, place: &str| -> Result<()> {
-        let board = P::parse(text, Some(kind)).with_context(|| place.to_owned())?;
-        if let Some(flaw) = board.flaw() {
-            bail!("{place}: {flaw}");
+/// Solves one puzzle after the other.
+struct Solver<'a, P: Guessable> {
+    args: &'a SolveArgs,
+    engine: &'a Engine,
+    how: Guessing,
+    options: ReadOptions<P::Kind>,
+    kind: P::Kind,
+    /// Puzzles so far.
+    index: usize,
+    outcome: Outcome,
+}
+
+impl<'a, P: Guessable> Solver<'a, P> {
+    fn new(args: &'a SolveArgs, engine: &'a Engine, start: Start, kind: P::Kind) -> Self {
+        let how = Guessing {
+            guesses: args.guesses as usize,
+            segments: args.segments as usize,
+            stop: Stop::Depth,
+            perturbation: Perturbation {
+                images: Images::Symmetry,
+                initial_noise: 0.0,
+                update_noise: 0.0,
+                random_start: start == Start::Random,
+            },
+            seed: args.seed,
+        };
+        Self {
+            args,
+            engine,
+            how,
+            options: ReadOptions {
+                questions: true,
+                ..args.columns.options(Some(kind))
+            },
+            kind,
+            index: 0,
+            outcome: Outcome::Solved,
         }
-        let outcomes = outcomes(engine, &board, index, how)?;
-        index += 1;
-        let guesses: Vec<Guess> = outcomes.iter().map(Outcome::guess).collect();
-        let Some(chosen) = args.rule.choose(&guesses).map(|i| &outcomes[i]) else {
-            bail!("{place}: no guess was made");
+    }
+
+    /// Everything that the command line names.
+    fn all(mut self) -> Result<Outcome> {
+        for (i, argument) in self.args.puzzles.iter().enumerate() {
+            if output::gone() {
+                break;
+            }
+            let place = format!("puzzle {}", i + 1);
+            if argument == "-" {
+                self.read(std::io::stdin().lock(), "standard input")?;
+                continue;
+            }
+            match P::parse(argument, Some(self.kind)) {
+                Ok(board) => match board.flaw() {
+                    None => self.solve(&board)?,
+                    Some(flaw) => self.refuse(format!("{place}: {flaw}"))?,
+                },
+                Err(_) if Path::new(argument).is_file() => {
+                    let file = File::open(argument);
+                    self.read(
+                        file.with_context(|| format!("reading {argument}"))?,
+                        argument,
+                    )?;
+                }
+                Err(error) => match self.puzzles_of(argument) {
+                    boards if boards.is_empty() => self.refuse(format!("{place}: {error}"))?,
+                    boards => boards.iter().try_for_each(|board| self.solve(board))?,
+                },
+            }
+        }
+        Ok(self.outcome)
+    }
+
+    /// The puzzles of a text on the command line: a link, a line of some program.
+    fn puzzles_of(&self, text: &str) -> Vec<P> {
+        let reader = PuzzleReader::new(text.as_bytes(), "", &self.options);
+        let entries = reader.into_iter().flatten().flatten();
+        entries.map(|entry| entry.question).collect()
+    }
+
+    /// The puzzles of a file.
+    fn read(&mut self, file: impl Read, name: &str) -> Result<()> {
+        let text = unpacked(file).with_context(|| format!("reading {name}"))?;
+        let entries = PuzzleReader::<P>::new(text, name, &self.options).map_err(explained)?;
+        for entry in entries {
+            match entry {
+                Ok(entry) => self.solve(&entry.question)?,
+                Err(error @ DatasetError::Line { .. }) => self.refuse(error.to_string())?,
+                Err(error) => return Err(explained(error)),
+            }
+            if output::gone() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that something is no puzzle, and goes on if it may.
+    fn refuse(&mut self, what: String) -> Result<()> {
+        if self.args.strict {
+            bail!(what);
+        }
+        errln!("error: {what}");
+        self.outcome = Outcome::Bad;
+        Ok(())
+    }
+
+    fn solve(&mut self, board: &P) -> Result<()> {
+        let outcomes = outcomes(self.engine, board, self.index, self.how)?;
+        self.index += 1;
+        let guesses: Vec<Guess> = outcomes.iter().map(flow::Outcome::guess).collect();
+        let Some(chosen) = self.args.rule.choose(&guesses).map(|i| &outcomes[i]) else {
+            bail!("no guess was made");
         };
         let verdict = match (chosen.solved, chosen.halted) {
             (true, _) => Verdict::Solved,
             (false, true) => Verdict::HaltedWrong,
             (false, false) => Verdict::Wandering,
         };
-        all_solved &= chosen.solved;
+        if !chosen.solved && self.outcome == Outcome::Solved {
+            self.outcome = Outcome::Unsolved;
+        }
         let grid = &chosen.grid;
         let verdict = serde_json::to_value(verdict)?;
-        if args.json {
-            println!(
+        if self.args.json {
+            outln!(
                 "{}",
                 serde_json::json!({
                     "puzzle": board.to_string(),
@@ -125,23 +232,10 @@ where
                 })
             );
         } else {
-            println!("{grid} {}", verdict.as_str().unwrap_or_default());
+            outln!("{grid} {}", verdict.as_str().unwrap_or_default());
         }
         Ok(())
-    };
-    for (i, puzzle) in args.puzzles.iter().enumerate() {
-        if puzzle == "-" {
-            for (n, line) in std::io::stdin().lock().lines().enumerate() {
-                let line = line.context("reading standard input")?;
-                if !line.trim().is_empty() {
-                    solve(&line, &format!("line {}", n + 1))?;
-                }
-            }
-        } else {
-            solve(puzzle, &format!("puzzle {}", i + 1))?;
-        }
     }
-    Ok(all_solved)
 }
 
 /// What came of the guesses at one puzzle; its index decides the images.
@@ -150,7 +244,7 @@ fn outcomes<P: Guessable>(
     board: &P,
     index: usize,
     how: Guessing,
-) -> Result<Vec<Outcome<P>>> {
+) -> Result<Vec<flow::Outcome<P>>> {
     let mut agenda = Agenda::new(how, 0, vec![(index, board.clone())]);
     let mut done: Vec<Done<P>> = Vec::new();
     let capacity = how.guesses.min(BATCH);

@@ -9,7 +9,8 @@ use hrm_core::engine::Taps;
 use hrm_core::plan::Level;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use crate::checkpoint::{Checkpoint, write_atomically};
+use crate::checkpoint::Checkpoint;
+use crate::paths::{ForceArgs, Paths, write};
 
 /// Run a model on given inputs and write what it computes after each segment:
 /// `segmentK.{logits,q_halt,q_continue,z_H,z_L}`, f32.
@@ -36,6 +37,8 @@ pub(crate) struct TraceArgs {
     /// File to write
     #[arg(long)]
     output: PathBuf,
+    #[command(flatten)]
+    force: ForceArgs,
 }
 
 /// The tensor that picks rows of the puzzle embedding.
@@ -49,6 +52,10 @@ struct Named {
 }
 
 pub(crate) fn run(args: &TraceArgs) -> Result<()> {
+    let paths = Paths::new(args.force).reads(&args.inputs);
+    paths
+        .reads(&args.checkpoint)
+        .writes("--output", &args.output)?;
     let Checkpoint { plan, weights } = Checkpoint::load(&args.checkpoint, args.config.as_deref())?;
     let (inputs, identifiers) = read_inputs(&args.inputs)?;
     let mut session = CpuRun::with_identifiers(
@@ -121,7 +128,7 @@ pub(crate) fn run(args: &TraceArgs) -> Result<()> {
             ))
         })
         .collect::<Result<Vec<_>>>()?;
-    write_atomically(&args.output, &safetensors::serialize(views, None)?)
+    write(&args.output, &safetensors::serialize(views, None)?)
 }
 
 /// Token sequences from the tensor `inputs`, and the identifier of each from

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::output::outln;
 pub(crate) use crate::train::TrainArgs;
 
 /// Trains, or draws the curves of a run, or packs one.
@@ -11,7 +12,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     }
     match args.report() {
         Some(run) => {
-            println!("{}", crate::train::report::write(run)?.display());
+            outln!("{}", crate::train::report::write(run)?.display());
             Ok(())
         }
         None => crate::train::run(args),

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use hrm_core::reason::score::Record;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{Setup, since};
 use crate::checkpoint::write_atomically;
@@ -63,7 +64,7 @@ impl<P: Serialize + DeserializeOwned> Log<P> {
             let more = theirs.rows < setup.rows && with_more == *setup;
             ensure!(
                 more || theirs == *setup,
-                "{} holds another evaluation: {}",
+                "{}: its records are of another evaluation: {}",
                 path.display(),
                 difference(&theirs, setup)?
             );
@@ -186,17 +187,33 @@ fn head(path: &Path, line: &str) -> Result<Setup> {
     Ok(head.setup)
 }
 
-/// The fields in which two setups differ, those that only one of them has included.
-fn difference(a: &Setup, b: &Setup) -> Result<String> {
-    let (a, b) = (serde_json::to_value(a)?, serde_json::to_value(b)?);
-    let keys = [&a, &b]
-        .into_iter()
-        .filter_map(serde_json::Value::as_object);
-    let fields: BTreeSet<&str> = keys
-        .flat_map(|object| object.keys())
-        .map(String::as_str)
-        .filter(|key| a.get(key) != b.get(key))
-        .collect();
-    let fields: Vec<&str> = fields.into_iter().collect();
-    Ok(format!("{} differ", fields.join(", ")))
+/// What two setups differ in, as it was and as it is now.
+fn difference(was: &Setup, now: &Setup) -> Result<String> {
+    let (was, now) = (serde_json::to_value(was)?, serde_json::to_value(now)?);
+    let keys = [&was, &now].into_iter().filter_map(Value::as_object);
+    let fields: BTreeSet<&String> = keys.flat_map(|object| object.keys()).collect();
+    let parts = fields.into_iter().filter_map(|field| {
+        let mut leaves = Vec::new();
+        compare(field, &was[field], &now[field], &mut leaves);
+        let leaves = leaves.join(", ");
+        (!leaves.is_empty()).then(|| format!("{field} differ: {leaves}"))
+    });
+    Ok(parts.collect::<Vec<_>>().join("; "))
+}
+
+/// Adds the values that differ below a name: `segments 16, now 32`.
+fn compare(name: &str, was: &Value, now: &Value, leaves: &mut Vec<String>) {
+    if let (Value::Object(a), Value::Object(b)) = (was, now) {
+        let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+        for key in keys {
+            compare(key, &was[key], &now[key], leaves);
+        }
+    } else if was != now {
+        let shown = |value: &Value| match value {
+            Value::Null => "none".to_owned(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        leaves.push(format!("{name} {}, now {}", shown(was), shown(now)));
+    }
 }

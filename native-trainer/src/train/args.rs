@@ -107,6 +107,22 @@ impl TrainArgs {
         self.given.contains(field) || self.set.iter().any(overrides)
     }
 
+    /// The configuration of a file as it stands, whatever the command line says.
+    pub(crate) fn as_saved(file: &Path) -> Result<TrainConfig> {
+        let usual = TrainConfig::augment_args(Command::new("train"));
+        let usual = usual.try_get_matches_from(["train"])?;
+        let args = Self {
+            config: TrainConfig::from_arg_matches(&usual)?,
+            file: Some(file.to_owned()),
+            resume: None,
+            report: None,
+            plain: true,
+            set: Vec::new(),
+            given: HashSet::new(),
+        };
+        args.config(None)
+    }
+
     /// Whether the terminal is to get lines only.
     pub(super) fn plain(&self) -> bool {
         self.plain

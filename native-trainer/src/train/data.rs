@@ -15,6 +15,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::puzzles::explained;
+
 /// Prefix of a generated set's name.
 const GENERATE: &str = "generate:";
 
@@ -184,7 +186,8 @@ fn gather<P: Puzzle>(
             described.push(format!("{} generated {generated}", rows.len() - before));
         } else {
             let path = Path::new(name);
-            for row in Records::<P>::open(path)? {
+            let mut records = Records::<P>::open(path).map_err(explained)?;
+            for row in records.by_ref() {
                 let row = row?;
                 if row.question.kind() != kind {
                     bail!(
@@ -198,7 +201,13 @@ fn gather<P: Puzzle>(
                 bail!("{name}: there is no puzzle in it");
             }
             let label = path.file_name().unwrap_or_default().to_string_lossy();
-            described.push(format!("{} puzzles of {label}", rows.len() - before));
+            let notes = records.notes();
+            let notes = if notes.is_empty() {
+                String::new()
+            } else {
+                format!(" ({notes})")
+            };
+            described.push(format!("{} puzzles of {label}{notes}", rows.len() - before));
         }
     }
     Ok((rows, described.join("; ")))

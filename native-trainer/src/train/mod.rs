@@ -2,6 +2,7 @@
 
 mod architecture;
 mod args;
+mod changes;
 mod config;
 mod data;
 mod feed;
@@ -12,6 +13,7 @@ mod sampler;
 mod saved;
 mod schedule;
 mod score;
+mod signals;
 mod system;
 mod watch;
 

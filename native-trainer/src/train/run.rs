@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -13,24 +11,31 @@ use hrm_core::model::{Example, ModelError, StepReport, Trainer};
 use hrm_core::plan::Plan;
 use hrm_core::weights::Weights;
 use serde_json::json;
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::args::TrainArgs;
+use super::changes;
 use super::config::TrainConfig;
 use super::data::{Set, Side};
 use super::feed::Feed;
 use super::sampler::{Sampler, Variation};
 use super::saved::{self, Folder, TrainState};
 use super::score::Score;
+use super::signals::Stop;
 use super::watch::{self, METRICS, Watch};
 use crate::checkpoint::{Checkpoint, MODEL, write_atomically};
 use crate::device::Devices;
+use crate::paths::try_new_folder;
 
 /// Trains a model as the arguments say.
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     super::system::keep_buffers();
     super::system::survive_full_files();
-    Run::start(args)?.train()
+    let mut run = Run::start(args)?;
+    run.train()?;
+    let stop = run.stop.clone();
+    drop(run);
+    stop.pass_on();
+    Ok(())
 }
 
 struct Run {
@@ -46,7 +51,7 @@ struct Run {
     score: Option<(u64, Score)>,
     state: TrainState,
     watch: Watch,
-    stop: Arc<AtomicBool>,
+    stop: Stop,
 }
 
 impl Run {
@@ -64,6 +69,15 @@ impl Run {
         }
         let Some(out) = config.out.clone() else {
             bail!("say where the run's checkpoints go: --out DIR");
+        };
+        try_new_folder("--out", &out).with_context(|| format!("creating {}", out.display()))?;
+        let mut changed = match &from {
+            Some(dir) => {
+                let was = TrainArgs::as_saved(&dir.join(saved::TRAIN_CONFIG))?;
+                changes::changed(&was, &config)
+                    .with_context(|| format!("going on with {}", dir.display()))?
+            }
+            None => Vec::new(),
         };
         let devices = Devices::find(config.device, config.devices, config.precision.into())?;
 
@@ -150,15 +164,14 @@ impl Run {
         };
         let data = set.description.clone();
         let metrics = open_metrics(&out.join(METRICS), state.step)?;
-        let stop = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
-            // A second signal ends the process the hard way.
-            signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop))?;
-            signal_hook::flag::register(signal, Arc::clone(&stop))?;
-        }
+        changed.extend(changes::note_data(&mut state, &set, held_out.as_ref()));
+        let stop = Stop::listen()?;
         let sampler = Sampler::new(set, config.seed, Variation::of(&config))?;
         config.count_epochs(sampler.groups());
         let mut watch = Watch::new(&out, metrics, !config.no_tensorboard, args.plain())?;
+        for line in &changed {
+            watch.say(&format!("changed: {line}"));
+        }
         watch.say(&format!("training: {data}"));
         if let Some(set) = &held_out {
             watch.say(&format!("held out: {}", set.description));
@@ -190,7 +203,7 @@ impl Run {
         let (mut evaluated, mut saved_at) = (Instant::now(), Instant::now());
         let mut window = Window::new();
         let mut ended = false;
-        while !self.stop.load(Ordering::Relaxed) {
+        while !self.stop.asked() {
             self.state.seconds = before + begun.elapsed().as_secs_f64();
             if self
                 .config

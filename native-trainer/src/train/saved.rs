@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::config::TrainConfig;
 use super::score::Score;
 use crate::checkpoint::{CARD, CONFIG, MODEL};
+use crate::output::errln;
 use hrm_core::model::Trainer;
 
 /// Name of the trainer's memory.
@@ -47,6 +48,12 @@ pub(crate) struct TrainState {
     pub(crate) puzzles: u64,
     /// Time spent, in seconds.
     pub(crate) seconds: f64,
+    /// sha256 of the cells of the training puzzles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) data: Option<String>,
+    /// The same of the held-out puzzles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) held_out: Option<String>,
     /// Bytes of the checkpoint's files, by which a part of one is told from
     /// a whole one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -64,7 +71,7 @@ pub(crate) fn find(path: &Path) -> Result<PathBuf> {
         match check_whole(&candidate) {
             Ok(()) => return Ok(candidate),
             Err(error) => {
-                eprintln!("passing over {}: {error:#}", candidate.display());
+                errln!("passing over {}: {error:#}", candidate.display());
                 damage.get_or_insert(error);
             }
         }

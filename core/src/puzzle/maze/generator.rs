@@ -39,14 +39,20 @@ pub struct NoMaze {
 
 impl MazeOptions {
     /// Mazes like those of Maze-Hard, in any size. In 30x30 no way has less than 109
-    /// steps (110 cells with start and goal), as in the published files; other
-    /// sizes scale that down.
+    /// steps (110 cells with start and goal), as in the published files. Smaller sizes
+    /// scale that down with their cells, larger ones up with their sides: ways in
+    /// proportion to the cells are hardly ever found there.
     #[must_use]
     pub fn hard(size: MazeSize) -> Self {
+        let (side, hard) = (size.side(), MazeSize::HARD.side());
+        let min_distance = match side > hard {
+            true => side * 109 / hard,
+            false => size.cells() * 109 / (hard * hard),
+        };
         Self {
             size,
             walls: (0.30, 0.45),
-            min_distance: size.cells() * 109 / 900,
+            min_distance,
             attempts: 1_000_000,
         }
     }
@@ -135,6 +141,19 @@ mod tests {
             .count();
         // Between the fewest and the most of the published 1,000.
         assert!((240..=410).contains(&walls), "{walls}");
+    }
+
+    #[test]
+    fn every_size_can_be_made_as_it_comes() {
+        for side in [2, 31, 40, 50, 64] {
+            let options = MazeOptions {
+                // A hundredth of what is tried otherwise.
+                attempts: 10_000,
+                ..MazeOptions::hard(MazeSize::of_side(side).unwrap())
+            };
+            let (question, answer) = generate_maze(side as u64, &options).unwrap();
+            assert!(answer.solves(&question), "{side}");
+        }
     }
 
     #[test]

@@ -193,6 +193,23 @@ impl Maze {
         self.cells.iter().filter(|&&c| c == Cell::Route).count()
     }
 
+    /// What is wrong with the number of starts and goals.
+    fn wrong_ends(&self) -> Option<String> {
+        for (cell, name) in [(Cell::Start, "start"), (Cell::Goal, "goal")] {
+            let count = self.cells.iter().filter(|&&c| c == cell).count();
+            let many = match count {
+                1 => continue,
+                0 => format!("no {name}"),
+                2 => format!("two {name}s"),
+                _ => format!("{count} {name}s"),
+            };
+            return Some(format!(
+                "{many}: the maze has {count} cells that are its {name}"
+            ));
+        }
+        None
+    }
+
     /// The ways that an answer marks and this maze does not, in reading order.
     fn open(&self, answer: &Self) -> Vec<usize> {
         (0..self.cells.len())
@@ -246,6 +263,24 @@ impl Puzzle for Maze {
 
     fn cell_count(kind: MazeSize) -> usize {
         kind.cells()
+    }
+
+    fn is_cell(character: char) -> bool {
+        Cell::of_char(character).is_some()
+    }
+
+    fn kind_of_cells(cells: usize) -> Option<MazeSize> {
+        MazeSize::from_cells(cells)
+    }
+
+    fn answered(&self) -> Result<(Self, u32), String> {
+        if let Some(flaw) = self.flaw() {
+            return Err(flaw);
+        }
+        let route = self.shortest_route().ok_or(NO_WAY)?;
+        let steps = self.distance().unwrap_or_default();
+        let rating = u32::try_from(steps).unwrap_or(u32::MAX);
+        Ok((self.unmarked().marked(&route), rating))
     }
 
     fn vocab(_: MazeSize) -> usize {
@@ -328,17 +363,14 @@ impl Puzzle for Maze {
     }
 
     fn flaw(&self) -> Option<String> {
-        for (cell, name) in [(Cell::Start, "start"), (Cell::Goal, "goal")] {
-            let count = self.cells.iter().filter(|&&c| c == cell).count();
-            if count != 1 {
-                return Some(format!("the maze has {count} cells that are its {name}"));
-            }
-        }
-        let lost = self.distance().is_none();
-        lost.then(|| NO_WAY.to_owned())
+        let lost = || self.distance().is_none().then(|| NO_WAY.to_owned());
+        self.wrong_ends().or_else(lost)
     }
 
     fn fault(&self, question: &Self) -> Option<String> {
+        if let Some(ends) = question.wrong_ends() {
+            return Some(ends);
+        }
         if !self.keeps_givens(question) {
             return Some("the answer changes a wall, the start or the goal".to_owned());
         }

@@ -10,6 +10,7 @@ use super::augment::{fill_share, random_hints};
 use super::canonical::canonical_puzzle;
 use super::parse::ParseError;
 use super::shape::Shape;
+use super::solver::{Uniqueness, solve_within};
 use super::symmetry::Symmetry;
 use crate::puzzle::{Puzzle, TOKEN_BLANK, TOKEN_PAD};
 
@@ -361,6 +362,9 @@ impl From<Board> for String {
     }
 }
 
+/// Guesses after which the exact solver gives a puzzle up: a few seconds.
+const PATIENCE: u64 = 5_000_000;
+
 impl Puzzle for Board {
     type Kind = Shape;
     type Symmetry = Symmetry;
@@ -376,6 +380,28 @@ impl Puzzle for Board {
 
     fn cell_count(kind: Shape) -> usize {
         kind.cells()
+    }
+
+    fn is_cell(character: char) -> bool {
+        matches!(character, '.' | '_' | '0'..='9')
+    }
+
+    fn kind_of_cells(cells: usize) -> Option<Shape> {
+        Shape::from_cells(cells)
+    }
+
+    fn answered(&self) -> Result<(Self, u32), String> {
+        let report = solve_within(self, 2, PATIENCE);
+        let guesses = u32::try_from(report.guesses).unwrap_or(u32::MAX);
+        let verdict = report.uniqueness(2);
+        match (verdict, report.solutions.into_iter().next()) {
+            (Uniqueness::Unique, Some(answer)) => Ok((answer, guesses)),
+            (Uniqueness::Impossible, _) => Err("the puzzle has no solution".to_owned()),
+            (Uniqueness::Ambiguous, _) => Err("the puzzle has more than one solution".to_owned()),
+            _ => Err(format!(
+                "no solution was found to be the only one in {PATIENCE} guesses"
+            )),
+        }
     }
 
     fn vocab(kind: Shape) -> usize {
@@ -415,7 +441,9 @@ impl Puzzle for Board {
     }
 
     fn fault(&self, question: &Self) -> Option<String> {
-        if !self.keeps_givens(question) {
+        let pairs = self.cells.iter().zip(&question.cells);
+        let changed = |(&here, &given): (&u8, &u8)| here != 0 && given != 0 && here != given;
+        if self.shape != question.shape || pairs.map(changed).any(|c| c) {
             Some("the answer changes a given of the question".to_owned())
         } else if self.blanks() > 0 {
             Some("the answer is not complete".to_owned())

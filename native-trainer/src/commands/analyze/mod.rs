@@ -28,8 +28,9 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::checkpoint::write_atomically;
 use crate::evaluate::{Model, Named};
+use crate::output::outln;
+use crate::paths::{ForceArgs, Paths, write};
 use crate::puzzles::{PuzzleArgs, PuzzleSet, Row};
 
 /// Puzzles in one batch.
@@ -73,6 +74,7 @@ impl What {
 }
 
 pub(crate) fn run(args: &AnalyzeArgs) -> Result<()> {
+    args.what.common().try_outputs()?;
     let subjects = args.what.common().subjects()?;
     match subjects[0].plan().config.puzzle {
         PuzzleKind::Sudoku(_) => analyze::<Board>(&args.what, subjects),
@@ -113,6 +115,8 @@ struct CommonArgs {
     /// Files to write: this path with `.json` and `.svg`
     #[arg(long)]
     output: PathBuf,
+    #[command(flatten)]
+    force: ForceArgs,
 }
 
 /// What was measured, and the measure, in words.
@@ -175,6 +179,22 @@ impl<P> Study<P> {
 }
 
 impl CommonArgs {
+    /// A file to write: the output's path with an ending.
+    fn output(&self, ending: &str) -> PathBuf {
+        let mut name = self.output.clone().into_os_string();
+        name.push(ending);
+        PathBuf::from(name)
+    }
+
+    /// Tries the files to write.
+    fn try_outputs(&self) -> Result<()> {
+        let mut paths = Paths::new(self.force).reads(&self.puzzles.data);
+        for ending in [".json", ".svg"] {
+            paths.writes("--output", &self.output(ending))?;
+        }
+        Ok(())
+    }
+
     /// The models, one or more, all of one kind of puzzle.
     fn subjects(&self) -> Result<Vec<Subject>> {
         let mut subjects: Vec<Subject> = Vec::new();
@@ -252,17 +272,13 @@ impl CommonArgs {
             .max()
             .unwrap_or(0);
         for (what, value) in findings {
-            println!("{what:<width$}  {value}");
+            outln!("{what:<width$}  {value}");
         }
-        let path = |ending: &str| {
-            let mut name = self.output.clone().into_os_string();
-            name.push(ending);
-            PathBuf::from(name)
-        };
+        let path = |ending: &str| self.output(ending);
         let json = serde_json::to_string(&file)? + "\n";
-        write_atomically(&path(".json"), json.as_bytes())?;
-        write_atomically(&path(".svg"), figure.as_bytes())?;
-        println!(
+        write(&path(".json"), json.as_bytes())?;
+        write(&path(".svg"), figure.as_bytes())?;
+        outln!(
             "wrote {} and {}",
             path(".json").display(),
             path(".svg").display()

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::checkpoint::Checkpoint;
 use crate::engine::{Device, Engine, Session};
+use crate::output::outln;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct EngineArgs {
@@ -185,11 +186,11 @@ fn measure(args: &EngineArgs, plan: &Arc<Plan>, stored: &[Weights], batch: u32) 
             gpu_bytes: subject.session.gpu_bytes(),
         };
         if args.json {
-            println!("{}", serde_json::to_string(&timing)?);
+            outln!("{}", serde_json::to_string(&timing)?);
             continue;
         }
         let kernels = timing.kernels.map(|form| format!(", {form} kernels"));
-        println!(
+        outln!(
             "{}{}: {} batch {batch}: {:.2} ms a segment (median of {}, {:.2} to {:.2}), {:.1} GFLOP/s",
             timing.engine,
             kernels.unwrap_or_default(),
@@ -206,9 +207,10 @@ fn measure(args: &EngineArgs, plan: &Arc<Plan>, stored: &[Weights], batch: u32) 
             }
             _ => String::new(),
         };
-        println!(
+        outln!(
             "    first segment after {:.0} ms, weights of {} bytes{gpu}",
-            timing.first_ms, timing.weight_bytes
+            timing.first_ms,
+            timing.weight_bytes
         );
     }
     Ok(())

@@ -19,6 +19,7 @@ use serde_json::json;
 
 use crate::device::Devices;
 use crate::engine::Device;
+use crate::output::outln;
 use crate::train::{Arithmetic, cpu_seconds, keep_buffers};
 
 #[derive(Debug, clap::Args)]
@@ -173,10 +174,10 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
         loss,
     };
     if args.json {
-        println!("{}", serde_json::to_string(&timing)?);
+        outln!("{}", serde_json::to_string(&timing)?);
         return Ok(());
     }
-    println!(
+    outln!(
         "{} on {} ({}, {threads} thread(s)), batch {}: {median_ms:.1} ms a step (median of {}, {:.1} to {:.1}), \
          {:.1} puzzle-steps/s, {:.3} TFLOP/s",
         timing.preset,
@@ -190,16 +191,16 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
         timing.tflops
     );
     if let Some(cpu) = timing.cpu_ms {
-        println!("  {:<20} {cpu:.1} ms a step", "processor time");
+        outln!("  {:<20} {cpu:.1} ms a step", "processor time");
     }
     for (name, share) in &timing.parts {
-        println!(
+        outln!(
             "  {name:<20} {:5.1} %",
             100.0 * share.as_f64().unwrap_or(0.0)
         );
     }
     if let Some(bytes) = timing.peak_bytes {
-        println!("  {:<20} {:.0} MB", "peak memory", bytes as f64 / 1e6);
+        outln!("  {:<20} {:.0} MB", "peak memory", bytes as f64 / 1e6);
     }
     Ok(())
 }

@@ -11,14 +11,19 @@ use indicatif::ProgressBar;
 
 use super::select::{Chosen, Wish, choose, classes};
 use super::source::{HubArgs, locate};
+use crate::output::{errln, outln};
+use crate::paths::{ForceArgs, Paths};
+use crate::puzzles::{ColumnArgs, explained};
 
 /// Bad lines that are shown one by one.
 const SHOWN: usize = 20;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct BuildArgs {
-    /// CSV files with the columns question and answer, and perhaps source and rating,
-    /// plain or gzip: paths, or hf:OWNER/DATASET/FILE of the dataset hub
+    /// Files of puzzles, plain or gzip: CSV with the columns question and answer, and perhaps
+    /// source and rating, under these or other usual names, or any other form that
+    /// docs/formats.md names. Missing answers come from the exact solver. Paths, or
+    /// hf:OWNER/DATASET/FILE of the dataset hub
     #[arg(required = true)]
     sources: Vec<String>,
     /// File of the training puzzles; compressed if it ends in `.gz`
@@ -54,18 +59,40 @@ pub(super) struct BuildArgs {
     #[arg(long)]
     skip_bad: bool,
     #[command(flatten)]
+    columns: ColumnArgs,
+    #[command(flatten)]
+    force: ForceArgs,
+    #[command(flatten)]
     hub: HubArgs,
 }
 
+impl BuildArgs {
+    /// Tries the outputs; `sources` are the files that are read.
+    fn try_outputs(&self, sources: &[PathBuf]) -> Result<()> {
+        let read = sources.iter().chain(&self.exclude);
+        let mut paths = read.fold(Paths::new(self.force), |paths, path| paths.reads(path));
+        paths.writes("--output", &self.output)?;
+        if let Some(path) = &self.held_out_output {
+            paths.writes("--held-out-output", path)?;
+        }
+        Ok(())
+    }
+}
+
 pub(super) fn run<P: Puzzle + Hash + Send + Sync>(args: &BuildArgs) -> Result<()> {
+    // Once before anything is fetched, and once more with what that is.
+    args.try_outputs(&[])?;
     let paths = args
         .sources
         .iter()
         .map(|source| locate(source, &args.hub))
         .collect::<Result<Vec<_>>>()?;
+    args.try_outputs(&paths)?;
+    let options = args.columns.options(None);
     let mut excluded = HashSet::new();
     for path in &args.exclude {
-        let rows = Records::<P>::open(path)?.collect::<Result<Vec<_>, _>>()?;
+        let records = Records::<P>::open(path).map_err(explained)?;
+        let rows = records.collect::<Result<Vec<_>, _>>()?;
         excluded.extend(classes(&rows).into_iter().flatten());
     }
     let wish = Wish {
@@ -76,25 +103,31 @@ pub(super) fn run<P: Puzzle + Hash + Send + Sync>(args: &BuildArgs) -> Result<()
         skip_bad: args.skip_bad,
     };
     let bar = ProgressBar::new_spinner().with_message("puzzles read");
-    let records = paths
+    let mut records = paths
         .iter()
-        .map(|path| Records::<P>::open(path))
-        .collect::<Result<Vec<_>, _>>()?;
+        .map(|path| Records::<P>::open_with(path, &options).map_err(explained))
+        .collect::<Result<Vec<_>>>()?;
     let mut bad = 0;
     let chosen = choose(
-        bar.wrap_iter(records.into_iter().flatten()),
+        bar.wrap_iter(records.iter_mut().flatten()),
         &wish,
         &excluded,
         |error| {
             bad += 1;
             if bad <= SHOWN {
-                bar.suspend(|| eprintln!("skipped: {error}"));
+                bar.suspend(|| errln!("skipped: {error}"));
             }
         },
     )?;
     bar.finish_and_clear();
     check_kinds(&chosen)?;
     say(args, &chosen);
+    for (path, records) in paths.iter().zip(&records) {
+        let notes = records.notes();
+        if !notes.is_empty() {
+            outln!("{}: {notes}", path.display());
+        }
+    }
 
     let train = &chosen.train;
     let group = u64::from(args.augment).saturating_add(1) * if args.hints { 2 } else { 1 };
@@ -102,20 +135,20 @@ pub(super) fn run<P: Puzzle + Hash + Send + Sync>(args: &BuildArgs) -> Result<()
     let rows = bar.wrap_iter(rewritten(train, args.augment, args.hints, args.seed));
     write(&args.output, rows)?;
     bar.finish_and_clear();
-    println!(
+    outln!(
         "{}: {} puzzles, {} rows",
         args.output.display(),
         train.len(),
         train.len() as u64 * group
     );
     if group > 1 {
-        println!(
+        outln!(
             "train on it with --no-augment --group-rows {group}, so that an epoch draws one row of each puzzle"
         );
     }
     if let Some(path) = &args.held_out_output {
         write(path, chosen.held_out.iter().cloned())?;
-        println!("{}: {} puzzles", path.display(), chosen.held_out.len());
+        outln!("{}: {} puzzles", path.display(), chosen.held_out.len());
     }
     Ok(())
 }
@@ -136,7 +169,7 @@ fn check_kinds<P: Puzzle>(chosen: &Chosen<P>) -> Result<()> {
 }
 
 fn say<P>(args: &BuildArgs, chosen: &Chosen<P>) {
-    println!("{} puzzles read", chosen.read);
+    outln!("{} puzzles read", chosen.read);
     for (count, what) in [
         (chosen.bad, "lines skipped that are no puzzle".to_owned()),
         (chosen.easy, format!("rated below {}", args.min_rating)),
@@ -146,7 +179,7 @@ fn say<P>(args: &BuildArgs, chosen: &Chosen<P>) {
         ),
     ] {
         if count > 0 {
-            println!("{count} {what}");
+            outln!("{count} {what}");
         }
     }
 }

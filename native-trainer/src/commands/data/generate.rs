@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::output::outln;
+use crate::paths::{ForceArgs, Paths};
 use anyhow::{Context, Result, bail};
 use hrm_core::puzzle::dataset::{self, Row};
 use hrm_core::puzzle::{
@@ -59,6 +61,8 @@ pub(super) struct GenerateArgs {
     /// File to write: CSV, compressed if it ends in `.gz`
     #[arg(long)]
     output: PathBuf,
+    #[command(flatten)]
+    force: ForceArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -83,6 +87,8 @@ pub(super) struct SplitArgs {
     /// File of the test puzzles
     #[arg(long)]
     test_output: PathBuf,
+    #[command(flatten)]
+    force: ForceArgs,
 }
 
 impl Wish {
@@ -128,6 +134,7 @@ pub(super) fn generate(args: &GenerateArgs) -> Result<()> {
     if args.count == 0 {
         bail!("--count is 0: nothing to generate");
     }
+    Paths::new(args.force).writes("--output", &args.output)?;
     match args.puzzle {
         PuzzleKind::Sudoku(shape) => {
             if args.maze.min_distance.is_some() || !args.maze.walls.is_empty() {
@@ -172,6 +179,9 @@ fn many<P: Puzzle + Send>(
 }
 
 pub(super) fn split(args: &SplitArgs) -> Result<()> {
+    let mut paths = Paths::new(args.force);
+    paths.writes("--train-output", &args.train_output)?;
+    paths.writes("--test-output", &args.test_output)?;
     let options = SplitOptions {
         puzzles: args.wish.options(args.puzzle),
         train: args.train,
@@ -197,6 +207,6 @@ fn sudoku_row(made: &Generated) -> Row {
 
 fn write<P: Puzzle>(path: &Path, rows: &[Row<P>]) -> Result<()> {
     dataset::write_file(path, rows).with_context(|| format!("writing {}", path.display()))?;
-    println!("{}: {} puzzles", path.display(), rows.len());
+    outln!("{}: {} puzzles", path.display(), rows.len());
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Stdout};
 
+use crate::output::outln;
 use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Style, Stylize};
@@ -45,12 +46,12 @@ impl Screen {
     /// Shows a line.
     pub(super) fn say(&mut self, line: &str) {
         match self {
-            Self::Lines => println!("{line}"),
+            Self::Lines => outln!("{line}"),
             // A terminal that fails is no reason to stop a run: lines go on.
             Self::Dashboard(dashboard) => {
                 if dashboard.say(line).is_err() {
                     *self = Self::Lines;
-                    println!("{line}");
+                    outln!("{line}");
                 }
             }
         }
@@ -108,7 +109,7 @@ impl<B: Backend> Drop for Dashboard<B> {
             .terminal
             .set_cursor_position((0, bottom.saturating_sub(1)));
         let _ = self.terminal.show_cursor();
-        println!();
+        outln!("");
     }
 }
 
