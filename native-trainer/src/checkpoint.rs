@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use hrm_core::config::ModelConfig;
 use hrm_core::import::{Choice, FileKind};
 use hrm_core::plan::Plan;
+use hrm_core::puzzle::PuzzleKind;
 use hrm_core::weights::{Manifest, Weights};
 
 use crate::foreign::{Located, kind_of, locate, read_config};
@@ -69,6 +70,12 @@ impl Checkpoint {
                 Ok((Self { plan, weights }, notes))
             }
         }
+    }
+
+    /// The same model on another board.
+    pub(crate) fn on(self, puzzle: PuzzleKind) -> Result<Self> {
+        let plan = Arc::new(self.plan.on(puzzle)?);
+        Ok(Self { plan, ..self })
     }
 
     /// Writes a checkpoint directory: each file under a temporary name,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hrm_core::puzzle::dataset::{ColumnNames, DatasetError, ReadOptions, Records};
+use hrm_core::plan::Plan;
 use hrm_core::puzzle::{Board, Puzzle, PuzzleKind};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -81,6 +82,19 @@ pub(crate) struct PuzzleSet<P = Board> {
 }
 
 impl PuzzleArgs {
+    /// The board of the first puzzle, for a model that plays several; none for
+    /// others, and for a file that holds no Sudoku.
+    pub(crate) fn board(&self, plan: &Plan) -> Option<PuzzleKind> {
+        if plan.further_boards().is_empty() {
+            return None;
+        }
+        let file = File::open(&self.data).ok()?;
+        let options = self.columns.options(None);
+        let mut rows = Records::<Board>::with(file, "", &options).ok()?;
+        let first = rows.next()?.ok()?;
+        Some(first.question.shape().into())
+    }
+
     /// Reads the set; `seed` decides which blanks are filled. What is beyond the limit
     /// is not kept in memory.
     pub(crate) fn load<P: Puzzle>(&self, kind: PuzzleKind, seed: u64) -> Result<PuzzleSet<P>> {

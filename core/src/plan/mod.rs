@@ -20,7 +20,7 @@ use std::sync::Arc;
 use crate::config::{
     ConfigError, Gate, ModelConfig, Modules, Pooling, PosEncodings, QPool, TokenMixer,
 };
-use crate::puzzle::{Relation, Shape};
+use crate::puzzle::{PuzzleKind, Relation, Shape};
 use tensors::TensorList;
 
 /// A state of the recurrence.
@@ -381,6 +381,28 @@ impl Plan {
         others
             .filter(|shape| !self.relations.is_empty() && self.config.puzzle != *shape)
             .collect()
+    }
+
+    /// Whether images of a puzzle under relabelling and permutation of lines
+    /// are all the same to the network, so that guesses at them can't differ.
+    #[must_use]
+    pub fn sees_images_alike(&self) -> bool {
+        !self.relations.is_empty()
+    }
+
+    /// The same architecture on another board.
+    ///
+    /// # Errors
+    /// If the weights are of this board alone, or the board states no
+    /// relations.
+    pub fn on(&self, puzzle: PuzzleKind) -> Result<Self, ConfigError> {
+        if self.config.puzzle != puzzle && self.relations.is_empty() {
+            return Err(ConfigError::Invalid {
+                field: "puzzle",
+                reason: format!("is {}, so the model plays no {puzzle}", self.config.puzzle),
+            });
+        }
+        Self::new(&self.config.on(puzzle))
     }
 
     /// Rows of `z_H` that the output head is applied to, prefix left out:

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use clap::{ArgMatches, Subcommand as _};
-use hrm_core::plan::Start;
+use hrm_core::plan::{Plan, Start};
 use hrm_core::puzzle::{Board, Maze, PuzzleKind};
 use hrm_core::reason::commit::Commitment;
 use hrm_core::reason::flow::{Guessing, Stop};
@@ -270,15 +270,20 @@ fn evaluation(args: &RunArgs) -> Result<Evaluation> {
             "{name} is {value}, must be finite and not below 0"
         );
     }
-    let models: Vec<Model> = args
+    let mut models: Vec<Model> = args
         .checkpoint
         .iter()
         .map(|path| Model {
             path: path.clone(),
             config: args.config.clone(),
+            board: None,
         })
         .collect();
-    let first = models.first().context("no checkpoint is given")?.load()?;
+    let mut first = models.first().context("no checkpoint is given")?.load()?;
+    if let Some(board) = args.puzzles.board(&first.plan) {
+        models.iter_mut().for_each(|m| m.board = Some(board));
+        first = first.on(board)?;
+    }
     match first.plan.config.puzzle {
         PuzzleKind::Sudoku(_) => evaluation_of::<Board>(args, &models, &first),
         PuzzleKind::Maze(_) => evaluation_of::<Maze>(args, &models, &first),
@@ -306,7 +311,7 @@ fn evaluation_of<P: Guessable>(
     let set = args.puzzles.load::<P>(kind, args.seed)?;
     let guesses = args.guesses as usize;
     let random_start = first.plan.start == Start::Random;
-    check_images::<P>(args, set.rows[0].question.kind(), random_start)?;
+    check_images::<P>(args, set.rows[0].question.kind(), &first.plan)?;
     let engine = Engine::new(args.device, args.kernels, &first.plan, &first.weights)?;
     let setup = Setup {
         puzzle: kind.sudoku().is_err().then_some(kind),
@@ -385,7 +390,7 @@ fn evaluation_of<P: Guessable>(
 
 /// Refuses images that such puzzles do not have, and more guesses than images where
 /// nothing else makes them differ.
-fn check_images<P: Guessable>(args: &RunArgs, kind: P::Kind, random_start: bool) -> Result<()> {
+fn check_images<P: Guessable>(args: &RunArgs, kind: P::Kind, plan: &Plan) -> Result<()> {
     let (images, guesses) = (args.images.name(), args.guesses as usize);
     let known: Vec<&str> = P::IMAGES.iter().map(|i| i.name()).collect();
     ensure!(
@@ -394,7 +399,12 @@ fn check_images<P: Guessable>(args: &RunArgs, kind: P::Kind, random_start: bool)
         known.join(", ")
     );
     let noise = args.initial_noise > 0.0 || args.update_noise > 0.0;
-    let differ = random_start || noise || args.search.is_some();
+    let differ = plan.start == Start::Random || noise || args.search.is_some();
+    ensure!(
+        guesses == 1 || differ || !plan.sees_images_alike(),
+        "--images {images}: the network knows neither digits nor lines by name, so guesses at \
+         images of a puzzle are the same guess; let them differ by --initial-noise 0.5"
+    );
     if let Some(count) = P::image_count(args.images, kind).filter(|_| !differ) {
         ensure!(
             guesses <= count,

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use hrm_core::plan::Start;
@@ -34,7 +35,8 @@ pub(crate) struct SolveArgs {
     #[arg(long, default_value = "verifier", value_parser = rule)]
     rule: Rule,
     /// Guesses a puzzle: the first as it stands, the others on symmetric images
-    /// of it (of a maze there are eight)
+    /// of it (of a maze there are eight), or where all images are the same to
+    /// the network, from noisy initial states
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     guesses: u32,
     /// Segments of each guess
@@ -88,53 +90,67 @@ pub(crate) enum Outcome {
 }
 
 pub(crate) fn run(args: &SolveArgs) -> Result<Outcome> {
-    let Checkpoint { plan, weights } = Checkpoint::load(&args.checkpoint, args.config.as_deref())?;
-    let engine = Engine::new(args.device, None, &plan, &weights)?;
-    let start = plan.start;
-    match plan.config.puzzle {
-        PuzzleKind::Sudoku(shape) => Solver::<Board>::new(args, &engine, start, shape).all(),
-        PuzzleKind::Maze(size) => Solver::<Maze>::new(args, &engine, start, size).all(),
+    let checkpoint = Checkpoint::load(&args.checkpoint, args.config.as_deref())?;
+    match checkpoint.plan.config.puzzle {
+        PuzzleKind::Sudoku(shape) => Solver::<Board>::new(args, checkpoint, shape)?.all(),
+        PuzzleKind::Maze(size) => Solver::<Maze>::new(args, checkpoint, size)?.all(),
     }
 }
+
+/// Deviation of the noise on the initial states of guesses that differ by
+/// nothing else.
+const NOISE: f64 = 0.5;
 
 /// Solves one puzzle after the other.
 struct Solver<'a, P: Guessable> {
     args: &'a SolveArgs,
-    engine: &'a Engine,
+    checkpoint: Checkpoint,
+    /// An engine for each board so far.
+    engines: Vec<(P::Kind, Engine)>,
     how: Guessing,
     options: ReadOptions<P::Kind>,
-    kind: P::Kind,
+    /// The board, unless the model plays several.
+    kind: Option<P::Kind>,
     /// Puzzles so far.
     index: usize,
     outcome: Outcome,
 }
 
 impl<'a, P: Guessable> Solver<'a, P> {
-    fn new(args: &'a SolveArgs, engine: &'a Engine, start: Start, kind: P::Kind) -> Self {
+    fn new(args: &'a SolveArgs, checkpoint: Checkpoint, kind: P::Kind) -> Result<Self> {
+        let Checkpoint { plan, weights } = &checkpoint;
+        let engine = Engine::new(args.device, None, plan, weights)?;
+        let alike = plan.sees_images_alike();
+        let only = plan.further_boards().is_empty().then_some(kind);
         let how = Guessing {
             guesses: args.guesses as usize,
             segments: args.segments as usize,
             stop: Stop::Depth,
             perturbation: Perturbation {
-                images: Images::Symmetry,
-                initial_noise: 0.0,
+                images: if alike {
+                    Images::Identity
+                } else {
+                    Images::Symmetry
+                },
+                initial_noise: if alike { NOISE } else { 0.0 },
                 update_noise: 0.0,
-                random_start: start == Start::Random,
+                random_start: plan.start == Start::Random,
             },
             seed: args.seed,
         };
-        Self {
+        Ok(Self {
             args,
-            engine,
+            engines: vec![(kind, engine)],
+            checkpoint,
             how,
             options: ReadOptions {
                 questions: true,
-                ..args.columns.options(Some(kind))
+                ..args.columns.options(only)
             },
-            kind,
+            kind: only,
             index: 0,
             outcome: Outcome::Solved,
-        }
+        })
     }
 
     /// Everything that the command line names.
@@ -148,7 +164,7 @@ impl<'a, P: Guessable> Solver<'a, P> {
                 self.read(std::io::stdin().lock(), "standard input")?;
                 continue;
             }
-            match P::parse(argument, Some(self.kind)) {
+            match P::parse(argument, self.kind) {
                 Ok(board) => match board.flaw() {
                     None => self.solve(&board)?,
                     Some(flaw) => self.refuse(format!("{place}: {flaw}"))?,
@@ -203,8 +219,25 @@ impl<'a, P: Guessable> Solver<'a, P> {
         Ok(())
     }
 
+    /// The engine for a board.
+    fn engine(&mut self, kind: P::Kind) -> Result<&Engine> {
+        let known = self.engines.iter().position(|(of, _)| *of == kind);
+        let at = match known {
+            Some(at) => at,
+            None => {
+                let plan = Arc::new(self.checkpoint.plan.on(kind.into())?);
+                let weights = &self.checkpoint.weights;
+                let engine = Engine::new(self.args.device, None, &plan, weights)?;
+                self.engines.push((kind, engine));
+                self.engines.len() - 1
+            }
+        };
+        Ok(&self.engines[at].1)
+    }
+
     fn solve(&mut self, board: &P) -> Result<()> {
-        let outcomes = outcomes(self.engine, board, self.index, self.how)?;
+        let (index, how) = (self.index, self.how);
+        let outcomes = outcomes(self.engine(board.kind())?, board, index, how)?;
         self.index += 1;
         let guesses: Vec<Guess> = outcomes.iter().map(flow::Outcome::guess).collect();
         let Some(chosen) = self.args.rule.choose(&guesses).map(|i| &outcomes[i]) else {

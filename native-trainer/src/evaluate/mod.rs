@@ -84,11 +84,17 @@ pub(crate) struct Evaluation {
 pub(crate) struct Model {
     pub(crate) path: PathBuf,
     pub(crate) config: Option<PathBuf>,
+    /// Another board than the configuration's.
+    pub(crate) board: Option<PuzzleKind>,
 }
 
 impl Model {
     pub(crate) fn load(&self) -> Result<Checkpoint> {
-        Checkpoint::load(&self.path, self.config.as_deref())
+        let checkpoint = Checkpoint::load(&self.path, self.config.as_deref())?;
+        match self.board {
+            Some(board) => checkpoint.on(board),
+            None => Ok(checkpoint),
+        }
     }
 
     /// Its name (the last two parts of its path, for series of steps) and
@@ -331,6 +337,7 @@ pub(crate) fn identical<P: Guessable>(
     let model = Model {
         path: other.to_path_buf(),
         config: None,
+        board: setup.puzzle,
     };
     let spread = Spread {
         device: Device::Cpu,

@@ -116,6 +116,7 @@ impl TrainArgs {
             file: Some(file.to_owned()),
             resume: None,
             report: None,
+            pack: None,
             plain: true,
             set: Vec::new(),
             given: HashSet::new(),

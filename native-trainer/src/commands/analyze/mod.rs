@@ -202,8 +202,12 @@ impl CommonArgs {
             let source = Model {
                 path: path.clone(),
                 config: self.config.clone(),
+                board: None,
             };
-            let checkpoint = source.load()?;
+            let mut checkpoint = source.load()?;
+            if let Some(board) = self.puzzles.board(&checkpoint.plan) {
+                checkpoint = checkpoint.on(board)?;
+            }
             subjects.push(Subject {
                 named: source.named(&checkpoint),
                 model: Arc::new(CpuModel::new(

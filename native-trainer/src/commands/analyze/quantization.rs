@@ -85,6 +85,7 @@ pub(crate) fn run<P: Guessable>(args: &QuantizationArgs, study: &Study<P>) -> Re
             let source = Model {
                 path: path.clone(),
                 config: args.common.config.clone(),
+                board: None,
             };
             let checkpoint = source.load()?;
             Arc::new(CpuModel::with_arithmetic(
