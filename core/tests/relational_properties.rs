@@ -41,7 +41,7 @@ fn model(shape: Shape, seed: u64) -> Arc<CpuModel> {
 }
 
 fn answer(model: &Arc<CpuModel>, board: &Board) -> Vec<SegmentOutput> {
-    let mut run = CpuRun::new(Arc::clone(model), &[board.to_tokens()]).unwrap();
+    let mut run = CpuRun::new(Arc::clone(model), &[board.tokens()]).unwrap();
     let taps = Taps {
         logits: true,
         states: false,
