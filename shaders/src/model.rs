@@ -10,8 +10,8 @@ use hrm_core::weights::Weights;
 use crate::context::GpuContext;
 use crate::kernel::Array;
 use crate::kernels::Kernels;
-use crate::kernels::attention::rotations;
 use crate::kernels::argmax::Logits;
+use crate::kernels::attention::rotations;
 use crate::kernels::embed::Tables;
 use crate::kernels::roles::Vectors;
 use crate::pack::{

@@ -129,8 +129,7 @@ impl Program {
                     logits: &logits,
                 };
                 let shape = [batch, cells, hidden];
-                let roles =
-                    roles::dispatch(kernels, shape, form.answers, vectors, &given, &input)?;
+                let roles = roles::dispatch(kernels, shape, form.answers, vectors, &given, &input)?;
                 if vectors.feedback {
                     vec![read_out()?, roles]
                 } else {
@@ -191,9 +190,7 @@ impl Program {
         }
 
         segment.push(read_out()?);
-        segment.push(argmax::dispatch(
-            kernels, batch, form, &logits, &summaries,
-        )?);
+        segment.push(argmax::dispatch(kernels, batch, form, &logits, &summaries)?);
         let compared = partials::States {
             now: states.each_ref(),
             before: before.each_ref(),

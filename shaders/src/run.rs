@@ -573,9 +573,9 @@ impl GpuRun {
                     q_continue: (plan.heads.q_outputs == 2).then(|| f32::from_bits(head[2])),
                     residual_h: f32::from_bits(head[3]),
                     residual_l: f32::from_bits(head[4]),
-                    logits: taps.logits.then(|| {
-                        part(logits, i, form.prefix, [form.stride, form.answers.count])
-                    }),
+                    logits: taps
+                        .logits
+                        .then(|| part(logits, i, form.prefix, [form.stride, form.answers.count])),
                     z_h: taps.states.then(|| part(z_h, i, 0, state)),
                     z_l: taps.states.then(|| part(z_l, i, 0, state)),
                 }

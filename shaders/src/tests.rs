@@ -494,7 +494,10 @@ async fn assert_reference(
     };
     let floats =
         |name: &str| -> Vec<f32> { words(name).into_iter().map(f32::from_le_bytes).collect() };
-    let tokens: Vec<u8> = words(&format!("{prefix}inputs")).iter().map(|b| b[0]).collect();
+    let tokens: Vec<u8> = words(&format!("{prefix}inputs"))
+        .iter()
+        .map(|b| b[0])
+        .collect();
     let inputs: Vec<Vec<u8>> = tokens
         .chunks_exact(config.seq_len)
         .map(<[u8]>::to_vec)

@@ -134,7 +134,10 @@ fn gradients_are_the_references_by_both_paths() {
             let (gradients, report) = trainer.gradients(|row| examples[row].clone()).unwrap();
             for (name, found) in [("loss", report.loss), ("cross_entropy", report.cell_loss)] {
                 let want = losses[name].as_f64().unwrap();
-                assert!((found - want).abs() < 1e-5 * want, "{what}, {name}: {found} for {want}");
+                assert!(
+                    (found - want).abs() < 1e-5 * want,
+                    "{what}, {name}: {found} for {want}"
+                );
             }
             let mut worst: f32 = 0.0;
             for (spec, gradient) in plan.tensors.iter().zip(gradients) {
@@ -144,7 +147,8 @@ fn gradients_are_the_references_by_both_paths() {
                 }
                 let gradient = gradient.unwrap_or_else(|| panic!("{} has no gradient", spec.name));
                 let found: Vec<f32> = gradient.try_into_vec_as().unwrap();
-                let difference = difference(&found, &expected[&format!("grad{updates}.{}", spec.name)]);
+                let difference =
+                    difference(&found, &expected[&format!("grad{updates}.{}", spec.name)]);
                 assert!(difference < 1e-3, "{what}, {}: {difference:e}", spec.name);
                 worst = worst.max(difference);
             }

@@ -151,7 +151,12 @@ mod tests {
             let groups = 30 / size;
             let group_of: Vec<u32> = (0..30).map(|p| (p % groups) as u32).collect();
             let members = (0..groups).flat_map(|g| (0..size).map(move |i| (g + i * groups) as u32));
-            Relation { name, size, members: members.collect(), group_of }
+            Relation {
+                name,
+                size,
+                members: members.collect(),
+                group_of,
+            }
         };
         vec![relation("pairs", 2), relation("fives", 5)]
     }
