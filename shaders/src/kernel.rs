@@ -1,6 +1,8 @@
 //! What all kernels share: arrays on the device, compiled pipelines, and
 //! dispatches recorded once and replayed every segment.
 
+use std::num::NonZeroU64;
+
 use hrm_core::engine::EngineError;
 
 use crate::context::GpuContext;
@@ -10,8 +12,14 @@ use crate::context::GpuContext;
 pub(crate) struct Array {
     name: &'static str,
     buffer: wgpu::Buffer,
+    /// Element of the buffer that it begins at.
+    first: usize,
     len: usize,
 }
+
+/// Elements that the beginning of a part of an array is a multiple of: what
+/// every device allows.
+pub(crate) const PART_ALIGNMENT: usize = 64;
 
 impl Array {
     /// An array of `len` zeros.
@@ -37,7 +45,35 @@ impl Array {
             mapped_at_creation: false,
         });
         context.count_bytes(bytes);
-        Ok(Self { name, buffer, len })
+        Ok(Self {
+            name,
+            buffer,
+            first: 0,
+            len,
+        })
+    }
+
+    /// Some of its elements, as an array of their own.
+    pub(crate) fn part(&self, first: usize, len: usize) -> Result<Self, EngineError> {
+        if !first.is_multiple_of(PART_ALIGNMENT) || first + len > self.len {
+            return Err(EngineError::Device(format!(
+                "{}: {len} elements from {first} on are no part of {}",
+                self.name, self.len
+            )));
+        }
+        Ok(Self {
+            first: self.first + first,
+            len,
+            ..self.clone()
+        })
+    }
+
+    fn binding(&self) -> wgpu::BindingResource<'_> {
+        wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer: &self.buffer,
+            offset: 4 * self.first as u64,
+            size: NonZeroU64::new(4 * self.len.max(4) as u64),
+        })
     }
 
     /// An array with these elements.
@@ -150,7 +186,7 @@ impl Kernel {
         }];
         entries.extend(arrays.iter().map(|(binding, array)| wgpu::BindGroupEntry {
             binding: *binding,
-            resource: array.buffer.as_entire_binding(),
+            resource: array.binding(),
         }));
         let bindings = context
             .device()

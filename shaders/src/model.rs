@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
-use hrm_core::config::{Gate, QPool};
+use hrm_core::config::{Gate, Pooling, QPool};
 use hrm_core::engine::EngineError;
-use hrm_core::plan::{Axis, Embedding, Plan, Sublayer, TensorId};
+use hrm_core::plan::{Axis, Embedding, Plan, RoleEmbedding, Sublayer, TensorId, TokenEmbedding};
 use hrm_core::weights::Weights;
 
 use crate::context::GpuContext;
 use crate::kernel::Array;
 use crate::kernels::Kernels;
+use crate::kernels::argmax::Logits;
 use crate::kernels::attention::rotations;
 use crate::kernels::embed::Tables;
-use crate::pack::{Layout, Matrix, below, fours, gate_rows, head_columns, qkv_rows, restride};
+use crate::kernels::roles::Vectors;
+use crate::pack::{
+    Layout, Matrix, below, fours, from, gate_rows, head_columns, padded_rows, qkv_rows, restride,
+};
 use crate::program::Program;
 
 /// A sublayer's weights on the device, see [`Sublayer`].
@@ -33,6 +37,35 @@ pub(crate) enum Layer {
         inner: usize,
         gate: Gate,
     },
+    Relations {
+        /// `[relations, 2, fours(message)]` rows.
+        project: Matrix,
+        /// The state's part of gate and value.
+        own: Matrix,
+        /// That of each relation's messages.
+        messages: Vec<Matrix>,
+        down: Matrix,
+        message: usize,
+        inner: usize,
+        gate: Gate,
+        pooling: Pooling,
+    },
+}
+
+/// How the puzzle enters, see [`Embedding`].
+#[derive(Debug)]
+pub(crate) enum Entry {
+    Tokens(Tables),
+    Roles(Vectors),
+}
+
+/// The output head.
+#[derive(Debug)]
+pub(crate) enum Head {
+    /// A row of logits a position, `[fours(vocabulary), hidden]`.
+    Rows(Matrix),
+    /// One logit a position, `[hidden]`.
+    Scores(Array),
 }
 
 /// A model's weights and compiled kernels, shared by any number of runs.
@@ -41,10 +74,10 @@ pub struct GpuModel {
     kernels: Kernels,
     plan: Arc<Plan>,
     pub(crate) modules: Vec<Vec<Layer>>,
-    pub(crate) tables: Tables,
+    pub(crate) entry: Entry,
     /// `z_H` and `z_L` of a plain pass's start, `[positions, hidden]` padded.
     pub(crate) initial: [Vec<f32>; 2],
-    pub(crate) lm: Matrix,
+    pub(crate) head: Head,
     pub(crate) q_weight: Array,
     pub(crate) q_bias: [f32; 2],
     bytes: u64,
@@ -110,6 +143,20 @@ impl GpuModel {
         }
     }
 
+    /// How logits are stored.
+    pub(crate) fn logits(&self) -> Logits {
+        let answers = self.plan.heads.answers;
+        Logits {
+            prefix: self.plan.prefix,
+            cells: self.plan.config.seq_len,
+            answers,
+            stride: match self.head {
+                Head::Rows(_) => fours(answers.count),
+                Head::Scores(_) => answers.count,
+            },
+        }
+    }
+
     fn upload(
         context: &GpuContext,
         plan: Arc<Plan>,
@@ -117,30 +164,10 @@ impl GpuModel {
     ) -> Result<Self, EngineError> {
         let d = plan.hidden;
         let before = context.counted_bytes();
-        let table = |name, id: TensorId| {
-            Array::new(context, name, &restride(&weights.dense(id), d, fours(d)))
-        };
-        let Embedding::Tokens(e) = &plan.embedding else {
-            let reason = "the GPU engine has no relational mixer yet";
-            return Err(EngineError::Unavailable(reason.to_owned()));
-        };
-        let tables = Tables {
-            tokens: table("token embedding", e.tokens)?,
-            // Every puzzle is of the first kind: identifiers are not used.
-            // Of the positions in front the first has its row, the others zeros.
-            prefix: e
-                .puzzle
-                .map(|id| {
-                    let mut rows = weights.dense(id)[..d].to_vec();
-                    rows.resize(plan.prefix * d, 0.0);
-                    Array::new(context, "puzzle embedding", &restride(&rows, d, fours(d)))
-                })
-                .transpose()?,
-            positions: e
-                .positions
-                .map(|id| table("position embedding", id))
-                .transpose()?,
-            scale: e.scale,
+        let table = |name, id: TensorId| table(context, weights, d, name, id);
+        let entry = match &plan.embedding {
+            Embedding::Tokens(e) => Entry::Tokens(token_tables(context, weights, &plan, e)?),
+            Embedding::Roles(e) => Entry::Roles(role_vectors(context, weights, d, e)?),
         };
 
         let mut shared = None;
@@ -153,33 +180,93 @@ impl GpuModel {
             })
             .collect::<Result<_, _>>()?;
 
-        let vocabulary = plan.config.vocab_size;
-        let lm = Matrix::new(
-            context,
-            "lm_head",
-            weights.get(plan.heads.lm),
-            &Layout {
-                rows: fours(vocabulary),
-                depth: fours(d),
-                row: &below(vocabulary),
-                column: &below(d),
-            },
-        )?;
+        let head = match &entry {
+            Entry::Roles(_) => Head::Scores(table("head", plan.heads.lm)?),
+            Entry::Tokens(_) => {
+                let vocabulary = plan.config.vocab_size;
+                let layout = Layout {
+                    rows: fours(vocabulary),
+                    depth: fours(d),
+                    row: &below(vocabulary),
+                    column: &below(d),
+                };
+                let weights = weights.get(plan.heads.lm);
+                Head::Rows(Matrix::new(context, "lm_head", weights, &layout)?)
+            }
+        };
         let bias = weights.dense(plan.heads.q_bias);
         Ok(Self {
             kernels: Kernels::new(context),
             modules,
-            tables,
+            entry,
             initial: plan
                 .plain_states(|id| weights.dense(id))
                 .map(|state| restride(&state, d, fours(d))),
-            lm,
+            head,
             q_weight: table("q_head", plan.heads.q_weight)?,
             q_bias: [bias[0], bias[plan.heads.q_outputs - 1]],
             bytes: context.counted_bytes() - before,
             plan,
         })
     }
+}
+
+/// A tensor whose rows are as wide as a state, with padding.
+fn table(
+    context: &GpuContext,
+    weights: &Weights,
+    hidden: usize,
+    name: &'static str,
+    id: TensorId,
+) -> Result<Array, EngineError> {
+    let values = restride(&weights.dense(id), hidden, fours(hidden));
+    Array::new(context, name, &values)
+}
+
+fn token_tables(
+    context: &GpuContext,
+    weights: &Weights,
+    plan: &Plan,
+    e: &TokenEmbedding,
+) -> Result<Tables, EngineError> {
+    let d = plan.hidden;
+    let table = |name, id| table(context, weights, d, name, id);
+    // Every puzzle is of the first kind: identifiers are not used. Of the
+    // positions in front the first has its row, the others zeros.
+    let front = |id| {
+        let mut rows = weights.dense(id)[..d].to_vec();
+        rows.resize(plan.prefix * d, 0.0);
+        restride(&rows, d, fours(d))
+    };
+    Ok(Tables {
+        tokens: table("token embedding", e.tokens)?,
+        prefix: e
+            .puzzle
+            .map(|id| Array::new(context, "puzzle embedding", &front(id)))
+            .transpose()?,
+        positions: e
+            .positions
+            .map(|id| table("position embedding", id))
+            .transpose()?,
+        scale: e.scale,
+    })
+}
+
+fn role_vectors(
+    context: &GpuContext,
+    weights: &Weights,
+    hidden: usize,
+    e: &RoleEmbedding,
+) -> Result<Vectors, EngineError> {
+    let mut values = weights.dense(e.roles).into_owned();
+    match e.feedback {
+        Some(id) => values.extend_from_slice(&weights.dense(id)),
+        None => values.resize(values.len() + hidden, 0.0),
+    }
+    Ok(Vectors {
+        values: Array::new(context, "roles", &restride(&values, hidden, fours(hidden)))?,
+        feedback: e.feedback.is_some(),
+    })
 }
 
 /// `shared` keeps the rotations of the first layer that has some.
@@ -279,9 +366,61 @@ fn upload_layer(
                 gate: *gate,
             }
         }
-        Sublayer::Relations { .. } => {
-            let reason = "the GPU engine has no relational mixer yet";
-            return Err(EngineError::Unavailable(reason.to_owned()));
+        Sublayer::Relations {
+            project,
+            gate_up,
+            down,
+            message,
+            inner,
+            gate,
+            pooling,
+        } => {
+            let (message, inner) = (*message, *inner);
+            let gates = |name, depth, column: &dyn Fn(usize) -> Option<usize>| {
+                let layout = Layout {
+                    rows: 2 * fours(inner),
+                    depth,
+                    row: &gate_rows(inner),
+                    column,
+                };
+                Matrix::new(context, name, weights.get(*gate_up), &layout)
+            };
+            let relations = plan.relations.len();
+            Layer::Relations {
+                project: Matrix::new(
+                    context,
+                    "relations",
+                    weights.get(*project),
+                    &Layout {
+                        rows: relations * 2 * fours(message),
+                        depth: fours(d),
+                        row: &padded_rows(message),
+                        column: &below(d),
+                    },
+                )?,
+                own: gates("gate_up_proj", fours(d), &below(d))?,
+                messages: (0..relations)
+                    .map(|r| {
+                        let column = from(d + r * message, message);
+                        gates("messages' gate_up_proj", fours(message), &column)
+                    })
+                    .collect::<Result<_, _>>()?,
+                down: Matrix::new(
+                    context,
+                    "down_proj",
+                    weights.get(*down),
+                    &Layout {
+                        rows: fours(d),
+                        depth: fours(inner),
+                        row: &below(d),
+                        column: &below(inner),
+                    },
+                )?,
+                message,
+                inner,
+                gate: *gate,
+                pooling: *pooling,
+            }
         }
     })
 }

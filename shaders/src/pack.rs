@@ -171,6 +171,19 @@ pub(crate) fn below(n: usize) -> impl Fn(usize) -> Option<usize> {
     move |i| (i < n).then_some(i)
 }
 
+/// The `n` from `first` on, zeros beyond.
+pub(crate) fn from(first: usize, n: usize) -> impl Fn(usize) -> Option<usize> {
+    move |i| (i < n).then_some(first + i)
+}
+
+/// Blocks of `n` rows, each padded to `fours(n)`.
+pub(crate) fn padded_rows(n: usize) -> impl Fn(usize) -> Option<usize> {
+    move |row| {
+        let (block, row) = (row / fours(n), row % fours(n));
+        (row < n).then_some(block * n + row)
+    }
+}
+
 /// Rows of a gated projection interleaved: gate 0, value 0, gate 1, value 1 …
 /// so that one invocation has both halves at hand.
 pub(crate) fn gate_rows(inner: usize) -> impl Fn(usize) -> Option<usize> {

@@ -1,5 +1,7 @@
 //! A segment as a list of dispatches: the engine's walk of the plan.
 
+use std::sync::Arc;
+
 use hrm_core::config::Gate;
 use hrm_core::engine::EngineError;
 use hrm_core::plan::{Axis, Level, Update};
@@ -7,26 +9,31 @@ use hrm_core::plan::{Axis, Level, Update};
 use crate::context::Variant;
 use crate::kernel::{Array, Dispatch};
 use crate::kernels::partials::{self, PARTS};
+use crate::kernels::pool::{self, Groups};
+use crate::kernels::roles::{self, Given};
 use crate::kernels::{
-    argmax, attention, columns, embed, factors, mix, norm, project, sum, summary,
+    argmax, attention, columns, embed, factors, mix, norm, project, score, sum, summary,
 };
-use crate::model::{GpuModel, Layer};
+use crate::model::{Entry, GpuModel, Head, Layer};
 use crate::pack::fours;
 
 /// Everything a segment of a batch does on the device, recorded once.
 #[derive(Debug)]
 pub(crate) struct Program {
     pub(crate) tokens: Array,
+    /// `[batch]`: 1 for sequences without a last answer.
+    pub(crate) fresh: Array,
     /// `z_H` and `z_L`, `[batch, positions, hidden]`, and what they were
     /// before the segment.
     pub(crate) states: [Array; 2],
     pub(crate) before: [Array; 2],
-    /// `[batch, positions, fours(vocabulary)]`.
+    /// See [`GpuModel::logits`].
     pub(crate) logits: Array,
     /// See [`summary`].
     pub(crate) summaries: Array,
-    /// Fills the embedded puzzles from the tokens.
-    pub(crate) embed: Dispatch,
+    /// Fills the embedded puzzles from the tokens and, where the model has
+    /// feedback, `z_H`.
+    pub(crate) embed: Vec<Dispatch>,
     pub(crate) segment: Vec<Dispatch>,
     pub(crate) updates: Vec<Updated>,
 }
@@ -56,6 +63,8 @@ struct Work {
     squares: [Array; 2],
     /// Inner activations of the widest sublayer, by their exact lengths.
     inner: Vec<Array>,
+    /// What relations pool over.
+    groups: Arc<Groups>,
 }
 
 impl Work {
@@ -88,17 +97,46 @@ impl Program {
     pub(crate) fn new(model: &GpuModel, batch: usize) -> Result<Self, EngineError> {
         let (kernels, plan, context) = (model.kernels(), model.plan(), model.context());
         let (n, hidden) = (plan.positions, model.hidden());
-        let (cells, vocabulary) = (plan.config.seq_len, plan.config.vocab_size);
+        let (cells, form) = (plan.config.seq_len, model.logits());
         let state = |name| Array::zeros(context, name, batch * n * hidden);
         let tokens = Array::zeros(context, "tokens", batch * cells)?;
+        let fresh = Array::zeros(context, "fresh", batch)?;
         let input = state("embedded puzzle")?;
         let states = [state("z_H")?, state("z_L")?];
         let before = [state("z_H before")?, state("z_L before")?];
-        let logits = Array::zeros(context, "logits", batch * n * fours(vocabulary))?;
+        let logits = Array::zeros(context, "logits", batch * form.elements())?;
         let summaries = Array::zeros(context, "summaries", batch * summary::words(cells))?;
         let sums = Array::zeros(context, "partial sums", batch * PARTS * 4)?;
 
-        let embed = embed::dispatch(kernels, [batch, n, hidden], &model.tables, &tokens, &input)?;
+        let read_out = || match &model.head {
+            Head::Rows(weights) => {
+                let end = project::Epilogue::Store;
+                project::dispatch(kernels, batch * n, &states[0], weights, &logits, end)
+            }
+            Head::Scores(weights) => {
+                score::dispatch(kernels, [batch * n, hidden], &states[0], weights, &logits)
+            }
+        };
+        let embed = match &model.entry {
+            Entry::Tokens(tables) => {
+                let shape = [batch, n, hidden];
+                vec![embed::dispatch(kernels, shape, tables, &tokens, &input)?]
+            }
+            Entry::Roles(vectors) => {
+                let given = Given {
+                    tokens: &tokens,
+                    fresh: &fresh,
+                    logits: &logits,
+                };
+                let shape = [batch, cells, hidden];
+                let roles = roles::dispatch(kernels, shape, form.answers, vectors, &given, &input)?;
+                if vectors.feedback {
+                    vec![read_out()?, roles]
+                } else {
+                    vec![roles]
+                }
+            }
+        };
 
         let squares = || Array::zeros(context, "squares", batch * n * project::parts(hidden));
         let mut segment = Vec::new();
@@ -108,6 +146,7 @@ impl Program {
             normed: false,
             squares: [squares()?, squares()?],
             inner: Vec::new(),
+            groups: Arc::new(Groups::new(context, &plan.relations, batch)?),
         };
         let other = |level| match level {
             Level::High => (&states[0], &states[1]),
@@ -150,21 +189,8 @@ impl Program {
             });
         }
 
-        segment.push(project::dispatch(
-            kernels,
-            batch * n,
-            &states[0],
-            &model.lm,
-            &logits,
-            project::Epilogue::Store,
-        )?);
-        segment.push(argmax::dispatch(
-            kernels,
-            [batch, n, vocabulary],
-            plan.prefix,
-            &logits,
-            &summaries,
-        )?);
+        segment.push(read_out()?);
+        segment.push(argmax::dispatch(kernels, batch, form, &logits, &summaries)?);
         let compared = partials::States {
             now: states.each_ref(),
             before: before.each_ref(),
@@ -196,6 +222,7 @@ impl Program {
 
         Ok(Self {
             tokens,
+            fresh,
             states,
             before,
             logits,
@@ -393,6 +420,73 @@ fn push_layer(
                 )?);
                 work.normed = true;
             }
+        }
+        Layer::Relations {
+            project: scores_and_values,
+            own,
+            messages: of_messages,
+            down,
+            message,
+            inner,
+            gate,
+            pooling,
+        } => {
+            let groups = Arc::clone(&work.groups);
+            let message = fours(*message);
+            let projected = work.array(model, rows * scores_and_values.rows, &[])?;
+            segment.push(project::dispatch(
+                kernels,
+                rows,
+                x,
+                scores_and_values,
+                &projected,
+                project::Epilogue::Store,
+            )?);
+            let pooled = work.array(model, groups.rows() * message, &[&projected])?;
+            segment.push(pool::dispatch(
+                kernels, n, message, *pooling, &groups, &projected, &pooled,
+            )?);
+            // What a message adds to gate and value is the same for all
+            // members of its group.
+            let added = work.array(model, groups.rows() * own.rows, &[&pooled])?;
+            for (relation, weights) in of_messages.iter().enumerate() {
+                let (from, rows) = groups.of_relation(relation, &pooled, message)?;
+                let (to, _) = groups.of_relation(relation, &added, own.rows)?;
+                let end = project::Epilogue::Store;
+                segment.push(project::dispatch(kernels, rows, &from, weights, &to, end)?);
+            }
+            let gated = work.array(model, rows * fours(*inner), &[&added])?;
+            let parts = project::parts(own.rows);
+            let squares = match gate {
+                Gate::Silu => None,
+                Gate::NormalizedSigmoid => {
+                    Some(work.array(model, rows * parts, &[&added, &gated])?)
+                }
+            };
+            let messages = project::Messages {
+                values: &added,
+                rows: groups.rows(),
+                places: &groups.places,
+                positions: n,
+                relations: groups.count(),
+            };
+            let end = project::Epilogue::Related {
+                messages,
+                squares: squares.as_ref(),
+            };
+            segment.push(project::dispatch(kernels, rows, x, own, &gated, end)?);
+            let gated = project::Rows {
+                values: &gated,
+                norm: squares.as_ref().map(|squares| project::Norm {
+                    squares,
+                    parts,
+                    width: *inner,
+                    epsilon,
+                }),
+            };
+            segment.push(project::dispatch(
+                kernels, rows, gated, down, &sum, residual,
+            )?);
         }
     }
     Ok(())

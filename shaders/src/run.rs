@@ -12,7 +12,7 @@ use crate::kernel::{Array, Dispatch};
 use crate::kernels::summary;
 use crate::model::GpuModel;
 use crate::noise::GpuNoise;
-use crate::pack::{fours, restride};
+use crate::pack::restride;
 use crate::probe::GpuProbe;
 use crate::program::{Program, Updated};
 use crate::readback::Readback;
@@ -55,6 +55,9 @@ struct Part {
     parked: Option<[Array; 2]>,
     /// Whether the tokens have changed since they were embedded.
     stale: bool,
+    /// `[size]`: 1 for sequences that have run no segment yet, which have no
+    /// last answer.
+    fresh: Vec<u32>,
     probe: Option<GpuProbe>,
     noise: Option<GpuNoise>,
     /// Of each sequence, its updates since they were taken.
@@ -119,6 +122,7 @@ impl GpuRun {
                         _ => Some([park("parked z_H")?, park("parked z_L")?]),
                     },
                     stale: true,
+                    fresh: vec![1; size],
                     probe: None,
                     noise: None,
                     probed: Vec::new(),
@@ -189,6 +193,7 @@ impl GpuRun {
 
     /// Puts every sequence back to the initial state.
     pub fn reset_states(&mut self) {
+        self.set_fresh(true);
         for (level, initial) in self.model.initial.iter().enumerate() {
             let state = initial.repeat(self.size);
             for part in &self.parts {
@@ -221,6 +226,7 @@ impl GpuRun {
             }
         }
         let place = sequence % self.size;
+        self.parts[sequence / self.size].fresh[place] = 1;
         let part = &self.parts[sequence / self.size];
         for (level, state) in states.iter().enumerate() {
             let home = self.home(part, level);
@@ -252,11 +258,31 @@ impl GpuRun {
         &own[level]
     }
 
-    /// Replaces the states, each `[batch, positions, hidden]`.
+    /// Replaces the states, each `[batch, positions, hidden]`, by some that a
+    /// segment may have ended in: where a model has feedback, the answer that
+    /// `z_H` gives is the last one.
     ///
     /// # Errors
     /// If a length is off.
     pub fn set_states(&mut self, z_h: &[f32], z_l: &[f32]) -> Result<(), EngineError> {
+        self.begin_at(z_h, z_l)?;
+        self.set_fresh(false);
+        Ok(())
+    }
+
+    /// Whether all sequences are without a last answer.
+    fn set_fresh(&mut self, fresh: bool) {
+        for part in &mut self.parts {
+            part.fresh.fill(u32::from(fresh));
+        }
+    }
+
+    /// Replaces the states like [`GpuRun::set_states`] before the first
+    /// segment: there is no last answer.
+    ///
+    /// # Errors
+    /// If a length is off.
+    pub fn begin_at(&mut self, z_h: &[f32], z_l: &[f32]) -> Result<(), EngineError> {
         let plan = self.model.plan();
         let each = plan.positions * plan.hidden;
         let expected = self.batch * each;
@@ -278,6 +304,7 @@ impl GpuRun {
                 self.home(part, level).write(self.model.context(), &padded);
             }
         }
+        self.set_fresh(true);
         Ok(())
     }
 
@@ -388,10 +415,14 @@ impl GpuRun {
         context.check().await?;
         let program = &self.program;
         let part = &mut self.parts[index];
+        let feeds_back = self.model.plan().feeds_back();
         // The program's arrays are those of one part at a time.
-        let embeds = part.stale || part.parked.is_some();
+        let embeds = part.stale || part.parked.is_some() || feeds_back;
         if embeds {
             program.tokens.write(context, &part.tokens);
+        }
+        if feeds_back {
+            program.fresh.write(context, &part.fresh);
         }
         let mut encoder =
             context
@@ -410,7 +441,7 @@ impl GpuRun {
             copy(&mut encoder, state, before);
         }
         if embeds {
-            encode(&mut encoder, std::slice::from_ref(&program.embed));
+            encode(&mut encoder, &program.embed);
         }
         let mut done = 0;
         let followed = followed.zip(self.followed.as_ref());
@@ -462,6 +493,7 @@ impl GpuRun {
         let readback = Readback::record(context, &mut encoder, &arrays);
         context.queue().submit([encoder.finish()]);
         part.stale = false;
+        part.fresh.fill(0);
         let words = readback.read(context).await?;
         let plan = self.model.plan();
         let part = &mut self.parts[index];
@@ -502,7 +534,7 @@ impl GpuRun {
     /// Takes apart what a part's segment has read back.
     fn outputs(&self, words: &[u32], taps: Taps, sequences: usize) -> Vec<SegmentOutput> {
         let plan = self.model.plan();
-        let (n, cells, vocabulary) = (plan.positions, plan.config.seq_len, plan.config.vocab_size);
+        let (n, cells, form) = (plan.positions, plan.config.seq_len, self.model.logits());
         let (summaries, rest) = words.split_at(self.size * summary::words(cells));
         let (logits, states) = rest.split_at(if taps.logits {
             self.program.logits.len()
@@ -510,14 +542,16 @@ impl GpuRun {
             0
         });
         let (z_h, z_l) = states.split_at(states.len() / 2);
-        let part = |words: &[u32], i: usize, skip: usize, width: usize| -> Vec<f32> {
+        // Of a sequence, rows of `width` from rows of `stride`, all but some.
+        let part = |words: &[u32], i: usize, skip: usize, [stride, width]: [usize; 2]| {
             let length = words.len() / self.size;
             let floats: Vec<f32> = words[i * length..(i + 1) * length]
                 .iter()
                 .map(|&w| f32::from_bits(w))
                 .collect();
-            restride(&floats[skip * fours(width)..], fours(width), width)
+            restride(&floats[skip * stride..], stride, width)
         };
+        let state = [self.model.hidden(), plan.hidden];
         debug_assert_eq!(
             z_h.len(),
             if taps.states {
@@ -541,9 +575,9 @@ impl GpuRun {
                     residual_l: f32::from_bits(head[4]),
                     logits: taps
                         .logits
-                        .then(|| part(logits, i, plan.prefix, vocabulary)),
-                    z_h: taps.states.then(|| part(z_h, i, 0, plan.hidden)),
-                    z_l: taps.states.then(|| part(z_l, i, 0, plan.hidden)),
+                        .then(|| part(logits, i, form.prefix, [form.stride, form.answers.count])),
+                    z_h: taps.states.then(|| part(z_h, i, 0, state)),
+                    z_l: taps.states.then(|| part(z_l, i, 0, state)),
                 }
             })
             .collect()

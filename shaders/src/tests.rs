@@ -1,6 +1,8 @@
 //! The whole engine: against the CPU engine on architectures of odd sizes,
 //! against the reference's values, and what happens when things go wrong.
 
+mod relational;
+
 use std::sync::Arc;
 
 use hrm_core::config::{Gate, ModelConfig, QPool};
@@ -153,9 +155,16 @@ fn assert_same(found: &SegmentOutput, expected: &SegmentOutput, tolerance: f32, 
     assert_eq!(found.q_continue.is_some(), expected.q_continue.is_some());
 }
 
+/// Those that all kernels of f32 compute alike.
+fn all_architectures() -> Vec<(&'static str, ModelConfig)> {
+    let mut all = architectures();
+    all.extend(relational::architectures());
+    all
+}
+
 gpu_test! {
     async fn segments_agree_with_the_cpu_engine(context) {
-        for (name, config) in architectures() {
+        for (name, config) in all_architectures() {
             let plan = Arc::new(Plan::new(&config).unwrap());
             let dense = weights(&plan, 5);
             let inputs = inputs(&plan, 3, 6);
@@ -464,12 +473,13 @@ gpu_test! {
     }
 }
 
-/// Reference values of four segments.
+/// Reference values, whose names begin with `prefix`, of some segments.
 async fn assert_reference(
     context: &GpuContext,
     config: &ModelConfig,
     weights: &[u8],
     expected: &[u8],
+    (prefix, segments): (&str, usize),
 ) {
     let plan = Arc::new(Plan::new(config).unwrap());
     let weights = Weights::from_safetensors(&plan, weights).unwrap();
@@ -484,17 +494,20 @@ async fn assert_reference(
     };
     let floats =
         |name: &str| -> Vec<f32> { words(name).into_iter().map(f32::from_le_bytes).collect() };
-    let tokens: Vec<u8> = words("inputs").iter().map(|b| b[0]).collect();
+    let tokens: Vec<u8> = words(&format!("{prefix}inputs"))
+        .iter()
+        .map(|b| b[0])
+        .collect();
     let inputs: Vec<Vec<u8>> = tokens
         .chunks_exact(config.seq_len)
         .map(<[u8]>::to_vec)
         .collect();
 
     let mut run = start(context, &plan, &weights, &inputs).await;
-    for segment in 1..=4 {
+    for segment in 1..=segments {
         let outputs = run.segment(ALL).await.unwrap();
         let check = |name: &str, part: &dyn Fn(&SegmentOutput) -> Vec<f32>| {
-            let name = format!("segment{segment}.{name}");
+            let name = format!("{prefix}segment{segment}.{name}");
             let found: Vec<f32> = outputs.iter().flat_map(part).collect();
             let expected = floats(&name);
             assert_close(&found, &expected, 1e-3, &name);
@@ -523,7 +536,7 @@ gpu_test! {
         let config = ModelConfig::from_json(&document["config"].to_string()).unwrap();
         let weights = include_bytes!("../../tests/fixtures/parity/tiny.weights.safetensors");
         let expected = include_bytes!("../../tests/fixtures/parity/tiny.expected.safetensors");
-        assert_reference(&context, &config, weights, expected).await;
+        assert_reference(&context, &config, weights, expected, ("", 4)).await;
     }
 }
 
@@ -532,13 +545,13 @@ gpu_test! {
         let config = ModelConfig::from_json(include_str!("../../tests/fixtures/compact/config.json")).unwrap();
         let weights = include_bytes!("../../tests/fixtures/compact/weights.safetensors");
         let expected = include_bytes!("../../tests/fixtures/compact/expected.safetensors");
-        assert_reference(&context, &config, weights, expected).await;
+        assert_reference(&context, &config, weights, expected, ("", 4)).await;
     }
 }
 
 gpu_test! {
 async fn a_place_changes_hands_and_the_others_go_on(context) {
-    for (name, config) in architectures() {
+    for (name, config) in all_architectures() {
         let plan = Arc::new(Plan::new(&config).unwrap());
         let weights = weights(&plan, 3);
         let inputs = inputs(&plan, 4, 5);
@@ -566,7 +579,7 @@ async fn a_place_changes_hands_and_the_others_go_on(context) {
         whole.replace(2, &inputs[0], Some(&mut zero)).unwrap();
         assert_eq!(seen, 2);
         let half = vec![0.5; plan.positions * plan.hidden];
-        alone.set_states(&half, &half).unwrap();
+        alone.begin_at(&half, &half).unwrap();
         let (found, expected) = (
             whole.segment(ALL).await.unwrap(),
             alone.segment(ALL).await.unwrap(),
@@ -587,7 +600,7 @@ async fn a_place_changes_hands_and_the_others_go_on(context) {
 
 gpu_test! {
     async fn noise_at_updates_agrees_with_the_cpu_engine(context) {
-        for (name, config) in architectures() {
+        for (name, config) in all_architectures() {
             let plan = Arc::new(Plan::new(&config).unwrap());
             let weights = weights(&plan, 8);
             let inputs = inputs(&plan, 3, 9);

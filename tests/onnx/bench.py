@@ -38,6 +38,8 @@ def main(model, batch=1, repetitions=10):
         "z_H": rng.standard_normal((batch, *info["z_H"][1:]), np.float32),
         "z_L": rng.standard_normal((batch, *info["z_L"][1:]), np.float32),
     }
+    if "last" in info:
+        feeds["last"] = np.full((batch, *info["last"][1:]), 1 / info["last"][2], np.float32)
     times = {name: [] for name in sessions}
     for repetition in range(repetitions + 1):
         for name, session in sessions.items():

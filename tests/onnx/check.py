@@ -5,8 +5,9 @@
     python check.py OUT/model.onnx inputs.safetensors trace.safetensors
 
 Runs as many segments as the trace has through onnxruntime, from the initial
-states in the graph's metadata, and compares logits, q and both states. Fails
-if any differs by more than 1e-4 of the largest value there is.
+states in the graph's metadata, and compares logits, q and both states; a model
+with feedback is given the last answer's probabilities. Fails if any differs by
+more than 1e-4 of the largest value there is.
 
 With `--make CELLS VOCABULARY BATCH FILE` it writes an inputs file instead.
 Needs numpy and onnxruntime, nothing else.
@@ -47,6 +48,18 @@ def make(cells, vocabulary, batch, path):
     open(path, "wb").write(struct.pack("<Q", len(header)) + header + body)
 
 
+def first_answer(tokens, symbols):
+    """Certain in given cells, alike in blank ones; [batch, cells, symbols]."""
+    given = tokens[..., None] == 2 + np.arange(symbols)
+    blank = tokens[..., None] == 1
+    return np.where(blank, 1 / symbols, given).astype(np.float32)
+
+
+def softmax(logits):
+    shares = np.exp(logits - logits.max(-1, keepdims=True))
+    return shares / shares.sum(-1, keepdims=True)
+
+
 def main(model, inputs, trace):
     import onnxruntime
 
@@ -61,13 +74,18 @@ def main(model, inputs, trace):
         name: np.broadcast_to(np.float32(json.loads(metadata[f"{name}_init"])), shape).copy()
         for name in ["z_H", "z_L"]
     }
+    feeds_back = "last" in [i.name for i in session.get_inputs()]
+    symbols = expected["segment1.logits"].shape[-1]
+    last = {"last": first_answer(tokens, symbols)} if feeds_back else {}
     worst = 0.0
     segment = 1
     while f"segment{segment}.logits" in expected:
         logits, q, z_h, z_l = session.run(
-            ["logits", "q", "z_H_out", "z_L_out"], {"tokens": tokens, **state}
+            ["logits", "q", "z_H_out", "z_L_out"], {"tokens": tokens, **state, **last}
         )
         state = {"z_H": z_h, "z_L": z_l}
+        if feeds_back:
+            last = {"last": softmax(logits)}
         found = {"logits": logits, "q_halt": q[:, 0], "z_H": z_h, "z_L": z_l}
         if q.shape[1] > 1:
             found["q_continue"] = q[:, 1]

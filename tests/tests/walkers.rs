@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use hrm_core::config::{
-    Axis, Gate, InitialState, ModelConfig, Modules, PosEncodings, QPool, TokenMixer,
+    Axis, Gate, InitialState, ModelConfig, Modules, Pooling, PosEncodings, QPool, TokenMixer,
 };
 use hrm_core::cpu::{CpuModel, CpuRun};
 use hrm_core::engine::{SegmentOutput, Taps};
@@ -118,6 +118,30 @@ fn configs() -> Vec<(&'static str, ModelConfig)> {
                 H_layers: 1,
                 L_layers: 1,
                 ..ModelConfig::eqr(Shape::S4, 32, 24)
+            },
+        ),
+        ("relational 4x4", ModelConfig::relational(Shape::S4, 16)),
+        ("relational 9x9", ModelConfig::relational(Shape::S9, 16)),
+        (
+            "relations in two modules, two layers, means, silu, no feedback",
+            ModelConfig {
+                modules: Modules::Separate,
+                H_layers: 2,
+                L_layers: 1,
+                message: Some(6),
+                pooling: Pooling::Mean,
+                gate: Gate::Silu,
+                feedback: false,
+                q_continue: true,
+                ..ModelConfig::relational(Shape::S6, 16)
+            },
+        ),
+        (
+            "relations with damping and a random start",
+            ModelConfig {
+                damping: Some(0.7),
+                initial_state: InitialState::Random,
+                ..ModelConfig::relational(Shape::S6, 16)
             },
         ),
     ]

@@ -31,7 +31,12 @@ async function theirs(name) {
     graphOptimizationLevel: "all",
   });
   const config = await (await fetch("config.json")).json();
-  const positions = config.seq_len + (config.puzzle_emb_ndim > 0 ? 1 : 0);
+  // A relational model has a position a (cell, symbol), and is given its last answer.
+  const relational = config.token_mixer === "relations";
+  const symbols = Math.sqrt(config.seq_len);
+  const positions = relational
+    ? config.seq_len * symbols
+    : config.seq_len + (config.puzzle_emb_ndim > 0 ? 1 : 0);
   const shape = [batch, positions, config.hidden_size];
   const state = () => {
     const values = Float32Array.from({ length: shape[0] * shape[1] * shape[2] }, Math.random);
@@ -43,6 +48,10 @@ async function theirs(name) {
     z_H: state(),
     z_L: state(),
   };
+  if (config.feedback) {
+    const last = new Float32Array(batch * positions).fill(1 / symbols);
+    feeds.last = new ort.Tensor("float32", last, [batch, config.seq_len, symbols]);
+  }
   return { run: () => session.run(feeds), facts: {} };
 }
 

@@ -162,6 +162,7 @@ impl CpuRun {
         }
         self.z_h.copy_from_slice(z_h);
         self.z_l.copy_from_slice(z_l);
+        self.fresh.fill(true);
         if let Some(probe) = &mut self.probe {
             probe.restart(match probe.probe.level {
                 Level::High => &self.z_h,

@@ -25,6 +25,7 @@ PRESETS = {
     "hrm": (Config.hrm(), Settings.paper()),
     "hrm-small": (Config.hrm(128, 4, 2), Settings.paper()),
     "compact": (Config.compact(), Settings()),
+    "relational": (Config.relational(), Settings()),
 }
 
 

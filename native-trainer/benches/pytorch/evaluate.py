@@ -12,16 +12,17 @@ from torch import Tensor
 import state
 import sudoku
 from model import Config, Model, halts
+from relational import Relational, make
 from rules import Guesses, choose, segments_spent, wilson
 from sudoku import Symmetries
 
 
-def load_model(folder: Path, prefix: str, device: torch.device, dtype: torch.dtype) -> tuple[Model, dict]:
+def load_model(folder: Path, prefix: str, device: torch.device, dtype: torch.dtype) -> tuple[Model | Relational, dict]:
     """The weights of a state under `average` or `raw`, and the state's facts."""
     # Vectors that are not trained are kept once, beside the average.
     buffers = {"average.H_init", "average.L_init"}
     tensors, facts = state.load(folder, lambda name: name.startswith(prefix + ".") or name in buffers)
-    model = Model(Config(**facts["config"]), dtype)
+    model = make(Config(**facts["config"]), dtype)
     model.load_state_dict({name.split(".", 1)[1]: t.float() for name, t in tensors.items()})
     return model.to(device).eval(), facts
 
@@ -29,7 +30,7 @@ def load_model(folder: Path, prefix: str, device: torch.device, dtype: torch.dty
 class Reasoner:
     """Runs batches of one size."""
 
-    def __init__(self, model: Model, segments: int, batch: int):
+    def __init__(self, model: Model | Relational, segments: int, batch: int):
         self.model, self.segments, self.batch = model, segments, batch
 
     @torch.no_grad()
@@ -41,10 +42,11 @@ class Reasoner:
         grids = []
         for k in range(1, self.segments + 1):
             before = z_h
-            z_h, z_l, logits, q = self.model.segment(z_h, z_l, images)
+            fresh = torch.full_like(images[:, 0], k == 1, dtype=torch.bool)
+            z_h, z_l, logits, q = self.model.segment(z_h, z_l, images, fresh=fresh)
             halted = halts(q)
             at = torch.where(halted & (at > k), k, at)
-            grids.append(symmetries.undo(logits.argmax(-1)).to(torch.uint8))
+            grids.append(symmetries.undo(logits.argmax(-1) + self.model.config.first_answer).to(torch.uint8))
         residual = (z_h.float() - before.float()).square().mean((1, 2)).sqrt()
         solved = sudoku.solved(questions.long(), grids[-1].long())
         guesses = Guesses(grids[-1], halted, at, q[:, 0], residual, solved)

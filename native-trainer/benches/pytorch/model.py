@@ -52,6 +52,9 @@ class Config:
     q_continue: bool = False
     gradient_updates: int = 3
     damping: float | None = None
+    message: int | None = None
+    pooling: str = "softmax"
+    feedback: bool = False
 
     @classmethod
     def hrm(cls, hidden: int = 512, heads: int = 8, layers: int = 4) -> "Config":
@@ -81,6 +84,13 @@ class Config:
         return cls(**(sizes | {"H_layers": layers, "L_layers": layers} | others))
 
     @classmethod
+    def relational(cls, hidden: int = 32, **others) -> "Config":
+        """The relational reasoner; `message` and `mlp_inner` follow the hidden size unless given."""
+        sizes = {"hidden_size": hidden, "message": hidden // 2, "mlp_inner": 2 * hidden, "token_inner": None}
+        kind = {"token_mixer": "relations", "pos_encodings": "none", "L_cycles": 2, "gradient_updates": 6}
+        return cls(**(sizes | kind | {"feedback": True} | others))
+
+    @classmethod
     def from_json(cls, text: str) -> "Config":
         """Reads `config.json`, or a file that has the same under `config`; what is left out is HRM's, as in Rust."""
         values = json.loads(text)
@@ -100,9 +110,19 @@ class Config:
         return (self.puzzle_emb_len or 1) if self.puzzle_emb_ndim > 0 else 0
 
     @property
+    def side(self) -> int:
+        """Symbols of a cell."""
+        return math.isqrt(self.seq_len)
+
+    @property
+    def first_answer(self) -> int:
+        """The token that a cell's first logit stands for."""
+        return 2 if self.token_mixer == "relations" else 0
+
+    @property
     def positions(self) -> int:
         """Positions that the modules see."""
-        return self.seq_len + self.prefix
+        return self.seq_len * self.side if self.token_mixer == "relations" else self.seq_len + self.prefix
 
     @property
     def channel_inner(self) -> int:
@@ -112,6 +132,9 @@ class Config:
     def layer_flops(self) -> float:
         """Floating-point operations of one block on one puzzle, counted as the Rust plan does."""
         n, d = self.positions, self.hidden_size
+        if self.token_mixer == "relations":
+            messages = 4 * self.message
+            return 2 * n * (2 * d * messages + (d + messages) * 2 * self.channel_inner + self.channel_inner * d)
         mixing = 8 * n * d * d + 4 * n * n * d if self.token_mixer == "attention" else 6 * d * n * self.token_inner
         return mixing + 6 * n * d * self.channel_inner
 
@@ -121,7 +144,8 @@ class Config:
         back, cycle = 0, self.L_cycles + 1
         for i in range(self.H_cycles * cycle - self.gradient_updates, self.H_cycles * cycle):
             back += self.H_layers if i % cycle == self.L_cycles else self.L_layers
-        heads = 2 * self.positions * self.hidden_size * self.vocab_size
+        logits = 1 if self.token_mixer == "relations" else self.vocab_size
+        heads = 2 * self.positions * self.hidden_size * logits
         forwards = 2 if self.q_continue else 1
         return (forwards * (h + l) + 2 * back) * self.layer_flops() + (forwards + 2) * heads
 
@@ -150,17 +174,18 @@ class Weight(nn.Module):
 
 
 class GatedMlp(nn.Module):
-    """A gated MLP over the last axis: `down(silu(g) * v)`, or `down(sigmoid(g) * rms_norm(g * v))`."""
+    """A gated MLP over the last axis, to `out` channels or as many as there were: `down(silu(g) * v)`, or
+    `down(sigmoid(g) * rms_norm(g * v))`."""
 
-    def __init__(self, c: Config, width: int, inner: int):
+    def __init__(self, c: Config, width: int, inner: int, out: int | None = None):
         super().__init__()
         self.normalized, self.eps = c.gate == "normalized_sigmoid", c.rms_norm_eps
         self.gate_up_proj = Weight(2 * inner, width)
-        self.down_proj = Weight(width, inner)
+        self.down_proj = Weight(out or width, inner)
 
     def forward(self, x: Tensor) -> Tensor:
         gate_up, down = (m.weight.to(x.dtype) for m in (self.gate_up_proj, self.down_proj))
-        width = x.shape[-1]
+        width, out = x.shape[-1], len(down)
         # Matrix units want rows of whole 16 bytes; 81 positions are none. Zeros change nothing.
         if odd := x.is_cuda and -width % 8:
             x, gate_up, down = F.pad(x, (0, odd)), F.pad(gate_up, (0, odd)), F.pad(down, (0, 0, 0, odd))
@@ -171,7 +196,7 @@ class GatedMlp(nn.Module):
             inner = (torch.sigmoid(g) * rms_norm(g * v, self.eps)).to(x.dtype)
         else:
             inner = F.silu(g) * v
-        return F.linear(inner, down)[..., :width]
+        return F.linear(inner, down)[..., :out]
 
 
 class Attention(nn.Module):
@@ -311,9 +336,17 @@ class Model(nn.Module):
         return (x * scale).to(self.dtype)
 
     def segment(
-        self, z_h: Tensor, z_l: Tensor, tokens: Tensor, identifiers: Tensor | None = None
+        self,
+        z_h: Tensor,
+        z_l: Tensor,
+        tokens: Tensor,
+        identifiers: Tensor | None = None,
+        fresh: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """z_H, z_L, logits [batch, cell, vocab] and q [batch, outputs]; gradient through the last updates only."""
+        """z_H, z_L, logits [batch, cell, vocab] and q [batch, outputs]; gradient through the last updates only.
+
+        `fresh` [batch] says which rows have run no segment yet, for models that are given their last answer.
+        """
         c = self.config
         low = self.L_level
         high = self.H_level if c.modules == "separate" else low
@@ -354,7 +387,10 @@ def cell_losses(logits: Tensor, targets: Tensor, stablemax: bool) -> Tensor:
 
 
 def losses(logits: Tensor, q_halt: Tensor, targets: Tensor, stablemax: bool = False) -> tuple[Tensor, Tensor]:
-    """The cells' loss, and that of q_halt [batch] against "the whole grid is right"; means over the batch."""
+    """The cells' loss, and that of q_halt [batch] against "the whole grid is right"; means over the batch.
+
+    `targets` [batch, cell] number the logits.
+    """
     solved = (logits.argmax(-1) == targets).all(1)
     ce = cell_losses(logits, targets, stablemax).mean()
     return ce, F.binary_cross_entropy_with_logits(q_halt, solved.float())
@@ -402,7 +438,8 @@ def expected_outputs(model: Model, tokens: Tensor, segments: int) -> dict[str, T
     z_h, z_l = model.initial(len(tokens))
     with torch.no_grad():
         for k in range(1, segments + 1):
-            z_h, z_l, logits, q = model.segment(z_h, z_l, tokens)
+            fresh = torch.full(tokens.shape[:1], k == 1, device=tokens.device)
+            z_h, z_l, logits, q = model.segment(z_h, z_l, tokens, fresh=fresh)
             named = {"logits": logits, "q_halt": q[:, 0], "z_H": z_h, "z_L": z_l}
             if q.shape[1] > 1:
                 named["q_continue"] = q[:, 1]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-from model import Config, Model, expected_outputs, load_safetensors
+from model import Config, expected_outputs, load_safetensors
+from relational import make
 from trainer import Settings, Trainer
 
 FIXTURES = Path(__file__).resolve().parents[3] / "tests" / "fixtures"
@@ -41,7 +42,7 @@ def check(folder: str, weights: str, expected: str, config: str, settings: Setti
     at = FIXTURES / folder
     c = Config.from_json((at / config).read_text())
     expected = load_safetensors(at / expected)
-    model = Model(c).to(device)
+    model = make(c).to(device)
     sampler = Fixed(expected["inputs"].to(device), expected["labels"].to(device))
     trainer = Trainer(c, settings, sampler, device, torch.float32)
     for m in (model, trainer.model):
@@ -72,6 +73,30 @@ def check(folder: str, weights: str, expected: str, config: str, settings: Setti
     return good
 
 
+def check_relational(device: torch.device) -> bool:
+    """One set of weights on two boards, and gradients through half a segment and all of it."""
+    at = FIXTURES / "relational"
+    weights, expected = (load_safetensors(at / f"relational.{name}.safetensors") for name in ("weights", "expected"))
+    forward, gradient = [], []
+    for board, side in (("nine", 9), ("six", 6)):
+        sizes = {"puzzle": f"sudoku-{side}x{side}", "seq_len": side**2, "vocab_size": side + 2}
+        for updates in (3, 6):
+            c = Config.relational(16, message=8, gradient_updates=updates, **sizes)
+            sampler = Fixed(*(expected[f"nine.{name}"].to(device) for name in ("inputs", "labels")))
+            trained = Trainer(c, Settings(batch=4), sampler, device, torch.float32)
+            trained.model.load_state_dict(weights)
+            found = expected_outputs(trained.model, expected[f"{board}.inputs"].long().to(device), 3)
+            names = [n for n in found if n != "inputs"]
+            forward += [difference(found[n], expected[f"{board}.{n}"]) for n in names]
+            if side == 9:
+                trained.replay()
+                for optimizer in trained.optimizers:
+                    named = optimizer.flat.named(optimizer.flat.gradient)
+                    gradient += [difference(g, expected[f"grad{updates}.{n}"]) for n, g in named.items()]
+    print(f"relational: forward {max(forward):.1e}, gradients {max(gradient):.1e} of {len(gradient)} tensors")
+    return all(d < 1e-4 for d in forward) and all(d < 1e-3 for d in gradient)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cpu")
@@ -82,6 +107,7 @@ def main() -> None:
     files = ("weights.safetensors", "expected.safetensors")
     good = check("parity", *(f"tiny.{name}" for name in files), "tiny.json", paper, device)
     good &= check("compact", *files, "config.json", Settings(batch=2), device)
+    good &= check_relational(device)
     sys.exit(0 if good else "not equal")
 
 

@@ -1,232 +1,153 @@
-"""The relational reasoner in plain PyTorch: a peer to check and to time against.
+"""The relational reasoner: a state for every (cell, symbol), pooled over its row, column, box and cell.
 
-    python relational.py check ../../../tests/fixtures/relational
-    python relational.py bench [--channels 32] [--gradient 6] [--bf16] [--compile]
-
-`check` compares logits, states and gradients with the reference values.
-`bench` times a training step without its optimiser: one segment of 64 puzzles
-from carried states, loss and gradients, on one thread. Its counterpart is
-`hrm bench train --preset relational --batch 64 --threads 1`.
+Positions are cells in reading order, the symbol running fastest; tensors are [batch, position, channel].
 """
-
-import argparse
-import statistics
-import time
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-EPS = 1e-5
-LIMIT = 10.0
+from model import Config, GatedMlp, Model, QHead, Weight, rms_norm, trunc_normal
+
+BOXES = {4: (2, 2), 6: (2, 3), 9: (3, 3), 16: (4, 4), 25: (5, 5)}
+# Axes that a row, a column, a box and a cell span in [batch, band, row, stack, column, symbol, channel].
+SPANS = ((3, 4), (1, 2), (2, 4), (5,))
+SCORE_LIMIT = 10.0
 
 
-def rms_norm(x):
-    wide = x.float()
-    return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + EPS)).to(x.dtype)
+class RelationsBlock(nn.Module):
+    """Pools over every relation, then a gated MLP of the state and all messages; a norm after the residual."""
+
+    def __init__(self, c: Config):
+        super().__init__()
+        self.eps, self.message, self.softmax = c.rms_norm_eps, c.message, c.pooling == "softmax"
+        height, width = BOXES[c.side]
+        self.board = (c.side // height, height, c.side // width, width, c.side)
+        self.relations = Weight(len(SPANS) * 2 * c.message, c.hidden_size)
+        joined = c.hidden_size + len(SPANS) * c.message
+        self.mlp = GatedMlp(c, joined, c.channel_inner, c.hidden_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, n, _ = x.shape
+        parts = self.relations(x).view(b, *self.board, len(SPANS), 2, self.message).float()
+        joined = [x]
+        for i, span in enumerate(SPANS):
+            scores, values = parts[..., i, 0, :], parts[..., i, 1, :]
+            if self.softmax:
+                weights = scores.clamp(-SCORE_LIMIT, SCORE_LIMIT).exp()
+                pooled = (weights * values).sum(span, keepdim=True) / weights.sum(span, keepdim=True)
+            else:
+                pooled = values.mean(span, keepdim=True)
+            joined.append(pooled.to(x.dtype).expand_as(values).reshape(b, n, self.message))
+        return rms_norm(x + self.mlp(torch.cat(joined, dim=-1)), self.eps)
 
 
-def groups(rows, columns):
-    """Members of every relation's groups, `[4, groups, side]`: a position is
-    a (cell, symbol), the symbol running fastest."""
-    side = rows * columns
-    position = torch.arange(side**3)
-    cell, symbol = position // side, position % side
-    row, column = cell // side, cell % side
-    box = row // rows * (side // columns) + column // columns
-    keys = [row * side + symbol, column * side + symbol, box * side + symbol, cell]
-    return torch.stack([key.argsort(stable=True).view(-1, side) for key in keys])
+class RelationsLevel(nn.Module):
+    """A stack of blocks: one recurrent module."""
+
+    def __init__(self, c: Config, layers: int):
+        super().__init__()
+        self.layers = nn.ModuleList([RelationsBlock(c) for _ in range(layers)])
+
+    def forward(self, h: Tensor, *injected: Tensor) -> Tensor:
+        for other in injected:
+            h = h + other
+        for block in self.layers:
+            h = block(h)
+        return h
+
+
+class Vectors(nn.Module):
+    """A table, or one vector."""
+
+    def __init__(self, *shape: int, std: float = 1.0):
+        super().__init__()
+        self.weight = nn.Parameter(trunc_normal(*shape, std=std))
 
 
 class Relational(nn.Module):
-    def __init__(self, board, channels, message, inner):
+    """The whole model, to be used like `Model`."""
+
+    def __init__(self, config: Config, dtype: torch.dtype = torch.float32):
         super().__init__()
-        self.side = board[0] * board[1]
-        self.message = message
-        members = groups(*board)
-        self.register_buffer("members", members)
-        # The group of each position, by relation.
-        of = torch.empty(4, self.side**3, dtype=torch.long)
-        number = torch.arange(members.shape[1])[:, None].expand(-1, self.side)
-        for relation in range(4):
-            of[relation, members[relation].flatten()] = number.flatten()
-        self.register_buffer("group_of", of)
-        self.roles = nn.Parameter(torch.randn(3, channels))
-        self.feedback = nn.Parameter(torch.randn(channels))
-        self.relations = nn.Linear(channels, 8 * message, bias=False)
-        self.gate_up = nn.Linear(channels + 4 * message, 2 * inner, bias=False)
-        self.down = nn.Linear(inner, channels, bias=False)
-        self.head = nn.Parameter(torch.randn(channels) * channels**-0.5)
-        self.q_head = nn.Linear(channels, 1)
-        self.h_init = nn.Parameter(torch.randn(channels), requires_grad=False)
-        self.l_init = nn.Parameter(torch.randn(channels), requires_grad=False)
+        c = self.config = config
+        self.dtype = dtype
+        self.embed_roles = Vectors(3, c.hidden_size)
+        if c.feedback:
+            self.feedback = Vectors(c.hidden_size)
+        self.register_buffer("H_init", trunc_normal(c.hidden_size))
+        self.register_buffer("L_init", trunc_normal(c.hidden_size))
+        low = RelationsLevel(c, c.L_layers)
+        if c.modules == "separate":
+            self.L_level, self.H_level = low, RelationsLevel(c, c.H_layers)
+            self._levels = (self.H_level, low)
+        else:
+            # The only module's layers have no module's name in front.
+            self.layers = low.layers
+            self._levels = (low, low)
+        self.head = Vectors(c.hidden_size, std=c.hidden_size**-0.5)
+        self.q_head = QHead(c.hidden_size, 1 + c.q_continue)
 
-    def load(self, weights):
-        names = {
-            "roles": "embed_roles.weight",
-            "feedback": "feedback.weight",
-            "relations.weight": "layers.0.relations.weight",
-            "gate_up.weight": "layers.0.mlp.gate_up_proj.weight",
-            "down.weight": "layers.0.mlp.down_proj.weight",
-            "head": "head.weight",
-            "q_head.weight": "q_head.weight",
-            "q_head.bias": "q_head.bias",
-            "h_init": "H_init",
-            "l_init": "L_init",
-        }
-        own = dict(self.named_parameters())
+    def levels(self) -> list[RelationsLevel]:
+        """The modules that there are, one or two."""
+        return list(dict.fromkeys(self._levels))
+
+    initial = Model.initial
+
+    def roles(self, tokens: Tensor) -> Tensor:
+        """Of every position: 0 the cell is blank, 1 given as this symbol, 2 given as another; [batch, cell, symbol]."""
+        symbols = torch.arange(self.config.side, device=tokens.device) + self.config.first_answer
+        others = torch.where(tokens[..., None] == symbols, 1, 2)
+        return torch.where(tokens[..., None] == 1, 0, others)
+
+    def logits(self, z_h: Tensor) -> Tensor:
+        """[batch, cell, symbol]."""
+        c = self.config
+        return F.linear(z_h, self.head.weight[None].to(z_h.dtype)).float().view(-1, c.seq_len, c.side)
+
+    def last_answer(self, z_h: Tensor, roles: Tensor, fresh: Tensor | None) -> Tensor:
+        """Probabilities [batch, cell, symbol]; rows that are `fresh` know the givens only."""
         with torch.no_grad():
-            for name, theirs in names.items():
-                own[name].copy_(weights[theirs])
-        return {theirs: own[name] for name, theirs in names.items()}
+            own = self.logits(z_h).softmax(-1)
+            if fresh is None:
+                return own
+            first = torch.where(roles == 0, 1 / self.config.side, (roles == 1).float())
+            return torch.where(fresh[:, None, None], first, own)
 
-    def layer(self, x):
-        batch, n, _ = x.shape
-        u = self.relations(x).view(batch, n, 4, 2, self.message)
-        joined = [x]
-        for r in range(4):
-            picked = u[:, :, r][:, self.members[r]].float()
-            weights = picked[..., 0, :].clamp(-LIMIT, LIMIT).exp()
-            pooled = (weights * picked[..., 1, :]).sum(2) / weights.sum(2)
-            joined.append(pooled[:, self.group_of[r]].to(x.dtype))
-        gate, value = self.gate_up(torch.cat(joined, -1)).chunk(2, -1)
-        return rms_norm(x + self.down(torch.sigmoid(gate) * rms_norm(gate * value)))
+    def embed(self, z_h: Tensor, tokens: Tensor, fresh: Tensor | None) -> Tensor:
+        """The embedded puzzles with the last answers."""
+        roles = self.roles(tokens)
+        x = F.embedding(roles, self.embed_roles.weight)
+        if self.config.feedback:
+            x = x + self.last_answer(z_h, roles, fresh)[..., None] * self.feedback.weight
+        return x.flatten(1, 2).to(self.dtype)
 
-    def fresh(self, tokens):
-        """Roles of all positions, and what is known before the first segment."""
-        symbol = torch.arange(self.side)
-        given = tokens[:, :, None]
-        own = given == symbol + 2
-        blank = (given == 1).expand_as(own)
-        role = torch.where(blank, 0, torch.where(own, 1, 2)).flatten(1)
-        known = torch.where(blank, 1.0 / self.side, own.float()).flatten(1)
-        return role, known
-
-    def answer(self, z_h):
-        logits = (z_h @ self.head.to(z_h.dtype)).float()
-        return logits.view(z_h.shape[0], -1, self.side)
-
-    def segment(self, z_h, z_l, role, known, gradient, trace=None):
-        x = self.roles[role] + known[..., None] * self.feedback
-        x = x.to(z_h.dtype)
-        kinds = "LLHLLH"
-        for i, kind in enumerate(kinds):
-            with torch.set_grad_enabled(torch.is_grad_enabled() and i >= 6 - gradient):
-                if kind == "L":
-                    z_l = self.layer(z_l + z_h + x)
+    def segment(
+        self,
+        z_h: Tensor,
+        z_l: Tensor,
+        tokens: Tensor,
+        identifiers: Tensor | None = None,
+        fresh: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """As `Model.segment`; there is no puzzle embedding that `identifiers` could pick from."""
+        c = self.config
+        high, low = self._levels
+        embedded = self.embed(z_h, tokens, fresh)
+        with_gradient = torch.is_grad_enabled()
+        cycle = c.L_cycles + 1
+        for i in range(c.H_cycles * cycle):
+            tracked = with_gradient and i >= c.H_cycles * cycle - c.gradient_updates
+            with torch.set_grad_enabled(tracked):
+                if i % cycle < c.L_cycles:
+                    z_l = low(z_l, z_h, embedded if tracked else embedded.detach())
                 else:
-                    z_h = self.layer(z_h + z_l)
-                    if trace is not None:
-                        trace.append(z_h)
-        q = self.q_head(z_h.float().mean(1)).squeeze(-1)
-        return z_h, z_l, self.answer(z_h), q
+                    z_h = high(z_h, z_l)
+        pooled = z_h[:, 0].float() if c.q_pool == "first" else z_h.float().mean(1)
+        q = F.linear(pooled, self.q_head.weight, self.q_head.bias)
+        return z_h.detach(), z_l.detach(), self.logits(z_h), q
 
 
-def loss_of(logits, q, labels):
-    entropy = F.cross_entropy(logits.flatten(0, 1), labels.flatten() - 2)
-    right = (logits.argmax(-1) + 2 == labels).all(-1).float()
-    return entropy + 0.1 * F.binary_cross_entropy_with_logits(q, right), entropy
-
-
-def check(folder):
-    from safetensors.torch import load_file
-
-    weights = load_file(f"{folder}/relational.weights.safetensors")
-    expected = load_file(f"{folder}/relational.expected.safetensors")
-    worst = 0.0
-
-    def compare(found, name):
-        nonlocal worst
-        want = expected[name]
-        off = ((found - want).abs().max() / want.abs().max()).item()
-        worst = max(worst, off)
-        print(f"{name:<40} {off:.2e}")
-
-    for name, board in [("nine", (3, 3)), ("six", (2, 3))]:
-        model = Relational(board, 16, 8, 32)
-        named = model.load(weights)
-        tokens = expected[f"{name}.inputs"].long()
-        labels = expected[f"{name}.labels"].long()
-        role, known = model.fresh(tokens)
-        n = role.shape[1]
-        start = [v.expand(len(tokens), n, -1) for v in (model.h_init, model.l_init)]
-        with torch.no_grad():
-            z_h, z_l = start
-            p = known
-            for segment in range(1, 4):
-                z_h, z_l, logits, q = model.segment(z_h, z_l, role, p, 6)
-                p = logits.softmax(-1).flatten(1)
-                for what, found in [("logits", logits), ("q_halt", q), ("z_H", z_h), ("z_L", z_l)]:
-                    compare(found, f"{name}.segment{segment}.{what}")
-        if name != "nine":
-            continue
-        for gradient in (3, 6):
-            model.zero_grad()
-            _, _, logits, q = model.segment(*start, role, known, gradient)
-            loss_of(logits, q, labels)[0].backward()
-            for theirs, parameter in named.items():
-                if parameter.grad is not None:
-                    compare(parameter.grad, f"grad{gradient}.{theirs}")
-    print(f"largest relative difference {worst:.2e}")
-
-
-def bench(args):
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    message = args.message or args.channels // 2
-    model = Relational((3, 3), args.channels, message, 2 * args.channels)
-    tokens = torch.randint(1, 11, (args.batch, 81))
-    labels = torch.randint(2, 11, (args.batch, 81))
-    role, known = model.fresh(tokens)
-    states = [torch.randn(args.batch, role.shape[1], args.channels) for _ in range(2)]
-
-    def forward(z_h, z_l, role, known):
-        with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
-            _, _, logits, q = model.segment(z_h, z_l, role, known, args.gradient)
-        return loss_of(logits, q, labels)[0]
-
-    if args.compile:
-        forward = torch.compile(forward)
-
-    def step():
-        model.zero_grad(set_to_none=True)
-        forward(*states, role, known).backward()
-
-    for _ in range(2):
-        step()
-    times = []
-    for _ in range(args.steps):
-        begun = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - begun)
-    median = statistics.median(times)
-    kind = "bf16" if args.bf16 else "f32"
-    mode = "compiled" if args.compile else "eager"
-    print(
-        f"PyTorch {torch.__version__}, {kind}, {mode}, channels {args.channels}, gradient through "
-        f"{args.gradient}: {median * 1e3:.1f} ms a step, {args.batch / median:.1f} rows a second"
-    )
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    checking = commands.add_parser("check")
-    checking.add_argument("folder")
-    timing = commands.add_parser("bench")
-    timing.add_argument("--channels", type=int, default=32)
-    timing.add_argument("--message", type=int)
-    timing.add_argument("--batch", type=int, default=64)
-    timing.add_argument("--gradient", type=int, default=6)
-    timing.add_argument("--steps", type=int, default=5)
-    timing.add_argument("--bf16", action="store_true")
-    timing.add_argument("--compile", action="store_true")
-    args = parser.parse_args()
-    if args.command == "check":
-        check(args.folder)
-    else:
-        bench(args)
-
-
-if __name__ == "__main__":
-    main()
+def make(config: Config, dtype: torch.dtype = torch.float32) -> Model | Relational:
+    """The model of a configuration."""
+    return (Relational if config.token_mixer == "relations" else Model)(config, dtype)

@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model import Config, Model, cell_losses, halts
+from model import Config, cell_losses, halts
 from optim import Adam, Flat, Muon, Sign
+from relational import make
 from sudoku import Sampler
 
 # What `Trainer.report` returns, in the order of the device's sums.
@@ -49,7 +50,7 @@ class Trainer:
 
     def __init__(self, config: Config, settings: Settings, sampler: Sampler, device: torch.device, dtype: torch.dtype):
         self.config, self.settings, self.sampler, self.device = config, settings, sampler, device
-        self.model = Model(config, dtype).to(device)
+        self.model = make(config, dtype).to(device)
         self.optimizers = self._optimizers()
         self.average = [o.flat.values.clone() for o in self.optimizers]
         self.count = torch.zeros((), device=device)  # steps, as the optimisers and the average see them
@@ -68,7 +69,7 @@ class Trainer:
         s = self.settings
         groups: dict[str, list] = {"muon": [], "adam": [], "sign": []}
         for name, p in self.model.named_parameters():
-            matrix = "_level." in name and s.optimizer == "muon"
+            matrix = "layers." in name and s.optimizer == "muon"
             groups["sign" if name.startswith("puzzle_emb") else "muon" if matrix else "adam"].append((name, p))
         eps = None if s.optimizer == "adam-atan2" else 1e-8
         made = [Adam(Flat(groups["adam"]), s.lr, s.weight_decay, s.betas, eps)]
@@ -80,6 +81,7 @@ class Trainer:
 
     def _losses(self, logits: Tensor, q: Tensor, next_q: Tensor | None, targets: Tensor, last: Tensor) -> tuple:
         """What is minimised; the cells' loss, the q losses; right cells [batch, cell]. Means over the batch."""
+        targets = targets - self.config.first_answer
         right = logits.argmax(-1) == targets
         cells = cell_losses(logits, targets, self.settings.stablemax).mean()
         q_loss = F.binary_cross_entropy_with_logits(q[:, 0], right.all(1).float())
@@ -100,7 +102,7 @@ class Trainer:
             old.copy_(torch.where(restart[:, :, None], new, old))
         self.segments.masked_fill_(self.halted, 0).add_(1)
 
-        z_h, z_l, logits, q = model.segment(self.z_h, self.z_l, self.tokens)
+        z_h, z_l, logits, q = model.segment(self.z_h, self.z_l, self.tokens, fresh=self.halted)
         last = self.segments >= limit
         next_q = None
         if c.q_continue:

@@ -42,6 +42,11 @@ impl Builder {
         self.with("Softmax", &[x], vec![int("axis", -1)])
     }
 
+    /// The elements of `x` along an axis that `indices` name.
+    pub(super) fn gather(&mut self, x: &str, indices: &str, axis: i64) -> String {
+        self.with("Gather", &[x, indices], vec![int("axis", axis)])
+    }
+
     pub(super) fn concat(&mut self, parts: &[&str], axis: i64) -> String {
         self.with("Concat", parts, vec![int("axis", axis)])
     }
@@ -89,6 +94,13 @@ impl Builder {
             vec![values.len() as i64],
             bytes,
         )
+    }
+
+    /// A named list of places.
+    pub(super) fn indices(&mut self, name: &str, values: &[u32]) -> String {
+        let bytes = values.iter().flat_map(|&v| i64::from(v).to_le_bytes());
+        let dims = vec![values.len() as i64];
+        self.constant(name.to_owned(), INT64, dims, bytes.collect())
     }
 
     pub(super) fn integer(&mut self, value: i64) -> String {

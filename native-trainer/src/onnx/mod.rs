@@ -1,12 +1,15 @@
 //! One segment of a model as an ONNX graph: the fourth walk of the plan.
 //!
 //! Inputs `tokens` [batch, cells] int64, `z_H` and `z_L` [batch, positions,
-//! hidden]; outputs `logits` [batch, cells, vocabulary], `q` [batch, 1 or 2]
-//! (halt, continue), `z_H_out`, `z_L_out`. Fixed initial states are in the
+//! hidden], and of a model with feedback `last` [batch, cells, symbols], the
+//! probabilities of the last answer (before the first segment certain in given
+//! cells, alike in blank ones); outputs `logits` [batch, cells, vocabulary or
+//! symbols], `q` [batch, 1 or 2] (halt, continue), `z_H_out`, `z_L_out`. Fixed initial states are in the
 //! metadata, as JSON lists of one position's values.
 
 mod builder;
 mod proto;
+mod relations;
 
 use hrm_core::config::{Gate, QPool};
 use hrm_core::plan::{Axis, Embedding, Level, Plan, Start, Sublayer, TensorId};
@@ -104,8 +107,9 @@ impl Walk<'_> {
     /// their numbers.
     fn embed(&mut self) -> String {
         let plan = self.plan;
-        let Embedding::Tokens(e) = &plan.embedding else {
-            return String::new();
+        let e = match &plan.embedding {
+            Embedding::Tokens(e) => e,
+            Embedding::Roles(e) => return self.roles(e),
         };
         let (d, vocabulary) = (plan.hidden, plan.config.vocab_size);
         let mut table = self.weights.dense(e.tokens).into_owned();
@@ -174,7 +178,22 @@ impl Walk<'_> {
                 let y = self.project(&gated, down);
                 turn(self, &y)
             }
-            Sublayer::Relations { .. } => x.to_owned(),
+            Sublayer::Relations {
+                project,
+                gate_up,
+                down,
+                message,
+                inner,
+                gate,
+                pooling,
+            } => {
+                let projected = self.project(x, project);
+                let joined = self.joined(x, &projected, message, pooling);
+                let both = self.project(&joined, gate_up);
+                let halves = self.graph.split(&both, 2, &[inner, inner]);
+                let gated = self.gated(&halves[0], &halves[1], gate);
+                self.project(&gated, down)
+            }
         }
     }
 
@@ -237,11 +256,13 @@ impl Walk<'_> {
         g.node("Add", &[&straight, &across])
     }
 
-    /// `x · Wᵀ`, the matrix stored the way round that ONNX multiplies.
+    /// `x · Wᵀ`, the matrix stored the way round that ONNX multiplies; a
+    /// vector is a matrix of one row.
     fn project(&mut self, x: &str, id: TensorId) -> String {
         let spec = self.plan.tensor(id);
-        let (rows, depth) = (spec.shape[0], spec.shape[1]);
         let values = self.weights.dense(id);
+        let depth = spec.shape.last().copied().unwrap_or(1);
+        let rows = values.len() / depth;
         let transposed: Vec<f32> = (0..depth)
             .flat_map(|c| (0..rows).map(move |r| (r, c)))
             .map(|(r, c)| values[r * depth + c])
@@ -268,11 +289,15 @@ impl Walk<'_> {
 
     fn heads(&mut self, z: &str) {
         let plan = self.plan;
-        let (cells, vocabulary) = (plan.config.seq_len, plan.config.vocab_size);
+        let (cells, answers) = (plan.config.seq_len, plan.heads.answers.count);
         let g = &mut self.graph;
         let of_cells = g.slice(z, 1, plan.prefix, plan.positions);
-        let logits = self.project(&of_cells, plan.heads.lm);
-        self.graph.output(&logits, "logits", &[cells, vocabulary]);
+        let mut logits = self.project(&of_cells, plan.heads.lm);
+        if plan.logits_a_row() != answers {
+            let apart = self.graph.integers(&[0, cells as i64, answers as i64]);
+            logits = self.graph.node("Reshape", &[&logits, &apart]);
+        }
+        self.graph.output(&logits, "logits", &[cells, answers]);
         let pooled = match plan.heads.q_pool {
             QPool::First => {
                 let first = self.graph.slice(z, 1, 0, 1);
@@ -299,7 +324,14 @@ mod tests {
     /// shapes say, and what is decoded is what was encoded.
     #[test]
     fn graphs_are_well_formed() {
-        for preset in ["hrm-4x4", "hrm-6x6", "compact-6x6", "hrm-small", "eqr"] {
+        for preset in [
+            "hrm-4x4",
+            "hrm-6x6",
+            "compact-6x6",
+            "hrm-small",
+            "eqr",
+            "relational",
+        ] {
             let plan = Plan::new(&ModelConfig::preset(preset).unwrap()).unwrap();
             let weights = Weights::random(&plan, 1);
             let model = proto::Model::decode(segment(&plan, &weights).as_slice()).unwrap();
@@ -342,7 +374,7 @@ mod tests {
             let stored = graph
                 .initializer
                 .iter()
-                .filter(|t| t.name.contains("_proj."))
+                .filter(|t| t.name.contains("_proj.") || t.name.contains("relations."))
                 .count();
             assert_eq!(stored, matrices, "{preset}");
         }

@@ -1,42 +1,66 @@
 //! The most likely token of every cell.
 
 use hrm_core::engine::EngineError;
+use hrm_core::plan::Answers;
 
 use super::{Kernels, summary};
 use crate::kernel::{Array, Dispatch, check_shape};
-use crate::pack::fours;
 
 #[repr(C)]
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 struct Params {
     sequences: u32,
-    positions: u32,
+    rows: u32,
     prefix: u32,
-    vocabulary: u32,
+    answers: u32,
+    first: u32,
     stride: u32,
     summary: u32,
     head: u32,
-    unused: u32,
 }
 
-/// `logits` is `[sequences, positions, fours(vocabulary)]`; the tokens of all
-/// positions from `prefix` on go into `summaries` (see [`summary`]).
+/// How logits are stored.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Logits {
+    /// Rows in front of the cells, one of which each cell has.
+    pub(crate) prefix: usize,
+    /// Cells of a sequence.
+    pub(crate) cells: usize,
+    /// What a row means.
+    pub(crate) answers: Answers,
+    /// Length of a row, padding included.
+    pub(crate) stride: usize,
+}
+
+impl Logits {
+    /// Rows of a sequence.
+    pub(crate) fn rows(&self) -> usize {
+        self.prefix + self.cells
+    }
+
+    /// Elements of a sequence.
+    pub(crate) fn elements(&self) -> usize {
+        self.rows() * self.stride
+    }
+}
+
+/// `logits` is `[sequences, rows, stride]`; the tokens of all cells go into
+/// `summaries` (see [`summary`]).
 pub(crate) fn dispatch(
     kernels: &Kernels,
-    [sequences, positions, vocabulary]: [usize; 3],
-    prefix: usize,
+    sequences: usize,
+    form: Logits,
     logits: &Array,
     summaries: &Array,
 ) -> Result<Dispatch, EngineError> {
-    let cells = positions - prefix;
-    let stride = fours(vocabulary);
+    let cells = form.cells;
     check_shape(
         "argmax",
         logits,
         &[
             ("sequences", sequences),
-            ("positions", positions),
-            ("vocabulary", stride),
+            ("rows", form.rows()),
+            ("answers", form.stride),
         ],
     )?;
     check_shape(
@@ -46,13 +70,13 @@ pub(crate) fn dispatch(
     )?;
     let params = Params {
         sequences: sequences as u32,
-        positions: positions as u32,
-        prefix: prefix as u32,
-        vocabulary: vocabulary as u32,
-        stride: stride as u32,
+        rows: form.rows() as u32,
+        prefix: form.prefix as u32,
+        answers: form.answers.count as u32,
+        first: u32::from(form.answers.first),
+        stride: form.stride as u32,
         summary: summary::words(cells) as u32,
         head: summary::HEAD as u32,
-        unused: 0,
     };
     let kernel = kernels.get("argmax", &[include_str!("argmax.wgsl")]);
     let groups = [cells.div_ceil(32), sequences, 1];
@@ -73,23 +97,26 @@ mod tests {
         /// Logits of few distinct values, so that ties are common.
         async fn first_among_equals(context) {
             let kernels = Kernels::new(&context);
-            let (sequences, cells, vocabulary, prefix) = (2, 36, 11, 1);
-            let stride = fours(vocabulary);
-            let logits: Vec<f32> = (0..sequences * (cells + prefix) * stride)
-                // What is beyond the vocabulary must not be looked at.
-                .map(|i| if i % stride < vocabulary { (i * i % 7) as f32 - 9.0 } else { 99.0 })
-                .collect();
-            let array = Array::new(&context, "logits", &logits).unwrap();
-            let summaries = Array::zeros(&context, "summaries", sequences * summary::words(cells)).unwrap();
-            let found = run(&kernels, &[&summaries], || {
-                dispatch(&kernels, [sequences, cells + prefix, vocabulary], prefix, &array, &summaries).unwrap()
-            }).await;
-            for (s, words) in found[0].chunks_exact(summary::words(cells)).enumerate() {
-                for (cell, &token) in words[summary::HEAD..].iter().enumerate() {
-                    let row = (s * (cells + prefix) + prefix + cell) * stride;
-                    let row = &logits[row..row + vocabulary];
-                    let top = row.iter().fold(f32::MIN, |m, &v| m.max(v));
-                    assert_eq!(token as usize, row.iter().position(|&v| v == top).unwrap());
+            let (sequences, cells) = (2, 36);
+            for (prefix, count, first, stride) in [(1, 11, 0, 12), (0, 9, 2, 9)] {
+                let answers = Answers { first, count };
+                let form = Logits { prefix, cells, answers, stride };
+                let logits: Vec<f32> = (0..sequences * (cells + prefix) * stride)
+                    // What is beyond the vocabulary must not be looked at.
+                    .map(|i| if i % stride < count { (i * i % 7) as f32 - 9.0 } else { 99.0 })
+                    .collect();
+                let array = Array::new(&context, "logits", &logits).unwrap();
+                let summaries = Array::zeros(&context, "summaries", sequences * summary::words(cells)).unwrap();
+                let found = run(&kernels, &[&summaries], || {
+                    dispatch(&kernels, sequences, form, &array, &summaries).unwrap()
+                }).await;
+                for (s, words) in found[0].chunks_exact(summary::words(cells)).enumerate() {
+                    for (cell, &token) in words[summary::HEAD..].iter().enumerate() {
+                        let row = (s * (cells + prefix) + prefix + cell) * stride;
+                        let row = &logits[row..row + count];
+                        let top = row.iter().fold(f32::MIN, |m, &v| m.max(v));
+                        assert_eq!(token as usize, usize::from(first) + row.iter().position(|&v| v == top).unwrap());
+                    }
                 }
             }
         }

@@ -17,8 +17,11 @@ pub(crate) mod mix;
 pub(crate) mod noise;
 pub(crate) mod norm;
 pub(crate) mod partials;
+pub(crate) mod pool;
 pub(crate) mod products;
 pub(crate) mod project;
+pub(crate) mod roles;
+pub(crate) mod score;
 pub(crate) mod sum;
 pub(crate) mod summary;
 

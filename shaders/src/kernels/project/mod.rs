@@ -62,17 +62,42 @@ pub(crate) enum Epilogue<'a> {
     /// The same with the normalised gate, whose norm is left to the rows'
     /// next use; `squares` is `[rows, parts(columns)]`.
     Normalized { squares: &'a Array },
+    /// The one gate or, with `squares`, the other, after the product has got
+    /// what its row's groups add.
+    Related {
+        messages: Messages<'a>,
+        squares: Option<&'a Array>,
+    },
+}
+
+/// What groups of positions add to a product of their members' rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Messages<'a> {
+    /// `[rows of groups, columns]`.
+    pub(crate) values: &'a Array,
+    /// Number of those rows.
+    pub(crate) rows: usize,
+    /// Which of them, see [`super::pool::Groups`].
+    pub(crate) places: &'a Array,
+    pub(crate) positions: usize,
+    pub(crate) relations: usize,
 }
 
 impl Epilogue<'_> {
     fn source(&self) -> (&'static [&'static str], &'static str) {
         const SQUARES: &str = include_str!("squares.wgsl");
+        const SILU: &str = include_str!("silu.wgsl");
+        const NORMALIZED: &str = include_str!("normalized.wgsl");
+        const ALONE: &str = include_str!("alone.wgsl");
+        const JOINED: &str = include_str!("joined.wgsl");
         match self {
             Self::Store => (&[include_str!("store.wgsl")], "store"),
             Self::Residual { .. } => (&[include_str!("residual.wgsl"), SQUARES], "residual"),
             Self::Rotary { .. } => (&[include_str!("rotary.wgsl")], "rotary"),
-            Self::Silu => (&[include_str!("silu.wgsl")], "silu"),
-            Self::Normalized { .. } => (&[include_str!("normalized.wgsl"), SQUARES], "normalized"),
+            Self::Silu => (&[SILU, ALONE], "silu"),
+            Self::Normalized { .. } => (&[NORMALIZED, SQUARES, ALONE], "normalized"),
+            Self::Related { squares: None, .. } => (&[SILU, JOINED], "related silu"),
+            Self::Related { .. } => (&[NORMALIZED, SQUARES, JOINED], "related normalized"),
         }
     }
 }
@@ -92,6 +117,8 @@ struct Params {
     residual_parts4: u32,
     residual_width: f32,
     y_parts: u32,
+    relations: u32,
+    unused: [u32; 3],
 }
 
 /// `x` is `[rows, depth]`; columns are the rows of `weights`.
@@ -170,6 +197,30 @@ pub(crate) fn dispatch<'a>(
             width = columns / 2;
             check_squares(squares, parts(columns))?;
             arrays.push((5, squares));
+        }
+        Epilogue::Related { messages, squares } => {
+            width = columns / 2;
+            let Messages {
+                values,
+                places,
+                positions,
+                relations,
+                ..
+            } = messages;
+            check_shape(
+                "project",
+                values,
+                &[("rows of groups", messages.rows), ("columns", columns)],
+            )?;
+            let axes = [("positions", positions), ("relations", relations)];
+            check_shape("project", places, &[axes[0], axes[1], ("numbers", 2)])?;
+            params.positions = positions as u32;
+            params.relations = relations as u32;
+            arrays.extend([(6, values), (8, places)]);
+            if let Some(squares) = squares {
+                check_squares(squares, parts(columns))?;
+                arrays.push((5, squares));
+            }
         }
     }
     check_shape("project", y, &[("rows", rows), ("columns", width)])?;

@@ -11,8 +11,9 @@ fn residual_factor(row: u32) -> f32 {
 
 fn finish(row: u32, column4: u32, factor: f32, value: vec4<f32>) {
     if row < params.rows {
-        let gate = value.xz;
-        let product = gate * value.yw;
+        let whole = joined(row, column4, value);
+        let gate = whole.xz;
+        let product = gate * whole.yw;
         y[row * params.columns4 + column4] = product / (1.0 + exp(-gate));
         leave_square(row, column4, dot(product, product));
     }

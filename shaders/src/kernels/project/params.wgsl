@@ -6,7 +6,7 @@ struct Params {
     depth4: u32,
     columns4: u32,
     // Of the rotary epilogue: rows of the table, vectors a head, vectors of
-    // all heads of q and k.
+    // all heads of q and k. Of messages the first too: positions.
     positions: u32,
     head4: u32,
     rotated4: u32,
@@ -20,6 +20,11 @@ struct Params {
     residual_width: f32,
     // Partial squares a row that the epilogue leaves, a multiple of four.
     y_parts: u32,
+    // Of the rows' messages: relations.
+    relations: u32,
+    unused0: u32,
+    unused1: u32,
+    unused2: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -8,7 +8,8 @@ fn residual_factor(row: u32) -> f32 {
 
 fn finish(row: u32, column4: u32, factor: f32, value: vec4<f32>) {
     if row < params.rows {
-        let gate = value.xz;
-        y[row * params.columns4 + column4] = gate / (1.0 + exp(-gate)) * value.yw;
+        let whole = joined(row, column4, value);
+        let gate = whole.xz;
+        y[row * params.columns4 + column4] = gate / (1.0 + exp(-gate)) * whole.yw;
     }
 }

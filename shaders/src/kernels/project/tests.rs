@@ -269,6 +269,58 @@ gpu_test! {
 }
 
 gpu_test! {
+    /// Rows of 2 sequences of 15 positions, in 3 groups of one relation and 5
+    /// of another.
+    async fn gates_with_what_groups_add(context) {
+        let kernels = Kernels::new(&context);
+        let mut rng = rng(10);
+        let (sequences, positions, columns, depth) = (2, 15, 136, 12);
+        let rows = sequences * positions;
+        let x = values(&mut rng, rows * depth);
+        let (weights, w) = matrix(&context, &mut rng, [columns, depth], depth, Format::Q8);
+        let message_rows = 2 * 3 + 2 * 5;
+        let messages = values(&mut rng, message_rows * columns);
+        let places: Vec<u32> = (0..15).flat_map(|p| [p % 3, 3, 6 + p % 5, 5]).collect();
+        let [x_array, m_array] = [&x, &messages].map(|v| Array::new(&context, "v", v).unwrap());
+        let places = Array::new(&context, "places", &places).unwrap();
+        let y = Array::zeros(&context, "y", rows * columns / 2).unwrap();
+        let squares = Array::zeros(&context, "squares", rows * parts(columns)).unwrap();
+        let mut sums = plain(&x, &w, depth);
+        for (i, sum) in sums.iter_mut().enumerate() {
+            let (sequence, p, column) = (i / columns / 15, i / columns % 15, i % columns);
+            for row in [sequence * 3 + p % 3, 6 + sequence * 5 + p % 5] {
+                *sum += f64::from(messages[row * columns + column]);
+            }
+        }
+        let pairs = || sums.chunks_exact(2).map(|p| (p[0], p[1]));
+        let messages = Messages {
+            values: &m_array,
+            rows: message_rows,
+            places: &places,
+            positions,
+            relations: 2,
+        };
+
+        let found = run(&kernels, &[&y], || {
+            let end = Epilogue::Related { messages, squares: None };
+            dispatch(&kernels, rows, &x_array, &weights, &y, end).unwrap()
+        }).await;
+        let expected: Vec<f64> = pairs().map(|(gate, value)| silu(gate) * value).collect();
+        assert_close(&found[0], &expected, 2e-6, "silu");
+
+        let found = run(&kernels, &[&y, &squares], || {
+            let end = Epilogue::Related { messages, squares: Some(&squares) };
+            dispatch(&kernels, rows, &x_array, &weights, &y, end).unwrap()
+        }).await;
+        let expected: Vec<f64> = pairs().map(|(gate, value)| sigmoid(gate) * gate * value).collect();
+        assert_close(&found[0], &expected, 2e-6, "normalised");
+        let all: f64 = pairs().map(|(gate, value)| (gate * value).powi(2)).sum();
+        let found: f64 = found[1].iter().map(|&word| f64::from(f32::from_bits(word))).sum();
+        assert!((found / all - 1.0).abs() < 1e-5, "squares add up to {found}, expected {all}");
+    }
+}
+
+gpu_test! {
     /// Three heads of width 8 in q and k, the rest of the columns unrotated.
     async fn rotations(context) {
         let kernels = Kernels::new(&context);
