@@ -56,7 +56,7 @@ impl Page {
         );
         self.link.set_value(Some(Rc::new(link)));
         self.count_solutions();
-        let mut shown = None;
+        let mut shown: Option<Board> = None;
         effect(move || {
             let address = self.permalink();
             if self.state.models.with(Vec::is_empty) {
