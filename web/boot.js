@@ -18,9 +18,42 @@
     document.head.append(early);
   }
 
+  // A link followed before the program is there names something else, too.
+  addEventListener("hashchange", () => {
+    const now = new URLSearchParams(location.hash.slice(1));
+    if (["puzzle", "model", "tour"].some((key) => now.has(key))) window.hrmDemo.done = true;
+  });
+
+  // Files for the person; what makes them is fetched when it is wanted.
+  const files = (use) => import("./picture.js").then(use).catch((error) => console.error(error));
+  window.hrmFiles = {
+    save: (...what) => files((module) => module.save(...what)),
+    download: (...what) => files((module) => module.download(...what)),
+  };
+
   const parsed = new Promise((resolve) => {
     if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", resolve);
     else resolve();
+  });
+
+  // A puzzle from the clipboard becomes the address, as a link's does. Where a
+  // page may not read the clipboard, there is a field to paste into.
+  const paste = async () => {
+    const text = await navigator.clipboard.readText().catch(() => "");
+    if (text.trim() !== "") {
+      location.hash = `#puzzle=${encodeURIComponent(text.trim())}`;
+      return;
+    }
+    const field = document.getElementById("text");
+    field?.closest("details")?.setAttribute("open", "");
+    field?.focus();
+  };
+  parsed.then(() => {
+    document.getElementById("paste")?.addEventListener("click", paste);
+    const famous = document.querySelector(".famous");
+    famous?.addEventListener("click", (event) => {
+      if (event.target.closest("a")) famous.open = false;
+    });
   });
 
   const fail = async (message, detail) => {

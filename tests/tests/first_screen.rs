@@ -253,3 +253,60 @@ async fn pictures_are_saved_with_their_looks() -> Result<()> {
     })
     .await
 }
+
+#[tokio::test]
+async fn back_and_forward_walk_puzzles() -> Result<()> {
+    with_page(Graphics::None, DESKTOP, async |server, browser| {
+        let url = format!("{}{SMALL}", server.url());
+        let (page, _) = Playground::open(&browser.client, &url).await?;
+        page.loaded().await?;
+        let shown = |puzzle: &str| {
+            format!("return [...document.querySelectorAll('#board .cell')].map(c => c.textContent.trim() || '.').join('') === {puzzle:?}")
+        };
+        let other = "2...............";
+        page.paste(other).await?;
+        page.until("it in the address", &format!("return location.hash.includes({other:?})"))
+            .await?;
+        // Digits written into it make no further step.
+        page.click("#cell-5").await?;
+        page.keys("4").await?;
+        page.until("the digit", &shown("2....4..........")).await?;
+        page.script("history.back()").await?;
+        page.until("the first puzzle", &shown("11..............")).await?;
+        page.script("history.forward()").await?;
+        page.until("the second puzzle", &shown("2....4..........")).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn links_that_can_not_be_read_are_named() -> Result<()> {
+    with_page(Graphics::None, DESKTOP, async |server, browser| {
+        for (fragment, said) in [
+            (
+                "#model=hrm-4x4&puzzle=11...",
+                "puzzle of the link can't be read",
+            ),
+            (
+                "#model=no-such&puzzle=11..............",
+                "no network \"no-such\"",
+            ),
+            (
+                "#model=hrm-4x4&puzzle=11..............&step=soon",
+                "\"soon\" as its moment",
+            ),
+        ] {
+            browser.client.goto("about:blank").await?;
+            let url = format!("{}{fragment}", server.url());
+            let (page, _) = Playground::open(&browser.client, &url).await?;
+            page.loaded().await?;
+            page.says(".notice", said).await?;
+        }
+        // On the open page, too.
+        let page = Playground::at(&browser.client);
+        page.script("location.hash = '#puzzle=12'").await?;
+        page.says(".notice", "puzzle of the link can't be read")
+            .await
+    })
+    .await
+}

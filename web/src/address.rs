@@ -9,9 +9,14 @@ use std::str::FromStr;
 
 use hrm_core::puzzle::Board;
 
+use crate::timeline::Moment;
+
 /// Version of the meaning of the pairs. An address without one is of the
 /// first; of a later one, what is understood is used.
 pub const VERSION: u32 = 1;
+
+/// Segments that an address may ask for.
+pub const MOST: usize = 1024;
 
 /// What an address names. Absent parts are left to the page.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -118,6 +123,36 @@ impl Address {
     }
 }
 
+/// What a fragment names that can't be read, a sentence each. Keys that nobody
+/// knows are none of it: they may be a later version's.
+#[must_use]
+pub fn problems(fragment: &str) -> Vec<String> {
+    let pairs = fragment.trim_start_matches('#').split('&');
+    let pairs = pairs.filter_map(|pair| pair.split_once('='));
+    pairs
+        .filter_map(|(key, text)| {
+            let value = decode(text);
+            let value = value.as_deref().unwrap_or_default();
+            let moment = || value.parse().is_ok_and(|m: Moment| m.segment <= MOST);
+            let what = match key {
+                "puzzle" => {
+                    let error = Board::parse(value, None).err()?;
+                    return Some(format!("The puzzle of the link can't be read: {error}."));
+                }
+                "model" if !is_id(value) => "network",
+                "step" | "compare" if !moment() => "moment",
+                "depth" if !value.parse().is_ok_and(|n| (1..=MOST).contains(&n)) => {
+                    "length of runs"
+                }
+                _ => return None,
+            };
+            Some(format!(
+                "The link names {text:?} as its {what}, which can't be."
+            ))
+        })
+        .collect()
+}
+
 /// Whether a text can be a model's folder name. Keeps addresses from leading
 /// anywhere else.
 fn is_id(text: &str) -> bool {
@@ -217,6 +252,26 @@ mod tests {
             assert_eq!(Address::parse(text), Address::default(), "{text}");
         }
         assert!(Address::parse("#x=1&model=a&").model.is_some());
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_named() {
+        let of = |text: &str| problems(text).join(" ");
+        assert_eq!(
+            of("#v=9&model=a&puzzle=1.........4...2.&step=3.1&depth=16&later=x"),
+            ""
+        );
+        assert!(of("#puzzle=12").starts_with("The puzzle of the link can't be read: "));
+        for (text, what) in [
+            ("#model=../x", "network"),
+            ("#step=x", "moment"),
+            ("#step=1025", "moment"),
+            ("#compare=3.0", "moment"),
+            ("#depth=0", "length of runs"),
+            ("#depth=%zz", "length of runs"),
+        ] {
+            assert!(of(text).contains(what), "{text}: {}", of(text));
+        }
     }
 
     #[test]

@@ -9,12 +9,16 @@ use crate::draw::{Anchor, Drawing};
 use crate::dynamics::{Story, residual_decades};
 use crate::experiments::wrong_cells;
 use crate::plot::line;
-use crate::timeline::probability;
 
 /// Size of the drawing in its own units.
 pub const WIDTH: f64 = 560.0;
 /// See [`WIDTH`].
 pub const HEIGHT: f64 = 352.0;
+/// Logit of 99.9 %. Confidence is drawn by its logit, on which more is to be
+/// seen than on a scale from 0 to 100 %: most of it is near one of the ends.
+const SURE: f64 = 6.906_754_8;
+/// Segments that are drawn of a run at most.
+const DRAWN: usize = 128;
 /// Left and right edge of all panels.
 pub const LEFT: f64 = 58.0;
 const RIGHT: f64 = WIDTH - 12.0;
@@ -71,8 +75,9 @@ impl Scale {
         MOVEMENT.1 - (MOVEMENT.1 - MOVEMENT.0) * share
     }
 
-    fn confidence(value: f64) -> f64 {
-        CONFIDENCE.1 - (CONFIDENCE.1 - CONFIDENCE.0) * value
+    fn confidence(logit: f64) -> f64 {
+        let share = (logit.clamp(-SURE, SURE) + SURE) / (2.0 * SURE);
+        CONFIDENCE.1 - (CONFIDENCE.1 - CONFIDENCE.0) * share
     }
 }
 
@@ -101,14 +106,26 @@ pub fn draw(
         .rect("changed", [LEFT + 90.0, 4.0], [10.0, 11.0])
         .text("name", Anchor::Start, [LEFT + 106.0, 14.0], "cells changed");
 
-    let width = (0.56 * scale.column()).clamp(2.0, 22.0);
-    for r in reports {
-        let y = scale.count(r.changed.len() as f64);
-        let x = scale.x(r.segment) - width / 2.0;
-        d.rect("changed", [x, y], [width, COUNTS.1 - y]);
-    }
+    // A long run is drawn by every second, every third … of its segments, so
+    // that a drawing costs the same however long it is.
+    let every = reports.len().div_ceil(DRAWN).max(1);
+    let drawn = || {
+        let last = reports.len().saturating_sub(1);
+        let chosen = move |i: &usize| (last - i).is_multiple_of(every);
+        (0..reports.len()).filter(chosen).map(|i| &reports[i])
+    };
+    let column = scale.column() * every as f64;
+    let width = (0.56 * column).clamp(1.0, 22.0);
+    let bars: String = drawn()
+        .map(|r| {
+            let y = scale.count(r.changed.len() as f64);
+            let x = scale.x(r.segment) - width / 2.0;
+            format!("M{x:.1} {:.1}V{y:.1}h{width:.1}V{:.1}z", COUNTS.1, COUNTS.1)
+        })
+        .collect();
+    d.path("changed", &bars);
     if let Some(answer) = answer {
-        let points = reports.iter().map(|r| {
+        let points = drawn().map(|r| {
             let wrong = wrong_cells(&r.grid, answer) as f64;
             (scale.x(r.segment), scale.count(wrong.min(scale.counts)))
         });
@@ -117,26 +134,29 @@ pub fn draw(
             .text("name", Anchor::Start, [LEFT + 232.0, 14.0], "cells wrong");
     }
     let curve = |value: &dyn Fn(&SegmentReport) -> f64| -> Vec<(f64, f64)> {
-        reports
-            .iter()
-            .map(|r| (scale.x(r.segment), value(r)))
-            .collect()
+        drawn().map(|r| (scale.x(r.segment), value(r))).collect()
+    };
+    // Three drawn marks in one element each.
+    let marks = |points: &[(f64, f64)], mark: fn(f64, f64) -> String| -> String {
+        points.iter().map(|&(x, y)| mark(x, y)).collect()
     };
     let conflicts = curve(&|r| scale.count(f64::from(r.conflicts)));
-    let confidence = curve(&|r| Scale::confidence(f64::from(probability(r.q_halt))));
+    let confidence = curve(&|r| Scale::confidence(f64::from(r.q_halt)));
     let movement = curve(&|r| scale.movement(f64::from(r.residual)));
-    d.path("conflicts-line", &line(conflicts.iter().copied()));
-    for &(x, y) in &conflicts {
-        d.circle("conflicts", [x, y], 3.5);
-    }
-    d.path("confidence-line", &line(confidence.iter().copied()));
-    for &(x, y) in &confidence {
-        d.path("confidence-mark", &diamond(x, y));
-    }
-    d.path("movement-line", &line(movement.iter().copied()));
-    for &(x, y) in &movement {
-        d.rect("movement", [x - 2.5, y - 2.5], [5.0, 5.0]);
-    }
+    d.path("conflicts-line", &line(conflicts.iter().copied()))
+        .path(
+            "conflicts-dots",
+            &marks(&conflicts, |x, y| format!("M{x:.1} {y:.1}h0")),
+        )
+        .path("confidence-line", &line(confidence.iter().copied()))
+        .path("confidence-mark", &marks(&confidence, diamond))
+        .path("movement-line", &line(movement.iter().copied()))
+        .path(
+            "movement",
+            &marks(&movement, |x, y| {
+                format!("M{:.1} {:.1}h5v5h-5z", x - 2.5, y - 2.5)
+            }),
+        );
     d.svg()
 }
 
@@ -156,7 +176,7 @@ fn mark_grok(d: &mut Drawing, grok: Grok, scale: Scale) {
     )
     .text("tick", Anchor::Start, [x - width + 4.0, y], "plateau")
     .line("grok", [x, COUNTS.0], [x, MOVEMENT.1])
-    .text("tick", Anchor::Start, [x + 4.0, y], "grok");
+    .text("tick", Anchor::Start, [x + 4.0, y], "drop");
 }
 
 /// Axes and their names.
@@ -173,8 +193,9 @@ fn frame(d: &mut Drawing, scale: Scale) {
         let value = scale.counts * share;
         tick(scale.count(value), &format!("{value:.0}"));
     }
-    tick(Scale::confidence(0.0), "0 %");
-    tick(Scale::confidence(1.0), "100 %");
+    tick(Scale::confidence(-SURE), "0.1 %");
+    tick(Scale::confidence(0.0), "50 %");
+    tick(Scale::confidence(SURE), "99.9 %");
     for decade in [scale.decades.0, scale.decades.1] {
         let value = 10_f64.powi(decade);
         tick(scale.movement(value), &format!("{value}"));
@@ -247,9 +268,20 @@ mod tests {
         ] {
             assert!(drawn.contains(&format!("class=\"{class}\"")), "{class}");
         }
-        assert_eq!(drawn.matches("class=\"changed\"").count(), 6 + 1);
+        // A mark in the legend, and one element for all bars.
+        assert_eq!(drawn.matches("class=\"changed\"").count(), 2);
         let early = draw(&reports[..2], scale, 9, None);
         assert!(!early.contains("grok") && !early.contains("wrong") && !early.contains("now"));
+        // However long a run is, its drawing is as large.
+        let elements = |length: usize| {
+            let reports: Vec<_> = (1..=length).map(|n| report(n, &"1".repeat(16))).collect();
+            let scale = Scale::of(&reports, length);
+            let drawn = draw(&reports, scale, length, Some(&answer));
+            (drawn.matches('<').count(), drawn.len())
+        };
+        let (long, longer) = (elements(256), elements(1000));
+        assert!(longer.0.abs_diff(long.0) < 8, "{long:?} {longer:?}");
+        assert!(longer.1 < 30_000, "{longer:?}");
         // The last segment's column ends at the right edge.
         assert!((scale.x(16) + scale.column() / 2.0 - RIGHT).abs() < 1e-9);
     }

@@ -28,11 +28,11 @@ impl Story {
     /// The mode's name, beginning with a capital.
     #[must_use]
     pub fn name(&self) -> String {
-        let name = self.behaviour.mode.name();
-        let mut letters = name.chars();
-        letters.next().map_or_else(String::new, |first| {
-            first.to_uppercase().chain(letters).collect()
-        })
+        let mut name = self.behaviour.mode.name().to_owned();
+        if let Some(first) = name.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        name
     }
 
     /// The rule that named the mode.
@@ -62,7 +62,7 @@ impl Story {
             (true, _) => "settled",
             (false, true) => "board settled, state still moving",
             (false, false) if self.behaviour.right_for_good.is_some() => "right, still moving",
-            (false, false) => "wandering",
+            (false, false) => "still moving",
         }
     }
 }
@@ -115,7 +115,7 @@ mod tests {
         let mut reports: Vec<_> = (1..=7).map(|n| report(n, 20, 0.2, false)).collect();
         let wandering = Story::of(&reports).unwrap();
         assert_eq!(wandering.name(), "Trivial failure");
-        assert_eq!(wandering.settled(), "wandering");
+        assert_eq!(wandering.settled(), "still moving");
         reports.push(report(8, 0, 0.2, true));
         let leap = Story::of(&reports).unwrap();
         assert_eq!(leap.name(), "Non-trivial success");

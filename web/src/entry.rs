@@ -80,6 +80,16 @@ impl Entry {
         &self.now.base
     }
 
+    /// Whether a digit was written into the puzzle by who plays it. Who
+    /// begins with a blank board makes a puzzle, and plays none yet.
+    #[must_use]
+    pub fn is_own(&self, cell: usize) -> bool {
+        let base = &self.now.base;
+        base.clues() > 0
+            && base.get(cell) == Some(0)
+            && self.now.board.get(cell).is_some_and(|digit| digit != 0)
+    }
+
     /// Its size.
     #[must_use]
     pub fn shape(&self) -> Shape {
@@ -263,6 +273,7 @@ mod tests {
         let mut entry = Entry::new(Board::blank(Shape::S4));
         assert!(!entry.undo() && !entry.redo());
         assert!(entry.set(0, 3));
+        assert!(!entry.is_own(0), "it becomes a puzzle");
         assert!(!entry.set(0, 3), "the same digit again is no edit");
         assert!(!entry.set(0, 5), "a 4x4 has no 5");
         assert!(!entry.set(16, 1));
@@ -340,6 +351,7 @@ mod tests {
         assert_eq!(entry.hint(&answer, 0), Some((1, 2)), "that cell is given");
         assert!(entry.set(1, 3) && entry.set(2, 3));
         assert_eq!(entry.mistakes(&answer), [1]);
+        assert!(entry.is_own(1) && !entry.is_own(0) && !entry.is_own(3));
         assert_eq!(
             entry.hint(&answer, 1),
             Some((1, 2)),

@@ -72,6 +72,22 @@ mod tests {
     use super::*;
     use hrm_core::puzzle::solve;
 
+    /// They stand as links in the page itself.
+    #[test]
+    fn famous_puzzles_have_one_solution() {
+        let page = include_str!("../../index.html");
+        let links = page.split("href=\"#puzzle=").skip(1);
+        let lines = links.filter_map(|rest| rest.split('"').next());
+        let boards: Vec<Board> = lines.map(|line| line.parse().unwrap()).collect();
+        let (blank, famous): (Vec<_>, Vec<_>) = boards.iter().partition(|b| b.clues() == 0);
+        assert_eq!((blank.len(), famous.len()), (1, 7));
+        for board in famous {
+            let report = solve(board, 2);
+            assert_eq!(report.solutions.len(), 1, "{board}");
+            assert!(report.guesses > 0, "{board}");
+        }
+    }
+
     #[test]
     fn examples_are_puzzles_of_rising_difficulty() {
         for shape in Shape::ALL {

@@ -14,5 +14,6 @@ pub mod plane;
 pub mod plot;
 pub mod surface;
 pub mod timeline;
+pub mod tour;
 pub mod trials;
 pub mod view;

@@ -3,7 +3,7 @@
 use hrm_core::reason::lab::{Arrow, BasinEnd, GridMap, LinePoint, Track};
 
 use crate::draw::{Anchor, Drawing};
-use crate::plot::{colour, contour, end_colour, line, squares};
+use crate::plot::{APART, colour, contour, end_colour, line, squares};
 
 /// Side of the drawing in its own units.
 pub const SIZE: f64 = 600.0;
@@ -14,6 +14,9 @@ const LEVELS: [f32; 3] = [4.5, 12.5, 24.5];
 /// Length of an arrow at most: directions are what matters, and long ones
 /// would hide each other.
 const ARROW: f64 = 34.0;
+
+/// Points of a run that are marked: more of them would hide its line.
+const MARKED: usize = 200;
 
 /// The square of the plane that is shown.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -103,33 +106,67 @@ pub fn landscape(map: &GridMap, arrows: &[Arrow], window: Window) -> String {
 /// The end that takes each point, as colours.
 #[must_use]
 pub fn basins(map: &GridMap, ends: &[BasinEnd], window: Window) -> String {
+    let shares = basin_shares(map, ends);
     let mut d = Drawing::new();
     for (end, path) in heat(map, window, |end| end) {
-        d.filled(basin_colour(ends, end as usize), &path);
+        let share = shares.iter().find(|share| share.end == end as usize);
+        d.filled(share.map_or("none", |share| share.colour), &path);
     }
     d.svg()
 }
 
-/// The colour of an end: right ones alike, the others in the order in which
-/// they were found.
+/// What one end takes of the plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BasinShare {
+    /// Index of the end.
+    pub end: usize,
+    /// Points that it takes.
+    pub points: usize,
+    /// Its colour: right answers alike, the larger ones of the others apart.
+    pub colour: &'static str,
+    /// Whether no other end has that colour, apart from other right ones.
+    pub apart: bool,
+}
+
+/// The ends that take points, the largest first.
 #[must_use]
-pub fn basin_colour(ends: &[BasinEnd], end: usize) -> &'static str {
-    let solved = ends.get(end).is_some_and(|end| end.solved);
-    let rank = ends.iter().take(end).filter(|end| !end.solved).count();
-    end_colour(rank, solved)
+pub fn basin_shares(map: &GridMap, ends: &[BasinEnd]) -> Vec<BasinShare> {
+    let mut points = vec![0; ends.len()];
+    for &end in map.values.iter().flatten() {
+        if let Some(points) = points.get_mut(end as usize) {
+            *points += 1;
+        }
+    }
+    let mut order: Vec<usize> = (0..ends.len()).filter(|&end| points[end] > 0).collect();
+    order.sort_by_key(|&end| std::cmp::Reverse(points[end]));
+    let mut rank = 0;
+    order
+        .into_iter()
+        .map(|end| {
+            let solved = ends[end].solved;
+            let share = BasinShare {
+                end,
+                points: points[end],
+                colour: end_colour(rank, solved),
+                apart: solved || rank < APART,
+            };
+            rank += usize::from(!solved);
+            share
+        })
+        .collect()
 }
 
 /// The runs on the plane; the one on the board has a dot for each H update.
 #[must_use]
 pub fn tracks(tracks: &[Track], window: Window) -> String {
     let mut d = Drawing::new();
-    for track in tracks {
+    for (number, track) in tracks.iter().enumerate() {
         let own = track.id == 0;
         let points: Vec<(f64, f64)> = track.points.iter().map(|&p| window.place(p)).collect();
         let path = line(points.iter().copied());
         d.path("halo", &path)
             .path(if own { "track own" } else { "track" }, &path);
-        if own {
+        if own && points.len() <= MARKED {
             for &(x, y) in &points {
                 d.circle("stop", [x, y], 2.5);
             }
@@ -143,7 +180,7 @@ pub fn tracks(tracks: &[Track], window: Window) -> String {
         let name = if own {
             "run".to_owned()
         } else {
-            track.id.to_string()
+            number.to_string()
         };
         d.text("track-name", Anchor::Start, [x + 9.0, y + 4.0], &name);
     }
@@ -294,8 +331,17 @@ mod tests {
             solved,
         };
         let ends = [end(false), end(true), end(false)];
-        assert_eq!(basin_colour(&ends, 1), end_colour(9, true));
-        assert_eq!(basin_colour(&ends, 2), end_colour(1, false));
+        let mut taken = map();
+        taken.values = [2, 2, 2, 1, 1, 0, 2, 2, 2].map(Some).to_vec();
+        let shares = basin_shares(&taken, &ends);
+        assert_eq!(
+            shares.iter().map(|s| (s.end, s.points)).collect::<Vec<_>>(),
+            [(2, 6), (1, 2), (0, 1)]
+        );
+        // By their size, whatever the order in which they were found.
+        assert_eq!(shares[0].colour, end_colour(0, false));
+        assert_eq!(shares[1].colour, end_colour(9, true));
+        assert_eq!(shares[2].colour, end_colour(1, false));
         assert_eq!(basins(&map(), &ends, window).matches("<path").count(), 8);
     }
 
@@ -304,7 +350,7 @@ mod tests {
         let all = [track(0, true), track(7, false)];
         let drawn = tracks(&all, Window::of(&all, None));
         assert_eq!(drawn.matches("class=\"stop\"").count(), 2);
-        assert!(drawn.contains("end solved") && drawn.contains(">7<") && drawn.contains(">run<"));
+        assert!(drawn.contains("end solved") && drawn.contains(">1<") && drawn.contains(">run<"));
         let point = |t: f32, conflicts, flow| LinePoint { t, conflicts, flow };
         let drawn = between(&[point(0.0, 8, -0.5), point(1.0, 0, 0.25)]);
         assert!(drawn.contains("d=\"M36.0 20.0L292.0 96.0\""));

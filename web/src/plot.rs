@@ -45,7 +45,10 @@ const ENDS: [&str; 7] = [
     "#0072b2", "#e69f00", "#56b4e9", "#d55e00", "#cc79a7", "#f0e442", "#8c8c8c",
 ];
 
-/// A colour for the end of that index; a right answer is always green.
+/// Ends that have a colour of their own; the others share the last one.
+pub const APART: usize = ENDS.len() - 1;
+
+/// A colour for the end of that rank; a right answer is always green.
 #[must_use]
 pub fn end_colour(index: usize, solved: bool) -> &'static str {
     if solved {

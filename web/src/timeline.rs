@@ -5,7 +5,7 @@ use std::num::{NonZeroUsize, ParseIntError};
 use std::str::FromStr;
 
 use hrm_core::puzzle::Board;
-use hrm_core::reason::{SegmentReport, Verdict};
+use hrm_core::reason::SegmentReport;
 
 /// Segments without change after which a cell counts as settled.
 pub const SETTLED: usize = 3;
@@ -17,6 +17,8 @@ pub struct CellState {
     pub digit: u8,
     /// The digit the puzzle gives, 0 for none.
     pub given: u8,
+    /// Whether that was written by who plays, and is no given of the puzzle.
+    pub own: bool,
     /// Whether this segment changed it.
     pub changed: bool,
     /// Whether the last [`SETTLED`] segments all said the same.
@@ -39,10 +41,12 @@ impl CellState {
             0 => "empty".to_owned(),
             digit => digit.to_string(),
         };
+        let given = if self.own { "yours" } else { "given" };
         if self.overwritten() {
-            text.push_str(&format!(", given was {}", self.given));
+            text.push_str(&format!(", {given} was {}", self.given));
         } else if self.given != 0 {
-            text.push_str(", given");
+            text.push_str(", ");
+            text.push_str(given);
         }
         for (holds, word) in [
             (self.changed, "changed"),
@@ -237,58 +241,6 @@ pub fn digit_shares(logits: &[f32], width: usize, side: usize) -> Vec<u8> {
         .collect()
 }
 
-/// What the verdict means, for people: a word and a sentence.
-#[must_use]
-pub fn verdict_text(report: &SegmentReport) -> (&'static str, String) {
-    let n = report.segment;
-    let segments = if n == 1 {
-        "1 segment".to_owned()
-    } else {
-        format!("{n} segments")
-    };
-    match report.verdict() {
-        Verdict::Solved => (
-            "Solved",
-            format!(
-                "After {segments} every row, column and box is right and every given in its place."
-            ),
-        ),
-        Verdict::HaltedWrong => (
-            "Sure, but wrong",
-            format!("The network says it is done, yet {}.", faults(report)),
-        ),
-        Verdict::Wandering => (
-            "Still wandering",
-            format!(
-                "After {segments} the network has not settled on an answer: {}.",
-                faults(report)
-            ),
-        ),
-    }
-}
-
-/// What is wrong with a report's grid, as the end of a sentence.
-fn faults(report: &SegmentReport) -> String {
-    let blanks = report.grid.iter().filter(|&&digit| digit == 0).count();
-    let conflicts = match report.conflicts {
-        0 => None,
-        1 => Some("1 conflict is left".to_owned()),
-        n => Some(format!("{n} conflicts are left")),
-    };
-    let blanks = match blanks {
-        0 => None,
-        1 => Some("1 cell is empty".to_owned()),
-        n => Some(format!("{n} cells are empty")),
-    };
-    let givens = (!report.keeps_givens).then(|| "a given was overwritten".to_owned());
-    let faults: Vec<String> = [conflicts, blanks, givens].into_iter().flatten().collect();
-    match faults.as_slice() {
-        [] => "the grid breaks no rule".to_owned(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -410,27 +362,6 @@ mod tests {
         let cells = cells(&puzzle, &[report(1, SOLVED, &[0])], 1);
         assert!(cells[0].overwritten());
         assert_eq!(cells[0].label(), "1, given was 2, changed");
-    }
-
-    #[test]
-    fn verdicts_read_well() {
-        let mut report = report(4, SOLVED, &[]);
-        assert_eq!(verdict_text(&report).0, "Solved");
-        report.solved = false;
-        report.keeps_givens = false;
-        report.conflicts = 2;
-        report.halted = true;
-        let (word, text) = verdict_text(&report);
-        assert_eq!(word, "Sure, but wrong");
-        assert!(
-            text.ends_with("2 conflicts are left and a given was overwritten."),
-            "{text}"
-        );
-        report.halted = false;
-        report.grid[3] = 0;
-        let (word, text) = verdict_text(&report);
-        assert_eq!(word, "Still wandering");
-        assert!(text.contains("1 cell is empty"), "{text}");
     }
 
     #[test]

@@ -40,7 +40,8 @@ fn height(share: f64) -> f64 {
 /// Segments until solved by the number of hints; `chosen` is marked.
 #[must_use]
 pub fn hints(counts: &[usize], found: &[Option<Standing>], limit: usize, chosen: usize) -> String {
-    let limit = limit.max(4) as f64;
+    // Even, so that the line in the middle is at a whole number.
+    let limit = limit.max(4).next_multiple_of(2) as f64;
     let column = (RIGHT - LEFT) / counts.len().max(1) as f64;
     let ticks = [0.0, 0.5, 1.0].map(|share| (share, format!("{:.0}", share * limit)));
     let above = "segments until solved (✗ not solved)";

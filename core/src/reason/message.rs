@@ -101,6 +101,10 @@ pub enum ErrorKind {
     Internal,
 }
 
+/// Segments that a playing run may be ahead of what the page has shown. Enough
+/// that the worker has something to do while the page draws.
+pub const AHEAD: usize = 24;
+
 /// From the page to the worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
@@ -139,6 +143,12 @@ pub enum Request {
     },
     /// Stop after the present segment.
     Pause,
+    /// That segment of the run has been shown. A playing run is never more
+    /// than [`AHEAD`] segments ahead of what has been seen of it.
+    Seen {
+        /// The segment.
+        segment: usize,
+    },
     /// Run that many segments at once: those of a run that another engine, or
     /// a recording, has shown so far.
     CatchUp {
@@ -281,6 +291,7 @@ mod tests {
                 delay: 250,
             },
             Request::Pause,
+            Request::Seen { segment: 3 },
             Request::CatchUp { segments: 3 },
             Request::Check {
                 puzzle: puzzle.clone(),

@@ -11,6 +11,7 @@ mod report;
 pub mod score;
 pub mod search;
 mod select;
+mod standing;
 mod stats;
 mod tour;
 
@@ -18,5 +19,6 @@ pub use images::{Guessable, Images};
 pub use recording::{Batch, Recording, RecordingError};
 pub use report::{Observer, SegmentReport, Verdict};
 pub use select::{Guess, Rule};
+pub use standing::{Standing, State};
 pub use stats::Proportion;
 pub use tour::{Leap, OneBlank, Tour, Trap, Vote};

@@ -156,6 +156,26 @@ impl Browser {
         Ok(true)
     }
 
+    /// Seconds of processor time that the page's own thread has taken, however
+    /// busy the machine is; none in a browser that does not count them.
+    ///
+    /// # Errors
+    /// If the driver does not know how.
+    pub async fn page_time(&self) -> Result<Option<f64>> {
+        if self.make != Make::Chromium {
+            return Ok(None);
+        }
+        self.devtools("Performance.enable", json!({ "timeDomain": "threadTicks" }))
+            .await?;
+        let body = json!({ "cmd": "Performance.getMetrics", "params": {} });
+        let answer = self.extension("goog/cdp/execute", body).await?;
+        let metrics = answer["metrics"].as_array().context("no metrics")?;
+        let tasks = metrics
+            .iter()
+            .find(|metric| metric["name"] == "TaskDuration");
+        Ok(tasks.and_then(|metric| metric["value"].as_f64()))
+    }
+
     /// A command of Chromium's own protocol.
     async fn devtools(&self, command: &str, params: Value) -> Result<()> {
         let body = json!({ "cmd": command, "params": params });

@@ -3,16 +3,19 @@
 use std::rc::Rc;
 
 use hrm_core::puzzle::{Board, Difficulty, Shape};
-use hrm_core::reason::Verdict;
+use hrm_core::reason::State as Standing;
 use hrm_core::reason::lab::LabEvent;
 use hrm_core::reason::message::{DeviceChoice, ErrorKind, Event, Request};
 use hrm_core::weights::Manifest;
+use hrm_web::address::Address;
 use hrm_web::entry::{Entry, Mode};
 use hrm_web::examples;
 use leptos::prelude::*;
 
 use crate::dom;
+use crate::lab::Runs;
 use crate::link::Link;
+use crate::live::effect;
 use crate::replay::Tape;
 use crate::state::{Phase, SPEEDS, State};
 
@@ -26,6 +29,8 @@ pub(crate) struct Page {
     early: StoredValue<Option<Vec<Request>>>,
     /// The messages of the run that is shown, or is being replayed.
     pub(crate) tape: StoredValue<Tape>,
+    /// What the worker has said since the page was drawn last.
+    heard: StoredValue<Vec<(Event, String)>>,
 }
 
 impl Page {
@@ -36,6 +41,7 @@ impl Page {
             link: StoredValue::new_local(None),
             early: StoredValue::new(Some(Vec::new())),
             tape: StoredValue::new(Tape::default()),
+            heard: StoredValue::new(Vec::new()),
         };
         page.open_with_demo();
         page
@@ -45,17 +51,25 @@ impl Page {
     pub(crate) fn connect(self) {
         let relief = self.state.lab.latent.relief;
         let link = Link::open(
-            move |event, text| self.hear(event, text),
+            move |event, text| self.take_note(event, text),
             move |seen| relief.set(Some(seen)),
         );
         self.link.set_value(Some(Rc::new(link)));
         self.count_solutions();
-        Effect::new(move || {
+        let mut shown: Option<Board> = None;
+        effect(move || {
             let address = self.permalink();
             if self.state.models.with(Vec::is_empty) {
                 return;
             }
-            dom::set_fragment(&address);
+            // Back and forward walk from puzzle to puzzle; digits that are
+            // written into one are no other, and a link has its entry already.
+            let base = self.state.entry.with(|entry| entry.base().clone());
+            let other = shown.as_ref().is_some_and(|shown| *shown != base);
+            let here = Address::parse(&dom::fragment()).puzzle;
+            let left = here.is_some_and(|here| here != base);
+            shown = Some(base);
+            dom::set_fragment(&address, other && left);
         });
     }
 
@@ -71,6 +85,16 @@ impl Page {
         self.link.get_value()
     }
 
+    /// Address of what a batch shows, as a fragment. Tracked.
+    pub(crate) fn permalink_of(&self, runs: Runs) -> String {
+        match (runs.network.get(), runs.puzzle.get()) {
+            (network @ Some(_), Some(puzzle)) => {
+                self.state.place.address(network, puzzle).fragment()
+            }
+            _ => self.permalink(),
+        }
+    }
+
     /// Sends a request, as soon as the worker listens.
     pub(crate) fn send(&self, request: &Request) {
         let waits = self
@@ -84,6 +108,58 @@ impl Page {
     }
 
     // What the worker says.
+
+    /// Hears what the worker says at once, but news of runs no more often than
+    /// the page is drawn: all that came meanwhile is drawn together.
+    fn take_note(&self, event: Event, text: &str) {
+        let news = matches!(
+            event,
+            Event::Segment { .. } | Event::Finished { .. } | Event::Lab { .. }
+        );
+        let first = self.heard.with_value(Vec::is_empty);
+        if !news {
+            self.hear_all();
+            self.hear(event, text);
+            return;
+        }
+        self.heard.update_value(|heard| {
+            // Of the plane only the last news counts.
+            let plane = |event: &Event| {
+                matches!(
+                    event,
+                    Event::Lab {
+                        event: LabEvent::Plane { .. }
+                    }
+                )
+            };
+            if plane(&event) {
+                heard.retain(|(event, _)| !plane(event));
+            }
+            heard.push((event, text.to_owned()));
+        });
+        if document().hidden() {
+            self.hear_all();
+        } else if first {
+            let page = *self;
+            request_animation_frame(move || page.hear_all());
+        }
+    }
+
+    /// Hears what the worker has said since the page was drawn last, and lets
+    /// it know how far the run has been seen.
+    pub(crate) fn hear_all(&self) {
+        let heard = self.heard.try_update_value(std::mem::take);
+        let mut seen = None;
+        for (event, text) in heard.unwrap_or_default() {
+            if let Event::Segment { report, .. } = &event {
+                seen = Some(report.segment);
+            }
+            self.hear(event, &text);
+        }
+        if let Some(segment) = seen {
+            self.send(&Request::Seen { segment });
+        }
+    }
 
     /// Hears an event; its `text` is kept where it belongs to a live run.
     pub(crate) fn hear(&self, event: Event, text: &str) {
@@ -143,26 +219,14 @@ impl Page {
             } if current(run) && report.segment == s.reports.with_untracked(Vec::len) + 1 => {
                 let following = s.looking_at.with_untracked(Option::is_none);
                 s.times.update(|times| times.push(milliseconds));
-                let solved = report.solved;
-                let segment = report.segment;
-                let verdict = report.verdict();
                 self.record(text);
                 s.reports.update(|reports| reports.push(report));
                 if !following && s.playing.get_untracked() {
                     s.looking_at.set(None);
                 }
-                if !s.playing.get_untracked() {
-                    // Stepping by hand: the end is the same as in playing.
-                    let ended = solved || segment >= s.limit.get_untracked();
-                    s.verdict.set(ended.then_some(verdict));
-                }
             }
-            Event::Finished { run, verdict } if current(run) => {
+            Event::Finished { run, .. } if current(run) => {
                 s.playing.set(false);
-                // A link may have asked for a moment before the end.
-                let reached = s.reports.with_untracked(Vec::len) >= s.limit.get_untracked();
-                s.verdict
-                    .set((reached || verdict == Verdict::Solved).then_some(verdict));
                 if let Some(goal) = s.goal.get_untracked() {
                     self.go_to(goal);
                 }
@@ -223,7 +287,7 @@ impl Page {
             s.playing.set(false);
             s.started.set(false);
         }
-        s.lab.give_up();
+        s.lab.give_up("It was given up: something has failed.");
         if s.generating.get_untracked() && kind == ErrorKind::Input {
             s.generating.set(false);
             s.notice.set(Some(message));
@@ -235,6 +299,13 @@ impl Page {
         {
             return;
         }
+        let message = match kind {
+            // What a browser says of it tells nobody anything.
+            ErrorKind::Network => format!(
+                "{message}. A network that was not used before is not kept on this device, and needs a connection."
+            ),
+            _ => message,
+        };
         s.phase.set(Phase::Failed(kind, message));
     }
 
@@ -256,6 +327,29 @@ impl Page {
         });
         if let Some(id) = id {
             self.choose_model(&id);
+        }
+        if let Some(wanted) = wanted {
+            self.miss(&wanted);
+        }
+    }
+
+    /// Says that there is no model of that folder name, if that is so.
+    fn miss(&self, id: &str) -> bool {
+        let s = self.state;
+        let missing = s
+            .models
+            .with_untracked(|models| models.iter().all(|m| m.id != id));
+        if missing {
+            let said = format!("There is no network {id:?} here; another one is shown.");
+            s.notice.set(Some(said));
+        }
+        missing
+    }
+
+    /// Loads the model that a link names, or says that there is none.
+    pub(crate) fn choose_named(&self, id: &str) {
+        if !self.miss(id) {
+            self.choose_model(id);
         }
     }
 
@@ -286,6 +380,9 @@ impl Page {
     pub(crate) fn load(&self) {
         let s = self.state;
         s.news.set(None);
+        // The worker drops what it has in hand.
+        s.lab
+            .give_up("It was given up when the network was loaded again or another one was.");
         // What was shown stays; the new engine catches up with it.
         if s.recorded.with_untracked(Option::is_none) {
             let waiting = self.waiting();
@@ -489,19 +586,14 @@ impl Page {
     pub(crate) fn play(&self) {
         let s = self.state;
         s.goal.set(None);
-        if s.verdict.get_untracked().is_some() {
-            let solved = s
-                .reports
-                .with_untracked(|r| r.last().is_some_and(|r| r.solved));
-            if solved {
-                self.reset();
-            } else {
-                let done = s.reports.with_untracked(Vec::len);
-                s.limit.set(done + s.trained_for());
-            }
+        let end = s.end();
+        if end.state == Standing::Solved {
+            self.reset();
+        } else if end.state.is_failure() {
+            s.limit.set(end.known + s.trained_for());
         }
         s.playing.set(true);
-        s.verdict.set(None);
+        s.lab.shown.set(None);
         s.looking_at.set(None);
         s.lab.update.set(None);
         if !self.replay() && self.start() {
@@ -513,18 +605,16 @@ impl Page {
     pub(crate) fn go_to(&self, segment: usize) {
         let s = self.state;
         self.pause();
-        let known = s.reports.with_untracked(Vec::len);
-        let solved = s
-            .reports
-            .with_untracked(|r| r.last().is_some_and(|r| r.solved));
-        if segment <= known || solved {
+        s.lab.shown.set(None);
+        let end = s.end();
+        let known = end.known;
+        if segment <= known || end.state == Standing::Solved {
             s.goal.set(None);
             s.looking_at.set((segment < known).then_some(segment));
             return;
         }
         s.goal.set(Some(segment));
         s.looking_at.set(None);
-        s.verdict.set(None);
         if segment > s.limit.get_untracked() {
             s.limit.set(segment);
         }
@@ -568,19 +658,20 @@ impl Page {
         let s = self.state;
         self.pause();
         s.lab.update.set(None);
-        let known = s.reports.with_untracked(Vec::len);
+        let known = untrack(|| s.seen(|reports, _, _| reports.len()));
         if let Some(at) = s.looking_at.get_untracked().filter(|&at| at < known) {
             s.looking_at.set((at + 1 < known).then_some(at + 1));
             return;
         }
+        s.lab.shown.set(None);
         if self.replay_one() {
             return;
         }
         if self.start() {
+            let known = s.reports.with_untracked(Vec::len);
             if known >= s.limit.get_untracked() {
                 s.limit.set(known + s.trained_for());
             }
-            s.verdict.set(None);
             self.send(&Request::Step);
         }
     }
@@ -595,7 +686,6 @@ impl Page {
         s.news.set(None);
         self.forget();
         s.looking_at.set(None);
-        s.verdict.set(None);
         s.reports.set(Vec::new());
         s.times.set(Vec::new());
         s.lab.reset();
@@ -605,14 +695,22 @@ impl Page {
     /// Changes the speed, of a playing run too.
     pub(crate) fn set_speed(&self, speed: usize) {
         self.state.speed.set(speed.min(SPEEDS.len() - 1));
-        if self.state.playing.get_untracked() && self.state.started.get_untracked() {
+        self.plan_anew();
+    }
+
+    /// Lets the worker know of another speed or end of the playing run.
+    pub(crate) fn plan_anew(&self) {
+        let s = self.state;
+        // A recorded run looks at the speed after each segment.
+        let live = s.recorded.with_untracked(Option::is_none) && s.started.get_untracked();
+        if live && s.playing.get_untracked() && s.goal.with_untracked(Option::is_none) {
             self.send(&self.play_request());
         }
     }
 
     /// Has the worker begin the run, unless it has. Returns whether there is
     /// a model to run on.
-    fn start(&self) -> bool {
+    pub(crate) fn start(&self) -> bool {
         let s = self.state;
         if !s
             .phase

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use any_spawner::Executor;
 use hrm_core::puzzle::Board;
-use hrm_web::address::Address;
+use hrm_web::address::{Address, MOST, problems};
 use hrm_web::timeline::Moment;
 use leptos::mount::mount_to;
 use leptos::prelude::*;
@@ -16,6 +16,7 @@ use crate::board::{BoardView, Legend, Pad};
 use crate::cell_facts::CellFacts;
 use crate::chart::Chart;
 use crate::dom;
+use crate::live::effect;
 use crate::models::Models;
 use crate::puzzles::Puzzles;
 use crate::replay::take_drops;
@@ -143,14 +144,26 @@ fn follow_address(page: Page) {
         if let Some(model) =
             model.filter(|id| page.state.model.get_untracked().as_ref() != Some(id))
         {
-            page.choose_model(&model);
+            page.choose_named(&model);
         }
         if let Some(puzzle) = puzzle.filter(other) {
             page.set_puzzle(puzzle);
         }
         page.state.place.asked.set(address);
+        page.state.place.problems.set(problems(&dom::fragment()));
     });
     on_cleanup(move || handle.remove());
+    // Once there is something to show instead.
+    let s = page.state;
+    effect(move || {
+        if s.models.with(Vec::is_empty) {
+            return;
+        }
+        let problems = s.place.problems.with(|problems| problems.join(" "));
+        if !problems.is_empty() {
+            s.notice.set(Some(problems));
+        }
+    });
 }
 
 /// Where one looks, and how far runs go, is part of the address while nothing
@@ -158,25 +171,25 @@ fn follow_address(page: Page) {
 fn follow_step(page: Page) {
     let s = page.state;
     let lab = s.lab;
-    Effect::new(move || {
+    effect(move || {
         let depth = lab.depth.get().map(|depth| depth.to_string());
         s.place.keep("depth", &depth.unwrap_or_default());
     });
-    Effect::new(move || {
+    effect(move || {
         let depth: Option<usize> = s.place.asked("depth").and_then(|text| text.parse().ok());
         if let Some(depth) = depth.filter(|depth| (1..=MOST).contains(depth)) {
             page.set_depth(depth);
         }
     });
-    Effect::new(move || {
-        if !s.playing.get() && s.goal.get().is_none() {
+    effect(move || {
+        if !s.playing.get() && s.goal.get().is_none() && s.guess.get().is_none() {
             s.place.keep("step", &page.moment());
         }
     });
     // The inside of a segment can be looked at once it has been run, and a
     // moment before the one it is compared with once that has been.
     let waiting = RwSignal::new(None);
-    Effect::new(move || {
+    effect(move || {
         let (step, compared) = (asked_moment(page, "step"), asked_moment(page, "compare"));
         let Some(last) = step.iter().chain(&compared).map(|m| m.segment).max() else {
             return;
@@ -186,7 +199,7 @@ fn follow_step(page: Page) {
         let waits = moment.update.is_some() || moment.segment < last;
         waiting.set(waits.then_some((last, moment)));
     });
-    Effect::new(move || {
+    effect(move || {
         let run = s.goal.get().is_none().then(|| lab.insides.with(Vec::len));
         if let Some((_, moment)) = waiting.get().filter(|(last, _)| run >= Some(*last)) {
             waiting.set(None);
@@ -203,13 +216,13 @@ fn follow_comparison(page: Page) {
     let s = page.state;
     // Until the run has come to it.
     let wanted = RwSignal::new(None);
-    Effect::new(move || wanted.set(asked_moment(page, "compare")));
-    Effect::new(move || {
+    effect(move || wanted.set(asked_moment(page, "compare")));
+    effect(move || {
         if wanted.get().is_some_and(|moment| page.compare_with(moment)) {
             wanted.set(None);
         }
     });
-    Effect::new(move || {
+    effect(move || {
         let kept = s.lab.pin.with(|pin| match pin {
             // The puzzle, which a step in the address has no name for.
             Some(pin) if pin.moment.segment == 0 => "0".to_owned(),
@@ -224,7 +237,7 @@ fn follow_comparison(page: Page) {
 fn follow_speed(page: Page) {
     let s = page.state;
     let usual = s.speed.get_untracked();
-    Effect::new(move || {
+    effect(move || {
         let asked = s.place.asked("speed");
         let known = SPEEDS
             .iter()
@@ -233,7 +246,7 @@ fn follow_speed(page: Page) {
             page.set_speed(speed);
         }
     });
-    Effect::new(move || {
+    effect(move || {
         let speed = s.speed.get();
         let name = if speed == usual { "" } else { SPEEDS[speed].0 };
         s.place.keep("speed", &name);
@@ -245,9 +258,6 @@ fn asked_moment(page: Page, key: &str) -> Option<Moment> {
     let moment: Moment = page.state.place.asked(key)?.parse().ok()?;
     (moment.segment <= MOST).then_some(moment)
 }
-
-/// Segments that an address may ask for.
-const MOST: usize = 1024;
 
 /// Light or dark.
 #[component]

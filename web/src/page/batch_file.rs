@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::actions::Page;
 use crate::experiments::choose;
 use crate::lab::{BatchTape, Room, Runs};
-use crate::picture;
+use crate::picture::download;
 
 /// What the page shows of a run of a batch besides its reports. The whole
 /// [`Item`](hrm_core::reason::lab::Item) would bring its reader into the page.
@@ -33,13 +33,11 @@ impl Page {
             let text = tape.file.clone().or_else(join)?;
             Some((format!("hrm-runs-{model}.json"), text))
         });
-        let saved = made.and_then(|(name, text)| {
-            picture::download(&name, "application/json", text.as_bytes()).ok()
-        });
-        if saved.is_none() {
-            self.state
-                .notice
-                .set(Some("The runs could not be saved.".to_owned()));
+        if let Some((name, text)) = made {
+            download(&name, "application/json", &text);
+        } else {
+            let said = "The runs could not be saved.".to_owned();
+            self.state.notice.set(Some(said));
         }
     }
 
@@ -62,7 +60,8 @@ impl Page {
         lab.room.set(Some(room));
         let job = lab.job();
         let models = batch.items.into_iter().map(|seat| seat.model);
-        runs.begin(job, &recording.puzzle, models.collect());
+        let network = Some(recording.model.clone());
+        runs.begin(job, &recording.puzzle, network, models.collect());
         runs.tape.set_value(BatchTape {
             made_by: Some((recording.model, recording.engine)),
             file: Some(text.to_owned()),

@@ -9,6 +9,7 @@ use wasm_bindgen::JsCast;
 
 use crate::actions::Page;
 use crate::dom;
+use crate::live::{aria, live};
 
 /// The board with its legend.
 #[component]
@@ -32,13 +33,21 @@ pub(crate) fn BoardView(page: Page) -> impl IntoView {
         }
     });
     on_cleanup(move || paste.remove());
-    // A digit typed while nothing has the focus is meant for the board.
+    // A digit typed while nothing that takes text has the focus is meant for
+    // the board.
     let type_anywhere = window_event_listener(leptos::ev::keydown, move |event: KeyboardEvent| {
+        // Nor do digits mean anything to a button.
         let idle = event
             .target()
             .and_then(|target| target.dyn_into::<web_sys::Element>().ok())
-            .is_some_and(|element| element.tag_name() == "BODY");
-        if idle && event.key().parse::<u8>().is_ok() {
+            .is_some_and(|element| {
+                matches!(
+                    element.tag_name().as_str(),
+                    "BODY" | "BUTTON" | "A" | "SUMMARY"
+                )
+            });
+        let digit = event.key().parse::<u8>().is_ok() || typed_digit(&event).is_some();
+        if idle && digit && !event.ctrl_key() && !event.meta_key() {
             dom::focus(&cell_id(page.state.cursor.get_untracked()));
             on_key(page, &event);
         }
@@ -47,8 +56,8 @@ pub(crate) fn BoardView(page: Page) -> impl IntoView {
 
     view! {
         <section class="board-area" aria-label="Board">
-            {move || view! { <Grid page shape=shape.get()/> }}
-            <p class="notice" role="alert">{move || page.state.notice.get()}</p>
+            {live(move || view! { <Grid page shape=shape.get()/> })}
+            <p class="notice" role="alert">{live(move || page.state.notice.get())}</p>
         </section>
     }
 }
@@ -130,7 +139,9 @@ impl Look {
                 .with(|cells| cells.get(cell).copied().unwrap_or_default()),
             cursor: s.cursor.get() == cell,
             selected: s.lab.selected.with(|cells| cells.contains(&cell)),
-            mistaken: s.lab.mistakes.with(|cells| cells.contains(&cell)),
+            // What a check says is about what was written, not about a run.
+            mistaken: s.standing.with(|standing| standing.segment == 0)
+                && s.lab.mistakes.with(|cells| cells.contains(&cell)),
             ..Self::default()
         };
         s.entry.with(|entry| {
@@ -170,7 +181,8 @@ fn Cell(page: Page, shape: Shape, cell: usize) -> impl IntoView {
             let marks = [
                 (" below", ends_box_row),
                 (" right", ends_box_column),
-                (" given", is_given(state)),
+                (" given", is_given(state) && !state.own),
+                (" own", state.own && !state.overwritten()),
                 (" overwritten", state.overwritten()),
                 (" changed", state.changed),
                 (" settled", state.settled),
@@ -197,19 +209,19 @@ fn Cell(page: Page, shape: Shape, cell: usize) -> impl IntoView {
     view! {
         <div
             id=cell_id(cell)
-            class=class
+            class=live(class)
             role="gridcell"
-            aria-selected=move || if look.with(|look| look.selected) { "true" } else { "false" }
-            tabindex=move || if look.with(|look| look.cursor) { "0" } else { "-1" }
-            aria-label=move || {
+            aria-selected=live(move || aria(look.with(|look| look.selected)))
+            tabindex=live(move || if look.with(|look| look.cursor) { "0" } else { "-1" })
+            aria-label=live(move || {
                 format!("Row {}, column {}: {}", row + 1, column + 1, look.with(Look::spoken))
-            }
+            })
         >
-            {pencilled}
-            {move || match look.with(|look| look.state.digit) {
+            {live(pencilled)}
+            {live(move || match look.with(|look| look.state.digit) {
                 0 => String::new(),
                 digit => digit.to_string(),
-            }}
+            })}
         </div>
     }
 }
@@ -367,7 +379,7 @@ pub(crate) fn Pad(page: Page) -> impl IntoView {
             <button
                 id=id
                 type="button"
-                aria-pressed=move || if s.lab.mode.get() == mode { "true" } else { "false" }
+                aria-pressed=live(move || aria(s.lab.mode.get() == mode))
                 on:click=move |_| s.lab.mode.set(mode)
             >
                 {name}
@@ -384,7 +396,7 @@ pub(crate) fn Pad(page: Page) -> impl IntoView {
                     id="gather"
                     type="button"
                     aria-label="Select several cells"
-                    aria-pressed=move || if s.lab.gather.get() { "true" } else { "false" }
+                    aria-pressed=live(move || aria(s.lab.gather.get()))
                     on:click=move |_| {
                         s.lab.gather.update(|gather| *gather = !*gather);
                         s.lab.selected.set(Vec::new());
@@ -393,13 +405,13 @@ pub(crate) fn Pad(page: Page) -> impl IntoView {
                     "Several"
                 </button>
             </div>
-            <div class="digits">{digits}</div>
+            <div class="digits">{live(digits)}</div>
             <div class="edits">
                 <button type="button" on:click=move |_| page.write(0)>"Erase"</button>
-                <button type="button" disabled=move || !s.entry.with(Entry::can_undo) on:click=move |_| page.undo()>
+                <button type="button" disabled=live(move || !s.entry.with(Entry::can_undo)) on:click=move |_| page.undo()>
                     "Undo"
                 </button>
-                <button type="button" disabled=move || !s.entry.with(Entry::can_redo) on:click=move |_| page.redo()>
+                <button type="button" disabled=live(move || !s.entry.with(Entry::can_redo)) on:click=move |_| page.redo()>
                     "Redo"
                 </button>
                 <button id="hint" type="button" on:click=move |_| page.hint()>"Hint"</button>
@@ -424,9 +436,9 @@ pub(crate) fn Legend(page: Page) -> impl IntoView {
             <li><span class="cell changed" aria-hidden="true">"5"</span>"changed"</li>
             <li><span class="cell settled" aria-hidden="true">"5"</span>"settled"</li>
             <li><span class="cell conflict" aria-hidden="true">"5"</span>"conflict"</li>
-            {move || overwrites.get().then(|| view! {
+            {live(move || overwrites.get().then(|| view! {
                 <li><span class="cell overwritten" aria-hidden="true">"5"</span>"given overwritten"</li>
-            })}
+            }))}
         </ul>
     }
 }

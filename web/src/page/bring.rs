@@ -52,7 +52,7 @@ pub(crate) async fn is_network(file: &File) -> bool {
     // The last character may be cut.
     let whole = &bytes[..bytes.len().saturating_sub(4)];
     let text = String::from_utf8_lossy(whole);
-    let begin = text.trim_start().to_lowercase();
+    let begin = text.trim_start().to_ascii_lowercase();
     bytes.contains(&0)
         || begin.starts_with("version https://git-lfs")
         || begin.starts_with("<!doctype html")

@@ -6,6 +6,7 @@ use hrm_web::timeline::{CellHistory, history};
 use leptos::prelude::*;
 
 use crate::actions::Page;
+use crate::live::live;
 
 /// Width of a digit's bar in the drawing's units.
 const BAR: f64 = 14.0;
@@ -78,11 +79,11 @@ pub(crate) fn CellFacts(page: Page) -> impl IntoView {
     };
     view! {
         <div class="cell-facts">
-            <p id="cell-facts">{text}</p>
+            <p id="cell-facts">{live(text)}</p>
             <svg
-                viewBox=move || format!("0 0 {} {}", BAR * sides(), HEIGHT + 14.0)
+                viewBox=live(move || format!("0 0 {} {}", BAR * sides(), HEIGHT + 14.0))
                 aria-hidden="true"
-                inner_html=bars
+                inner_html=live(bars)
             ></svg>
         </div>
     }

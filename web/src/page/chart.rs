@@ -8,6 +8,8 @@ use hrm_web::timeline::{Moment, probability};
 use leptos::prelude::*;
 
 use crate::actions::Page;
+use crate::dom;
+use crate::live::live;
 use crate::picture::Caption;
 
 /// The chart with its numbers as a table.
@@ -15,22 +17,23 @@ use crate::picture::Caption;
 pub(crate) fn Chart(page: Page) -> impl IntoView {
     let s = page.state;
     let drawing = move || {
-        s.reports.with(|reports| {
-            let scale = Scale::of(reports, s.limit.get());
+        s.seen(|reports, at, limit| {
+            let scale = Scale::of(reports, limit.min(reports.len().max(s.limit.get())));
             let answer = s.lab.answer.get();
-            draw(reports, scale, s.segment(), answer.as_ref())
+            draw(reports, scale, at, answer.as_ref())
         })
     };
     let summary = move || {
-        s.reports.with(|reports| match reports.last() {
-            None => "Chart of the run, empty as yet.".to_owned(),
-            Some(last) => format!(
-                "Chart of the run: after {} segments {} conflicts, {} cells changed in the last segment, \
-                 confidence {:.0} percent.",
-                last.segment,
-                last.conflicts,
-                last.changed.len(),
-                100.0 * probability(last.q_halt)
+        s.seen(|reports, at, _| match at.checked_sub(1).and_then(|i| reports.get(i)) {
+            None if reports.is_empty() => "Chart of the run, empty as yet.".to_owned(),
+            None => format!("Chart of the run of {} segments; the puzzle is looked at.", reports.len()),
+            Some(now) => format!(
+                "Chart of the run of {} segments; after segment {}: conflicts {}, cells changed {},                  confidence {:.0} percent.",
+                reports.len(),
+                now.segment,
+                now.conflicts,
+                now.changed.len(),
+                100.0 * probability(now.q_halt)
             ),
         })
     };
@@ -41,14 +44,16 @@ pub(crate) fn Chart(page: Page) -> impl IntoView {
         let element: web_sys::Element = wasm_bindgen::JsCast::unchecked_into(target);
         let bounds = element.get_bounding_client_rect();
         let x = (f64::from(event.client_x()) - bounds.left()) / bounds.width() * WIDTH;
-        let known = s.reports.with_untracked(Vec::len);
-        let scale = s
-            .reports
-            .with_untracked(|r| Scale::of(r, s.limit.get_untracked()));
-        let at = ((x - LEFT) / scale.column()).ceil();
-        if at >= 1.0 && at as usize <= known {
+        let at = untrack(|| {
+            s.seen(|reports, _, limit| {
+                let scale = Scale::of(reports, limit.min(reports.len().max(s.limit.get())));
+                let at = ((x - LEFT) / scale.column()).ceil();
+                (at >= 1.0 && at as usize <= reports.len()).then_some(at as usize)
+            })
+        });
+        if let Some(segment) = at {
             page.look_at(Moment {
-                segment: at as usize,
+                segment,
                 update: None,
             });
         }
@@ -56,10 +61,13 @@ pub(crate) fn Chart(page: Page) -> impl IntoView {
     view! {
         <section class="chart" aria-labelledby="chart-title">
             <h2 id="chart-title">"How it goes"</h2>
-            <svg id="run-chart" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label=summary on:click=choose inner_html=drawing></svg>
+            <svg id="run-chart" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label=live(summary) on:click=choose inner_html=live(drawing)></svg>
             <Caption page picture="run-chart" name="hrm-run">
                 "Conflicts left, cells changed, cells that differ from the solution (which the network never sees), how sure it is, and how far its state moved, after each segment."
             </Caption>
+            <button id="to-words" type="button" class="quiet" on:click=move |_| dom::show("words")>
+                "What do these words mean?"
+            </button>
             <Telling page/>
             <Numbers page/>
         </section>
@@ -67,17 +75,21 @@ pub(crate) fn Chart(page: Page) -> impl IntoView {
 }
 
 /// The mode of the run and the rule that named it, and whether it has
-/// settled.
+/// settled, at the moment that is looked at.
 #[component]
 fn Telling(page: Page) -> impl IntoView {
     let s = page.state;
-    let story = Memo::new(move |_| s.reports.with(|reports| Story::of(reports)));
+    let story =
+        Memo::new(move |_| s.seen(|reports, at, _| Story::of(&reports[..at.min(reports.len())])));
     let text = move || {
-        let story = story.get()?;
-        let name = if s.verdict.with(Option::is_some) {
-            story.name()
+        let Some(story) = story.get() else {
+            return String::new();
+        };
+        let told = if s.standing.with(|standing| standing.state.is_outcome()) {
+            (story.name(), story.rule())
         } else {
-            format!("{} so far", story.name())
+            let rule = "how it ends is not known yet";
+            ("On its way".to_owned(), rule.to_owned())
         };
         let grok = story.grok.filter(|grok| grok.plateau > 1).map(|grok| {
             format!(
@@ -87,62 +99,82 @@ fn Telling(page: Page) -> impl IntoView {
                 100.0 * grok.share
             )
         });
-        Some(view! {
-            <p id="mode"><strong>{name}</strong>": "{story.rule()}"."{grok}</p>
-            <p id="settled">"Now: "<strong>{story.settled()}</strong>"."</p>
-        })
+        format!(
+            "<p id=\"mode\"><strong>{}</strong>: {}.{}</p><p id=\"settled\">Now: <strong>{}</strong>.</p>",
+            told.0,
+            told.1,
+            grok.unwrap_or_default(),
+            story.settled()
+        )
     };
-    view! { <div class="telling">{text}</div> }
+    view! { <div class="telling" inner_html=live(text)></div> }
 }
+
+/// Rows of the table at most: those that end with the moment looked at.
+const ROWS: usize = 48;
 
 #[component]
 fn Numbers(page: Page) -> impl IntoView {
     let s = page.state;
+    let open = RwSignal::new(false);
+    // Written as text: a row of elements for each segment would cost more than
+    // the segment.
     let rows = move || {
+        if s.playing.get() && !open.get() {
+            return String::new();
+        }
         let answer = s.lab.answer.get();
-        let wrong = |grid: &[u8]| match &answer {
-            Some(answer) => wrong_cells(grid, answer).to_string(),
-            None => "–".to_owned(),
-        };
-        s.reports.with(|reports| {
+        let own = s.guess.get().is_none();
+        s.seen(|reports, at, _| {
             s.times.with(|times| {
-                reports
-                    .iter()
-                    .zip(times)
-                    .map(|(r, ms)| {
-                        view! {
-                            <tr>
-                                <th scope="row">{r.segment}</th>
-                                <td>{r.conflicts}</td>
-                                <td>{r.changed.len()}</td>
-                                <td>{wrong(&r.grid)}</td>
-                                <td>{format!("{:.1} %", 100.0 * probability(r.q_halt))}</td>
-                                <td>{format!("{:.4}", r.residual)}</td>
-                                <td>{format!("{ms:.1}")}</td>
-                            </tr>
-                        }
-                    })
-                    .collect_view()
+                let end = at.clamp(ROWS.min(reports.len()), reports.len());
+                let mut text = String::new();
+                for r in &reports[end.saturating_sub(ROWS)..end] {
+                    let wrong = answer.as_ref().map(|answer| wrong_cells(&r.grid, answer));
+                    let time = times.get(r.segment - 1).filter(|_| own);
+                    let cells = [
+                        r.conflicts.to_string(),
+                        r.changed.len().to_string(),
+                        wrong.map_or_else(|| "–".to_owned(), |wrong| wrong.to_string()),
+                        format!("{:.1} %", 100.0 * probability(r.q_halt)),
+                        format!("{:.4}", r.residual),
+                        time.map_or_else(|| "–".to_owned(), |ms| format!("{ms:.1}")),
+                    ];
+                    text.push_str(&format!(
+                        "<tr><th scope=\"row\">{}</th><td>{}</td></tr>",
+                        r.segment,
+                        cells.join("</td><td>")
+                    ));
+                }
+                text
             })
         })
     };
+    let heads = [
+        "Segment",
+        "Conflicts",
+        "Changed",
+        "Wrong",
+        "Sure",
+        "Movement",
+        "ms",
+    ];
+    let heads: String = heads
+        .map(|name| format!("<th scope=\"col\">{name}</th>"))
+        .concat();
+    let more = move || {
+        let known = s.standing.with(|standing| standing.known);
+        (known > ROWS)
+            .then(|| format!("{ROWS} segments up to the one looked at; a saved run has all."))
+    };
     view! {
-        <details class="numbers">
+        <details class="numbers" on:toggle=move |_| open.update(|open| *open = !*open)>
             <summary>"The numbers"</summary>
+            <p class="note">{live(more)}</p>
             <div class="scroll" tabindex="0" role="region" aria-label="Numbers of the run">
                 <table>
-                    <thead>
-                        <tr>
-                            <th scope="col">"Segment"</th>
-                            <th scope="col">"Conflicts"</th>
-                            <th scope="col">"Changed"</th>
-                            <th scope="col">"Wrong"</th>
-                            <th scope="col">"Sure"</th>
-                            <th scope="col">"Movement"</th>
-                            <th scope="col">"ms"</th>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
+                    <thead><tr inner_html=heads></tr></thead>
+                    <tbody inner_html=live(rows)></tbody>
                 </table>
             </div>
         </details>

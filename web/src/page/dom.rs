@@ -65,11 +65,16 @@ pub(crate) fn fragment() -> String {
         .unwrap_or_default()
 }
 
-/// Replaces the page's fragment, without an entry in the history.
-pub(crate) fn set_fragment(fragment: &str) {
+/// Replaces the page's fragment, as a new entry in the history or in place of
+/// the present one.
+pub(crate) fn set_fragment(fragment: &str, new: bool) {
     if let Some(history) = window().and_then(|w| w.history().ok()) {
         // Browsers refuse floods of these; the next one then catches up.
-        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(fragment));
+        let _ = if new {
+            history.push_state_with_url(&JsValue::NULL, "", Some(fragment))
+        } else {
+            history.replace_state_with_url(&JsValue::NULL, "", Some(fragment))
+        };
     }
 }
 

@@ -10,14 +10,17 @@ use hrm_web::trials::{self, HEIGHT, WIDTH};
 use leptos::prelude::*;
 
 use crate::actions::Page;
+use crate::lab::Wish;
+use crate::live::{aria, effect, live};
 use crate::picture::Caption;
+use crate::rooms::About;
 
 /// The room.
 #[component]
 pub(crate) fn Experiments(page: Page) -> impl IntoView {
     let s = page.state;
     let lab = s.lab;
-    Effect::new(move || {
+    effect(move || {
         let asked = s.place.asked("experiment");
         if let Some(experiment) = asked.as_deref().and_then(Experiment::from_name)
             && experiment != lab.experiment.get_untracked()
@@ -25,15 +28,26 @@ pub(crate) fn Experiments(page: Page) -> impl IntoView {
             choose(page, experiment);
         }
     });
-    Effect::new(move || s.place.keep("experiment", &lab.experiment.get().name()));
+    effect(move || s.place.keep("experiment", &lab.experiment.get().name()));
+    // What the tour shows, once there is an answer to cut it from.
+    effect(move || {
+        let Some(Wish::Experiment(experiment)) = lab.wish.get() else {
+            return;
+        };
+        if page.is_ready() && lab.answer.with(Option::is_some) {
+            lab.wish.set(None);
+            choose(page, experiment);
+            start(page, experiment, "");
+        }
+    });
     // The second network, for as long as two are compared part of the address.
     let rival = RwSignal::new(String::new());
-    Effect::new(move || {
+    effect(move || {
         if let Some(asked) = s.place.asked("rival") {
             rival.set(asked);
         }
     });
-    Effect::new(move || {
+    effect(move || {
         let two = lab.experiment.get() == Experiment::TwoModels;
         let kept = if two { rival.get() } else { String::new() };
         s.place.keep("rival", &kept);
@@ -45,7 +59,7 @@ pub(crate) fn Experiments(page: Page) -> impl IntoView {
                 id=format!("experiment-{}", experiment.name())
                 type="button"
                 class="chip"
-                aria-pressed=move || if chosen() { "true" } else { "false" }
+                aria-pressed=live(move || aria(chosen()))
                 on:click=move |_| {
                     choose(page, experiment);
                     rival.with_untracked(|rival| start(page, experiment, rival));
@@ -57,7 +71,7 @@ pub(crate) fn Experiments(page: Page) -> impl IntoView {
     });
     view! {
         <div class="examples" role="group" aria-label="Experiments">{presets.into_iter().collect_view()}</div>
-        {move || view! { <Trial page experiment=lab.experiment.get() rival/> }}
+        {live(move || view! { <Trial page experiment=lab.experiment.get() rival/> })}
     }
 }
 
@@ -110,10 +124,10 @@ fn Trial(page: Page, experiment: Experiment, rival: RwSignal<String>) -> impl In
                 <label class="choice">
                     <span>"Against"</span>
                     <select id="rival" on:change=move |event| rival.set(event_target_value(&event))>
-                        {move || rivals.get().into_iter().map(|(id, title)| {
+                        {live(move || rivals.get().into_iter().map(|(id, title)| {
                             let chosen = rival.with(|rival| *rival == id);
                             view! { <option value=id selected=chosen>{title}</option> }
-                        }).collect_view()}
+                        }).collect_view())}
                     </select>
                 </label>
                 <a id="hints-pair" href=hints_pair()>"Trained without hints, and with: four blanks left"</a>
@@ -124,7 +138,7 @@ fn Trial(page: Page, experiment: Experiment, rival: RwSignal<String>) -> impl In
         <p class="lede">{experiment.question()}</p>
         <div class="controls">
             {picker}
-            {move || if runs.busy.get() {
+            {live(move || if runs.busy.get() {
                 view! {
                     <button id="stop-experiment" type="button" on:click=move |_| page.cancel(runs)>"Stop"</button>
                 }.into_any()
@@ -134,25 +148,26 @@ fn Trial(page: Page, experiment: Experiment, rival: RwSignal<String>) -> impl In
                         id="run-experiment"
                         type="button"
                         class="go"
-                        disabled=move || !page.is_ready() || lab.answer.with(Option::is_none) || missing().is_some()
+                        disabled=live(move || !page.is_ready() || lab.answer.with(Option::is_none) || missing().is_some())
                         on:click=move |_| rival.with_untracked(|rival| start(page, experiment, rival))
                     >
                         "Run it"
                     </button>
                 }.into_any()
-            }}
-            <p id="experiment-status" class="room-status" role="status">{move || progress(page)}</p>
+            })}
+            <p id="experiment-status" class="room-status" role="status">{live(move || progress(page))}</p>
         </div>
         <p class="problem" role="alert">
-            {move || runs.problem.get().or_else(|| missing().map(str::to_owned))}
+            {live(move || runs.problem.get().or_else(|| missing().map(str::to_owned)))}
         </p>
-        {move || runs.puzzle.get().map(|puzzle| match experiment {
+        <About page runs/>
+        {live(move || runs.puzzle.get().map(|puzzle| match experiment {
             Experiment::OneBlank => view! { <Blanks page puzzle/> }.into_any(),
             Experiment::Hints => view! { <Hints page puzzle/> }.into_any(),
             Experiment::TwoModels => view! { <Rivals page puzzle/> }.into_any(),
             Experiment::Relabellings => view! { <Renamed page puzzle/> }.into_any(),
             Experiment::Noise => view! { <Noise page/> }.into_any(),
-        })}
+        }))}
     }
 }
 
@@ -219,7 +234,7 @@ fn Blanks(page: Page, puzzle: Board) -> impl IntoView {
     };
     view! {
         <figure class="votes">
-            <svg id="one-blank" viewBox=view_box(shape) role="img" aria-label=label inner_html=drawing></svg>
+            <svg id="one-blank" viewBox=view_box(shape) role="img" aria-label=live(label) inner_html=live(drawing)></svg>
             <Caption page picture="one-blank" name="hrm-one-blank" runs=page.state.lab.trial>
                 "Segments until the board with only that cell blank was solved; ✗ where it was not."
             </Caption>
@@ -265,7 +280,7 @@ fn Hints(page: Page, puzzle: Board) -> impl IntoView {
     let place = move || counts.with_value(|counts| counts.get(chosen.get()).copied().unwrap_or(0));
     view! {
         <figure class="chart wide">
-            <svg id="hints-chart" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label=label inner_html=drawing></svg>
+            <svg id="hints-chart" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label=live(label) inner_html=live(drawing)></svg>
             <Caption page picture="hints-chart" name="hrm-hints" runs=page.state.lab.trial>
                 "Segments until solved by the number of blanks filled in from the solution."
             </Caption>
@@ -278,11 +293,11 @@ fn Hints(page: Page, puzzle: Board) -> impl IntoView {
                     type="range"
                     min="0"
                     max=last
-                    prop:value=move || chosen.get().to_string()
-                    aria-valuetext=move || format!("{} hints", place())
+                    prop:value=live(move || chosen.get().to_string())
+                    aria-valuetext=live(move || format!("{} hints", place()))
                     on:input=move |event| chosen.set(event_target_value(&event).parse().unwrap_or(0))
                 />
-                <output>{place}</output>
+                <output>{live(place)}</output>
             </label>
             <button id="take-hints" type="button" on:click=move |_| {
                 let board = boards.with_value(|boards| boards.get(chosen.get_untracked()).cloned());
@@ -299,7 +314,7 @@ fn Hints(page: Page, puzzle: Board) -> impl IntoView {
 fn Rivals(page: Page, puzzle: Board) -> impl IntoView {
     let s = page.state;
     let lab = s.lab;
-    let here = page.title(s.model.get_untracked());
+    let here = page.title(lab.trial.network.get_untracked());
     let there = page.title(lab.trial.model(1));
     let shape = puzzle.shape();
     let board = move |side: usize, name: String| {
@@ -321,8 +336,8 @@ fn Rivals(page: Page, puzzle: Board) -> impl IntoView {
         };
         view! {
             <figure class="runner">
-                <svg viewBox=view_box(shape) role="img" aria-label=label inner_html=drawn></svg>
-                <figcaption><b>{name}</b><span>{said}</span></figcaption>
+                <svg viewBox=view_box(shape) role="img" aria-label=live(label) inner_html=live(drawn)></svg>
+                <figcaption><b>{name}</b><span>{live(said)}</span></figcaption>
             </figure>
         }
     };
@@ -345,7 +360,7 @@ fn Rivals(page: Page, puzzle: Board) -> impl IntoView {
             "The same puzzle after the last segment of each."
         </Caption>
         <figure class="chart wide">
-            <svg id="rivals-chart" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label="Conflicts of both networks over the segments" inner_html=curves></svg>
+            <svg id="rivals-chart" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label="Conflicts of both networks over the segments" inner_html=live(curves)></svg>
             <Caption page picture="rivals-chart" name="hrm-two-networks">
                 "Conflicts of two networks on the same puzzle."
             </Caption>
@@ -386,9 +401,9 @@ fn Renamed(page: Page, puzzle: Board) -> impl IntoView {
                 move || format!("{name}: {}", said())
             };
             view! {
-                <figure class=class>
-                    <svg viewBox=view_box(shape) role="img" aria-label=label inner_html=drawn></svg>
-                    <figcaption><b>{name}</b><span>{said}</span></figcaption>
+                <figure class=live(class)>
+                    <svg viewBox=view_box(shape) role="img" aria-label=live(label) inner_html=live(drawn)></svg>
+                    <figcaption><b>{name}</b><span>{live(said)}</span></figcaption>
                 </figure>
             }
         })
@@ -427,7 +442,7 @@ fn Noise(page: Page) -> impl IntoView {
     };
     view! {
         <figure class="chart wide">
-            <svg id="noise-chart" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label=label inner_html=drawing></svg>
+            <svg id="noise-chart" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label=live(label) inner_html=live(drawing)></svg>
             <Caption page picture="noise-chart" name="hrm-noise" runs=page.state.lab.trial>
                 "Share of runs solved by the noise in the initial state, with 95 % Wilson intervals."
             </Caption>

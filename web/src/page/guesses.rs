@@ -1,7 +1,5 @@
 //! Several guesses racing for the same puzzle, and how they vote.
 
-use std::time::Duration;
-
 use hrm_core::puzzle::{Board, Shape, Ways};
 use hrm_core::reason::SegmentReport;
 use hrm_core::reason::lab::Stop;
@@ -11,8 +9,10 @@ use leptos::prelude::*;
 
 use crate::actions::Page;
 use crate::dom;
+use crate::lab::Wish;
+use crate::live::{effect, live};
 use crate::picture::Caption;
-use crate::rooms::{Check, Choice};
+use crate::rooms::{About, Check, Choice};
 
 const COUNTS: [(&str, f64); 5] = [
     ("4", 4.0),
@@ -68,17 +68,30 @@ struct Wishes {
 impl Wishes {
     /// As an address says, or as is usual.
     fn new(page: Page) -> Self {
-        let asked = untrack(|| page.state.place.asked("guesses")).unwrap_or_default();
+        let wishes = Self {
+            count: RwSignal::new(9.0),
+            ticks: TICKS.map(|_| RwSignal::new(false)),
+            noise: RwSignal::new(0.0),
+            seed: RwSignal::new(SEED),
+        };
+        let asked = untrack(|| page.state.place.asked("guesses"));
+        wishes.choose(&asked.unwrap_or_default());
+        wishes
+    }
+
+    /// What an address says; what it leaves out is as usual.
+    fn choose(&self, asked: &str) {
         let mut parts = asked.split(',');
         let count = parts.next().and_then(dom::number).unwrap_or(9.0);
         let ticked = parts.next().unwrap_or("d");
         let noise = parts.next().and_then(dom::number).unwrap_or(0.0);
-        Self {
-            count: RwSignal::new(f64::clamp(count, 1.0, 25.0)),
-            ticks: TICKS.map(|(letter, ..)| RwSignal::new(ticked.contains(letter))),
-            noise: RwSignal::new(f64::clamp(noise, 0.0, 4.0)),
-            seed: RwSignal::new(parts.next().and_then(|n| n.parse().ok()).unwrap_or(SEED)),
+        let seed = parts.next().and_then(|n| n.parse().ok());
+        self.count.set(f64::clamp(count, 1.0, 25.0));
+        for ((letter, ..), tick) in TICKS.iter().zip(self.ticks) {
+            tick.set(ticked.contains(*letter));
         }
+        self.noise.set(f64::clamp(noise, 0.0, 4.0));
+        self.seed.set(seed.unwrap_or(SEED));
     }
 
     /// The letters of what is ticked.
@@ -136,7 +149,7 @@ pub(crate) fn Guesses(page: Page) -> impl IntoView {
     let race = s.lab.race;
     let wishes = Wishes::new(page);
     // What is usual needs no place in the address.
-    Effect::new(move || {
+    effect(move || {
         let wishes = wishes.address();
         s.place.keep(
             "guesses",
@@ -157,17 +170,35 @@ pub(crate) fn Guesses(page: Page) -> impl IntoView {
         };
         let limit = if commit { COMMITTED } else { s.trained_for() };
         page.race(&wishes.variety(page), limit, stop);
+        race.settings.set(Some(untrack(|| wishes.address())));
+        s.lab.aloud.set(commit);
     };
-    // Asked for beside the board.
-    Effect::new(move || {
-        if s.lab.aloud.get() {
-            s.lab.aloud.set(false);
-            wishes.ticks[place('c')].set(true);
-            start();
-            // Once the boards are there.
-            set_timeout(|| dom::show("race-status"), Duration::from_millis(50));
+    // Asked for beside the board, and seen there.
+    effect(move || {
+        if !page.is_ready() {
+            return;
         }
+        match s.lab.wish.get() {
+            Some(Wish::Aloud) => {
+                wishes.ticks[place('c')].set(true);
+                start();
+                page.show_guess(Some(0));
+            }
+            Some(Wish::Renamings) => {
+                wishes.choose("9,d,0");
+                start();
+            }
+            _ => return,
+        }
+        s.lab.wish.set(None);
     });
+    let other_settings = move || {
+        race.settings.with(|settings| match settings {
+            Some(settings) => (*settings != wishes.address())
+                .then_some("These guesses were made with other settings than those above."),
+            None => Some("These guesses are from a file; the settings above are not theirs."),
+        })
+    };
     let square = move || s.shape.get().square_boxes();
     view! {
         <p class="lede">
@@ -176,9 +207,9 @@ pub(crate) fn Guesses(page: Page) -> impl IntoView {
         <div class="controls">
             <Choice id="guess-count" label="Guesses" values=&COUNTS chosen=wishes.count/>
             {wishes.tick('d')}
-            {move || square().then(|| wishes.tick('t'))}
+            {live(move || square().then(|| wishes.tick('t')))}
             {wishes.tick('l')}
-            {move || (!page.rivals().is_empty()).then(|| wishes.tick('m'))}
+            {live(move || (!page.rivals().is_empty()).then(|| wishes.tick('m')))}
             <Choice id="guess-noise" label="Noise" values=&NOISES chosen=wishes.noise/>
             {wishes.tick('u')}
             <label class="choice">
@@ -188,22 +219,26 @@ pub(crate) fn Guesses(page: Page) -> impl IntoView {
                     type="number"
                     min="0"
                     max=u32::MAX
-                    prop:value=move || wishes.seed.get().to_string()
+                    prop:value=live(move || wishes.seed.get().to_string())
                     on:change=move |event| wishes.seed.set(event_target_value(&event).parse().unwrap_or(SEED))
                 />
             </label>
             {wishes.tick('v')}
             {wishes.tick('c')}
-            {move || if race.busy.get() {
+            {live(move || if race.busy.get() {
                 view! { <button id="stop-race" type="button" on:click=move |_| page.cancel(race)>"Stop"</button> }.into_any()
             } else {
                 view! {
-                    <button id="race" type="button" class="go" disabled=move || !page.is_ready() on:click=move |_| start()>"Race"</button>
+                    <button id="race" type="button" class="go" disabled=live(move || !page.is_ready()) on:click=move |_| start()>"Race"</button>
                 }.into_any()
-            }}
+            })}
         </div>
-        <p class="problem" role="alert">{move || race.problem.get()}</p>
-        {move || race.puzzle.get().map(|puzzle| view! { <Race page puzzle/> })}
+        <p class="problem" role="alert">{live(move || race.problem.get())}</p>
+        {live(move || race.puzzle.get().map(|puzzle| view! {
+            <p class="note" role="status">{live(other_settings)}</p>
+            <About page runs=race/>
+            <Race page puzzle/>
+        }))}
     }
 }
 
@@ -256,14 +291,14 @@ fn Race(page: Page, puzzle: Board) -> impl IntoView {
         }
     };
     view! {
-        <p id="race-status" class="room-status" role="status">{status}</p>
+        <p id="race-status" class="room-status" role="status">{live(status)}</p>
         <div id="race-boards" class="race">{boards}</div>
         <Caption page picture="race-boards" name="hrm-guesses" runs=race>
             "Every guess in the asker's own digits; in brackets the segment, tinted what it committed itself to."
         </Caption>
         <div class="tally">
             <figure class="votes">
-                <svg id="votes" viewBox=view_box(shape) role="img" aria-label=label inner_html=ballot_of></svg>
+                <svg id="votes" viewBox=view_box(shape) role="img" aria-label=live(label) inner_html=live(ballot_of)></svg>
                 <Caption page picture="votes" name="hrm-votes">
                     "Votes of all guesses: the paler a digit, the fewer voted for it; the small one is the runner-up."
                 </Caption>
@@ -314,11 +349,22 @@ fn Runner(page: Page, puzzle: Board, index: usize) -> impl IntoView {
     };
     let board = move || last.with(|report| runner(&puzzle, report.as_ref()));
     view! {
-        <figure class=class>
-            <svg viewBox=view_box(shape) role="img" aria-label=label inner_html=board></svg>
+        <figure class=live(class) class=("looked-at", live(move || page.state.guess.get() == Some(index)))>
+            <svg viewBox=view_box(shape) role="img" aria-label=live(label) inner_html=live(board)></svg>
+            <button
+                type="button"
+                class="look"
+                aria-label=format!("Show {name} on the board")
+                title="Show it on the board"
+                disabled=live(move || page.is_elsewhere(race))
+                on:click=move |_| {
+                    page.show_guess(Some(index));
+                    dom::show("board");
+                }
+            ></button>
             <figcaption>
                 <b>{name}</b>
-                <span>{said}</span>
+                <span>{live(said)}</span>
                 {network.map(|title| view! { <span class="network">{title}</span> })}
             </figcaption>
         </figure>
@@ -340,55 +386,51 @@ fn state(report: &SegmentReport, solved_at: Option<usize>) -> String {
 #[component]
 fn Rules(page: Page, shape: Shape) -> impl IntoView {
     let race = page.state.lab.race;
+    // Written as text: less program than elements.
     let rows = move || {
+        let row = |class: &str, name: &str, mark: &str, says: &str, segments: usize| {
+            format!(
+                "<tr class=\"{class}\"><th scope=\"row\">{name}</th>\
+                 <td class=\"says\"><span aria-hidden=\"true\">{mark}</span> {says}</td><td>{segments}</td></tr>"
+            )
+        };
+        let here = page.state.entry.with(|entry| {
+            race.puzzle
+                .with(|puzzle| puzzle.as_ref() == Some(entry.board()))
+        });
+        let answer = page.state.lab.answer.get().filter(|_| here);
         race.reports.with(|runs| {
-            outcomes(shape, runs)
+            let mut text: String = outcomes(shape, runs)
                 .into_iter()
                 .map(|outcome| {
-                    let says = match (outcome.guess, outcome.solved) {
-                        (None, _) => "nothing yet".to_owned(),
-                        (Some(guess), true) => format!("guess {}: solved", guess + 1),
-                        (Some(guess), false) => format!("guess {}: not solved", guess + 1),
+                    let (mark, says) = match (outcome.guess, outcome.solved) {
+                        (None, _) => ("", "none so far".to_owned()),
+                        (Some(guess), true) => ("✓", format!("guess {}: solved", guess + 1)),
+                        (Some(guess), false) => ("✗", format!("guess {}: not solved", guess + 1)),
                     };
-                    let mark = match (outcome.guess, outcome.solved) {
-                        (None, _) => "",
-                        (_, true) => "✓",
-                        (_, false) => "✗",
-                    };
-                    view! {
-                        <tr>
-                            <th scope="row">{title(outcome.name)}</th>
-                            <td class="says"><span aria-hidden="true">{mark}</span>" "{says}</td>
-                            <td>{outcome.segments}</td>
-                        </tr>
-                    }
+                    row("", title(outcome.name), mark, &says, outcome.segments)
                 })
-                .collect_view()
+                .collect();
+            if let Some(answer) = answer {
+                let (mark, says) = if reference_rule(runs, &answer) {
+                    ("✓", "counted right")
+                } else {
+                    ("✗", "counted wrong")
+                };
+                let all = runs.iter().map(Vec::len).sum();
+                let name = "Reference rule<small> (looks at the solution)</small>";
+                text.push_str(&row("labelled", name, mark, says, all));
+            }
+            text
         })
     };
-    let reference =
-        move || {
-            let answer = page.state.lab.answer.get()?;
-            (race.puzzle.get()? == page.state.entry.with(|entry| entry.board().clone())).then(|| {
-            let right = race.reports.with(|runs| reference_rule(runs, &answer));
-            let says = if right { "✓ counted right" } else { "✗ counted wrong" };
-            let all: usize = race.reports.with(|runs| runs.iter().map(Vec::len).sum());
-            view! {
-                <tr class="labelled">
-                    <th scope="row">"Reference rule"<small>" (looks at the solution)"</small></th>
-                    <td class="says">{says}</td>
-                    <td>{all}</td>
-                </tr>
-            }
-        })
-        };
     view! {
         <table id="rules" class="rules">
             <caption>"What each rule makes of the guesses so far"</caption>
             <thead>
                 <tr><th scope="col">"Rule"</th><th scope="col">"says"</th><th scope="col">"segments"</th></tr>
             </thead>
-            <tbody>{rows}{reference}</tbody>
+            <tbody inner_html=live(rows)></tbody>
         </table>
     }
 }

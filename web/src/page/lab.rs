@@ -46,6 +46,10 @@ pub(crate) struct Runs {
     pub(crate) took: RwSignal<Option<f64>>,
     /// Why it could not be done.
     pub(crate) problem: RwSignal<Option<String>>,
+    /// Folder name of the model that was loaded when it began.
+    pub(crate) network: RwSignal<Option<String>>,
+    /// The settings that it was begun with; none if they are a file's.
+    pub(crate) settings: RwSignal<Option<String>>,
     /// The messages, to be saved.
     pub(crate) tape: StoredValue<BatchTape>,
 }
@@ -74,12 +78,22 @@ impl Runs {
             tape: StoredValue::new(BatchTape::default()),
             took: RwSignal::new(None),
             problem: RwSignal::new(None),
+            network: RwSignal::new(None),
+            settings: RwSignal::new(None),
         }
     }
 
-    /// Begins a batch.
-    pub(crate) fn begin(&self, job: u32, puzzle: &Board, models: Vec<Option<String>>) {
+    /// Begins a batch of runs of these models, where they are not `network`.
+    pub(crate) fn begin(
+        &self,
+        job: u32,
+        puzzle: &Board,
+        network: Option<String>,
+        models: Vec<Option<String>>,
+    ) {
         self.job.set(Some(job));
+        self.network.set(network);
+        self.settings.set(None);
         self.tape.set_value(BatchTape::default());
         self.reports.set(vec![Vec::new(); models.len()]);
         self.models.set(models);
@@ -99,7 +113,8 @@ impl Runs {
         self.problem.set(None);
     }
 
-    fn is(&self, job: u32) -> bool {
+    /// Whether that is its job.
+    pub(crate) fn is(&self, job: u32) -> bool {
         self.job.get_untracked() == Some(job)
     }
 
@@ -118,7 +133,7 @@ impl Runs {
     }
 
     pub(crate) fn add(&self, job: u32, reports: Vec<(usize, SegmentReport)>) {
-        if self.is(job) {
+        if self.is(job) && !reports.is_empty() {
             self.reports.update(|runs| {
                 for (index, report) in reports {
                     if let Some(run) = runs.get_mut(index) {
@@ -205,6 +220,17 @@ pub(crate) struct Latent {
     pub(crate) problem: RwSignal<Option<String>>,
 }
 
+/// What may be asked of the guesses from beside the board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// Guess out loud until one is verified.
+    Aloud,
+    /// Race with the digits renamed in a circle, once around.
+    Renamings,
+    /// Do that experiment.
+    Experiment(Experiment),
+}
+
 /// The rooms below the board.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Room {
@@ -277,8 +303,13 @@ pub(crate) struct Lab {
     pub(crate) room: RwSignal<Option<Room>>,
     /// The race of guesses.
     pub(crate) race: Runs,
-    /// Whether a race of guesses that commit themselves is wished for.
+    /// A race that is wished for beside the board.
+    pub(crate) wish: RwSignal<Option<Wish>>,
+    /// Whether the race's answer goes onto the board: its guesses commit
+    /// themselves, and it ends with the first that is verified.
     pub(crate) aloud: RwSignal<bool>,
+    /// The guess whose board is looked at.
+    pub(crate) shown: RwSignal<Option<usize>>,
     /// The chosen experiment.
     pub(crate) experiment: RwSignal<Experiment>,
     /// Its runs.
@@ -306,7 +337,9 @@ impl Lab {
             mistakes: RwSignal::new(Vec::new()),
             room: RwSignal::new(None),
             race: Runs::new(),
+            wish: RwSignal::new(None),
             aloud: RwSignal::new(false),
+            shown: RwSignal::new(None),
             experiment: RwSignal::new(Experiment::OneBlank),
             trial: Runs::new(),
             latent: Latent {
@@ -336,6 +369,7 @@ impl Lab {
         self.insides.set(Vec::new());
         self.update.set(None);
         self.pin.set(None);
+        self.shown.set(None);
         self.mistakes.set(Vec::new());
         let latent = self.latent;
         latent.frame.set(None);
@@ -348,11 +382,24 @@ impl Lab {
     }
 
     /// The worker has dropped all jobs.
-    pub(crate) fn give_up(&self) {
+    pub(crate) fn give_up(&self, why: &str) {
         for runs in [self.race, self.trial] {
-            runs.busy.set(false);
+            // One that is played from a file needs no worker.
+            let live = runs.tape.with_value(|tape| tape.file.is_none());
+            if live && runs.busy.get_untracked() {
+                runs.busy.set(false);
+                runs.problem.set(Some(why.to_owned()));
+            }
         }
         self.latent.busy.set(Vec::new());
+    }
+
+    /// Conflicts after an update inside a segment. Tracked.
+    pub(crate) fn conflicts_inside(&self, segment: usize, update: usize) -> Option<u32> {
+        self.insides.with(|insides| {
+            let inside = insides.get(segment.checked_sub(1)?)?;
+            Some(inside.updates.get(update)?.conflicts)
+        })
     }
 
     /// H updates to a segment, as far as they are seen. Tracked.

@@ -1,9 +1,9 @@
 //! What the rooms below the board have the worker do, and what it answers.
 
 use hrm_core::puzzle::Board;
-use hrm_core::reason::Batch;
 use hrm_core::reason::lab::{GridMap, Item, LabEvent, LabRequest, Origin, Stop};
 use hrm_core::reason::message::Request;
+use hrm_core::reason::{Batch, SegmentReport};
 use hrm_web::entry::Mode;
 use hrm_web::experiments::Experiment;
 use hrm_web::guesses::Variety;
@@ -72,9 +72,9 @@ impl Page {
             }),
             LabEvent::Inside { .. } => {}
             LabEvent::Batch { job, reports } => {
-                for runs in self.batches() {
+                if let Some(runs) = self.batch(job) {
                     runs.record(job, text);
-                    runs.add(job, reports.clone());
+                    runs.add(job, reports);
                 }
             }
             LabEvent::Plane {
@@ -103,16 +103,17 @@ impl Page {
                 lab.latent.line.update(|picture| picture.take(job, points));
             }
             LabEvent::Done { job, milliseconds } => {
-                for runs in self.batches() {
+                if let Some(runs) = self.batch(job) {
                     runs.record(job, text);
                     runs.end(job, Some(milliseconds), None);
+                    self.show_answer();
                 }
                 lab.latent
                     .busy
                     .update(|jobs| jobs.retain(|&known| known != job));
             }
             LabEvent::Failed { job, message } => {
-                for runs in self.batches() {
+                if let Some(runs) = self.batch(job) {
                     runs.end(job, None, Some(&message));
                 }
                 if lab.latent.painting.get_untracked() == Some(job) {
@@ -129,9 +130,49 @@ impl Page {
         }
     }
 
-    fn batches(&self) -> [Runs; 2] {
+    /// The batch of that job.
+    fn batch(&self, job: u32) -> Option<Runs> {
         let lab = self.state.lab;
-        [lab.race, lab.trial]
+        [lab.race, lab.trial].into_iter().find(|runs| runs.is(job))
+    }
+
+    /// Puts the answer of guesses that went on until one was verified onto the
+    /// board.
+    pub(crate) fn show_answer(&self) {
+        let lab = self.state.lab;
+        if !lab.aloud.get_untracked() || lab.race.busy.get_untracked() {
+            return;
+        }
+        lab.aloud.set(false);
+        let solved = lab.race.reports.with_untracked(|runs| {
+            let solved = |run: &Vec<SegmentReport>| run.last().is_some_and(|r| r.solved);
+            runs.iter().position(solved)
+        });
+        if solved.is_some() && lab.shown.with_untracked(Option::is_some) {
+            self.show_guess(solved);
+        }
+    }
+
+    /// Shows a guess on the board, or the run again.
+    pub(crate) fn show_guess(&self, guess: Option<usize>) {
+        let s = self.state;
+        self.pause();
+        s.looking_at.set(None);
+        s.lab.update.set(None);
+        s.lab.shown.set(guess);
+    }
+
+    /// Whether what a batch shows is of another puzzle or network than those
+    /// that are chosen now. Tracked.
+    pub(crate) fn is_elsewhere(&self, runs: Runs) -> bool {
+        let s = self.state;
+        let other_puzzle = runs.puzzle.with(|puzzle| {
+            let here = |board| s.entry.with(|entry| entry.board() == board);
+            puzzle.as_ref().is_some_and(|board| !here(board))
+        });
+        let network = runs.network.get();
+        runs.puzzle.with(Option::is_some)
+            && (other_puzzle || network.is_some() && network != s.model.get())
     }
 
     // Time.
@@ -145,7 +186,7 @@ impl Page {
     pub(crate) fn look_at(&self, moment: Moment) {
         let s = self.state;
         self.pause();
-        let known = s.reports.with_untracked(Vec::len);
+        let known = untrack(|| s.seen(|reports, _, _| reports.len()));
         let last = moment.segment >= known && moment.update.is_none();
         s.looking_at
             .set((!last).then_some(moment.segment.min(known)));
@@ -194,6 +235,7 @@ impl Page {
         s.lab.depth.set(Some(segments));
         let known = s.reports.with_untracked(Vec::len);
         s.limit.set(segments.max(known));
+        self.plan_anew();
     }
 
     // The board.
@@ -304,7 +346,8 @@ impl Page {
         let job = s.lab.job();
         let items = batch.items.clone();
         let models = items.iter().map(|item| item.model.clone());
-        runs.begin(job, puzzle, models.collect());
+        let network = s.model.get_untracked();
+        runs.begin(job, puzzle, network, models.collect());
         if let (Some(model), Phase::Loaded { engine, .. }) =
             (s.model.get_untracked(), s.phase.get_untracked())
         {

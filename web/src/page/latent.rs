@@ -2,12 +2,13 @@
 //! runs, and the line between two ends.
 
 use hrm_core::reason::lab::{Origin, Track};
-use hrm_web::plane::{self, SIZE, Window, basin_colour};
+use hrm_web::plane::{self, SIZE, Window, basin_shares};
 use hrm_web::view::{Ground, LatentView, NOISE, nameable};
 use leptos::ev::{KeyboardEvent, MouseEvent};
 use leptos::prelude::*;
 
 use crate::actions::Page;
+use crate::live::{effect, live};
 use crate::picture::Caption;
 use crate::rooms::Check;
 use crate::state::Phase;
@@ -26,7 +27,7 @@ pub(crate) fn LatentSpace(page: Page) -> impl IntoView {
     let solid = RwSignal::new(false);
     // The worker tells of the plane while somebody looks, and is asked again
     // whenever a model has been loaded.
-    Effect::new(move || {
+    effect(move || {
         let ready = s.phase.with(|phase| matches!(phase, Phase::Loaded { .. }));
         if ready {
             page.watch_plane(true, fixed.get());
@@ -48,8 +49,8 @@ pub(crate) fn LatentSpace(page: Page) -> impl IntoView {
     };
     // A link's view is made once the run has come to where the link leads.
     let wanted = RwSignal::new(None);
-    Effect::new(move || wanted.set(s.place.asked("latent").map(|text| LatentView::parse(&text))));
-    Effect::new(move || {
+    effect(move || wanted.set(s.place.asked("latent").map(|text| LatentView::parse(&text))));
+    effect(move || {
         let arrived =
             s.goal.with(Option::is_none) && !s.playing.get() && latent.frame.with(Option::is_some);
         let Some(view) = wanted.get().filter(|_| arrived) else {
@@ -61,7 +62,7 @@ pub(crate) fn LatentSpace(page: Page) -> impl IntoView {
         draw(view.ground);
         view.visits.into_iter().for_each(visit);
     });
-    Effect::new(move || {
+    effect(move || {
         let view = LatentView {
             ground: ground.get(),
             surface: solid.get(),
@@ -144,7 +145,7 @@ pub(crate) fn LatentSpace(page: Page) -> impl IntoView {
             None => "The latent plane, empty as yet.".to_owned(),
             Some(frame) => {
                 let [first, second] = frame.explained.map(|share| 100.0 * share);
-                let ends: Vec<String> = frame.tracks.iter().map(describe).collect();
+                let ends: Vec<String> = frame.tracks.iter().enumerate().map(describe).collect();
                 format!(
                     "Latent plane; its axes explain {first:.0} and {second:.0} percent of the run's variance. {} \
                      Arrow keys move the cross, Enter starts a run there.",
@@ -158,67 +159,67 @@ pub(crate) fn LatentSpace(page: Page) -> impl IntoView {
             "Every state of the run is a point in thousands of dimensions; this is the plane in which it moves most. Colours show how many rules an answer read off there would break."
         </p>
         <div class="controls">
-            <button id="draw-landscape" type="button" class="go" disabled=move || !has_plane() || busy() on:click=move |_| draw(Ground::Landscape)>
+            <button id="draw-landscape" type="button" class="go" disabled=live(move || !has_plane() || busy()) on:click=move |_| draw(Ground::Landscape)>
                 "Draw the landscape"
             </button>
-            <button id="draw-basins" type="button" disabled=move || !has_plane() || busy() on:click=move |_| draw(Ground::Basins)>
+            <button id="draw-basins" type="button" disabled=live(move || !has_plane() || busy()) on:click=move |_| draw(Ground::Basins)>
                 "Colour the basins"
             </button>
-            <button id="noisy-visit" type="button" disabled=move || !has_plane() on:click=move |_| {
+            <button id="noisy-visit" type="button" disabled=live(move || !has_plane()) on:click=move |_| {
                 let seed = 1 + latent.visits.with_untracked(Vec::len) as u64;
                 visit(Origin::Noise(NOISE, seed));
             }>"Add a run with noise"</button>
-            {move || busy().then(|| view! {
+            {live(move || busy().then(|| view! {
                 <button id="stop-latent" type="button" on:click=move |_| page.stop_latent()>"Stop"</button>
-            })}
-            {move || (ground.get() == Ground::Landscape).then(|| view! { <Check id="solid" label="also as a surface" chosen=solid/> })}
+            }))}
+            {live(move || (ground.get() == Ground::Landscape).then(|| view! { <Check id="solid" label="also as a surface" chosen=solid/> }))}
             <label class="check">
                 <input
                     id="hold"
                     type="checkbox"
-                    prop:checked=move || fixed.get()
-                    disabled=move || frame.with(|frame| frame.as_ref().is_some_and(|frame| frame.fixed && frame.tracks.len() > 1))
+                    prop:checked=live(move || fixed.get())
+                    disabled=live(move || frame.with(|frame| frame.as_ref().is_some_and(|frame| frame.fixed && frame.tracks.len() > 1)))
                     on:change=move |event| fixed.set(event_target_checked(&event))
                 />
                 <span>"Hold the plane still while the run goes on"</span>
             </label>
         </div>
-        <p class="problem" role="alert">{move || latent.problem.get()}</p>
-        <p class="room-status" role="status">{move || if has_plane() {
+        <p class="problem" role="alert">{live(move || latent.problem.get())}</p>
+        <p class="room-status" role="status">{live(move || if has_plane() {
             None
         } else {
             Some("Play or step the run on the board: its trace appears here.")
-        }}</p>
+        })}</p>
         <div class="plane-desk">
             <figure class="plane">
                 <svg
                     id="plane"
                     viewBox=format!("0 0 {SIZE} {SIZE}")
                     role="application"
-                    aria-label=label
+                    aria-label=live(label)
                     tabindex="0"
                     on:click=click
                     on:keydown=keys
                 >
                     <rect class="plane-ground" x="0" y="0" width=SIZE height=SIZE/>
-                    <g inner_html=move || under(page, ground.get(), window.get())></g>
-                    <g inner_html=runs></g>
-                    {move || {
+                    <g inner_html=live(move || under(page, ground.get(), window.get()))></g>
+                    <g inner_html=live(runs)></g>
+                    {live(move || {
                         let (x, y) = cross.get();
                         view! { <path class="cross" d=format!("M{} {y}h16M{x} {}v16", x - 8.0, y - 8.0)/> }
-                    }}
+                    })}
                 </svg>
                 <Caption page picture="plane" name="hrm-latent-plane">
-                    {move || frame.with(|frame| frame.as_ref().map(|frame| {
+                    {live(move || frame.with(|frame| frame.as_ref().map(|frame| {
                         let [first, second] = frame.explained.map(|share| 100.0 * share);
                         format!("Principal plane of the run: {first:.0} % and {second:.0} % of the variance. Click to start a run there. ")
-                    }))}
-                    {move || scale_text(ground.get())}
+                    })))}
+                    {live(move || scale_text(ground.get()))}
                 </Caption>
             </figure>
             <div class="plane-side">
                 <Legend page ground/>
-                {move || (solid.get() && ground.get() == Ground::Landscape).then(|| view! { <Surface page/> })}
+                {live(move || (solid.get() && ground.get() == Ground::Landscape).then(|| view! { <Surface page/> }))}
                 <Ends page/>
             </div>
         </div>
@@ -238,8 +239,8 @@ fn scale_text(ground: Ground) -> &'static str {
 }
 
 /// A track in a sentence.
-fn describe(track: &Track) -> String {
-    let name = name(track.id);
+fn describe((number, track): (usize, &Track)) -> String {
+    let name = name(number);
     let end = if track.solved {
         "ends at the solution".to_owned()
     } else {
@@ -248,11 +249,11 @@ fn describe(track: &Track) -> String {
     format!("{name} {end}.")
 }
 
-fn name(id: u32) -> String {
-    if id == 0 {
+fn name(number: usize) -> String {
+    if number == 0 {
         "The run on the board".to_owned()
     } else {
-        format!("Run {id}")
+        format!("Run {number}")
     }
 }
 
@@ -295,7 +296,7 @@ fn Legend(page: Page, ground: RwSignal<Ground>) -> impl IntoView {
             view! {
                 <div class="scale">
                     <svg viewBox="0 0 42 4" role="img" aria-label="Colours of E from 0, dark, to 40, light" inner_html=plane::scale()></svg>
-                    <p><span>"E = 0"</span><span id="landscape-known">{known}</span><span>"40+"</span></p>
+                    <p><span>"E = 0"</span><span id="landscape-known">{live(known)}</span><span>"40+"</span></p>
                 </div>
             }
             .into_any()
@@ -305,32 +306,36 @@ fn Legend(page: Page, ground: RwSignal<Ground>) -> impl IntoView {
                 let Some((map, ends)) = &picture.content else {
                     return Vec::new();
                 };
-                let mut rows: Vec<(usize, usize)> = (0..ends.len())
-                    .map(|end| {
-                        let count = map.values.iter().filter(|v| **v == Some(end as u32)).count();
-                        (count, end)
-                    })
-                    .collect();
-                rows.sort_unstable_by(|a, b| b.cmp(a));
-                rows.into_iter()
-                    .take(6)
-                    .map(|(count, index)| {
-                        let end = &ends[index];
-                        let fill = basin_colour(ends, index);
+                let all = map.values.len().max(1);
+                let row = |fill: &'static str, what: String, points: usize| {
+                    let share = 100.0 * points as f64 / all as f64;
+                    view! {
+                        <li>
+                            <svg viewBox="0 0 4 4" aria-hidden="true"><rect width="4" height="4" fill=fill/></svg>
+                            {format!("{what}: {share:.0} %")}
+                        </li>
+                    }
+                };
+                let shares = basin_shares(map, ends);
+                let mut rows: Vec<_> = shares
+                    .iter()
+                    .filter(|share| share.apart)
+                    .map(|share| {
+                        let end = &ends[share.end];
                         let what = if end.solved {
                             "the solution".to_owned()
                         } else {
                             format!("an answer with E {}", end.conflicts)
                         };
-                        let share = 100.0 * count as f64 / map.values.len() as f64;
-                        view! {
-                            <li>
-                                <svg viewBox="0 0 4 4" aria-hidden="true"><rect width="4" height="4" fill=fill/></svg>
-                                {format!("{what}: {share:.0} %")}
-                            </li>
-                        }
+                        row(share.colour, what, share.points)
                     })
-                    .collect::<Vec<_>>()
+                    .collect();
+                let others: Vec<_> = shares.iter().filter(|share| !share.apart).collect();
+                if let Some(other) = others.first() {
+                    let points = others.iter().map(|share| share.points).sum();
+                    rows.push(row(other.colour, format!("{} other answers", others.len()), points));
+                }
+                rows
             });
             view! { <ul id="basin-ends" class="ends">{rows}</ul> }.into_any()
         }
@@ -351,34 +356,34 @@ fn Ends(page: Page) -> impl IntoView {
     let count = Memo::new(move |_| tracks().len());
     let (from, to) = (RwSignal::new(0_u32), RwSignal::new(0_u32));
     // The newest visitor is what one is curious about.
-    Effect::new(move || {
+    effect(move || {
         count.get();
         to.set(untrack(tracks).last().map_or(0, |track| track.id));
     });
     let options = move |chosen: RwSignal<u32>| {
         (0..count.get())
-            .filter_map(|i| untrack(tracks).get(i).map(|track| track.id))
-            .map(|id| view! { <option value=id prop:selected=move || chosen.get() == id>{name(id)}</option> })
+            .filter_map(|i| Some((i, untrack(tracks).get(i)?.id)))
+            .map(|(i, id)| view! { <option value=id prop:selected=live(move || chosen.get() == id)>{name(i)}</option> })
             .collect_view()
     };
     let rows = move || {
+        let row = |(number, track): (usize, Track)| {
+            let end = if track.solved {
+                "✓ the solution".to_owned()
+            } else {
+                format!("E {}", track.conflicts)
+            };
+            format!(
+                "<tr><th scope=\"row\">{}</th><td>{end}</td><td>{:.3}</td></tr>",
+                name(number),
+                track.residual
+            )
+        };
         tracks()
             .into_iter()
-            .map(|track| {
-                let end = if track.solved {
-                    "✓ the solution".to_owned()
-                } else {
-                    format!("E {}", track.conflicts)
-                };
-                view! {
-                    <tr>
-                        <th scope="row">{name(track.id)}</th>
-                        <td>{end}</td>
-                        <td>{format!("{:.3}", track.residual)}</td>
-                    </tr>
-                }
-            })
-            .collect_view()
+            .enumerate()
+            .map(row)
+            .collect::<String>()
     };
     let curve = move || {
         latent.line.with(|picture| {
@@ -390,32 +395,32 @@ fn Ends(page: Page) -> impl IntoView {
         <table class="ends-table">
             <caption>"Where the runs end"</caption>
             <thead><tr><th scope="col">"Run"</th><th scope="col">"end"</th><th scope="col">"movement"</th></tr></thead>
-            <tbody>{rows}</tbody>
+            <tbody inner_html=live(rows)></tbody>
         </table>
-        {move || (count.get() > 1).then(|| view! {
+        {live(move || (count.get() > 1).then(|| view! {
             <div class="controls">
                 <label class="choice">
                     <span>"From"</span>
                     <select id="line-from" on:change=move |event| from.set(event_target_value(&event).parse().unwrap_or(0))>
-                        {move || options(from)}
+                        {live(move || options(from))}
                     </select>
                 </label>
                 <label class="choice">
                     <span>"to"</span>
                     <select id="line-to" on:change=move |event| to.set(event_target_value(&event).parse().unwrap_or(0))>
-                        {move || options(to)}
+                        {live(move || options(to))}
                     </select>
                 </label>
                 <button id="walk-line" type="button" on:click=move |_| page.walk_line(from.get_untracked(), to.get_untracked())>
                     "Walk the line"
                 </button>
             </div>
-        })}
-        {move || latent.line.with(|picture| picture.content.is_some()).then(|| view! {
+        }))}
+        {live(move || latent.line.with(|picture| picture.content.is_some()).then(|| view! {
             <figure class="chart">
-                <svg id="line-chart" viewBox="0 0 300 204" role="img" aria-label="E and flow on the straight line between two ends" inner_html=curve></svg>
+                <svg id="line-chart" viewBox="0 0 300 204" role="img" aria-label="E and flow on the straight line between two ends" inner_html=live(curve)></svg>
                 <Caption page picture="line-chart" name="hrm-line">"E and flow on the straight line between two ends."</Caption>
             </figure>
-        })}
+        }))}
     }
 }

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use crate::actions::Page;
 use crate::bring::OpenNetwork;
+use crate::live::live;
 use crate::status::EngineLine;
 
 /// Model picker and engine.
@@ -41,12 +42,12 @@ fn Choice(page: Page, manifest: Manifest) -> impl IntoView {
         manifest.bytes() as f64 / 1e6
     );
     view! {
-        <label class="model" class=("chosen", move || chosen.get())>
+        <label class="model" class=("chosen", live(move || chosen.get()))>
             <input
                 type="radio"
                 name="model"
                 value=id.clone()
-                prop:checked=move || chosen.get()
+                prop:checked=live(move || chosen.get())
                 on:change=move |_| page.choose_model(&id)
             />
             <span class="title">{manifest.title}</span>

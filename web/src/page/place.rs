@@ -6,7 +6,7 @@
 
 use std::fmt::Display;
 
-use hrm_web::address::Address;
+use hrm_web::address::{Address, problems};
 use leptos::prelude::*;
 
 use crate::dom;
@@ -18,6 +18,8 @@ pub(crate) struct Place {
     /// was followed since. Watch it in an effect to go there.
     pub(crate) asked: RwSignal<Address>,
     kept: RwSignal<Address>,
+    /// What it names that can't be read.
+    pub(crate) problems: RwSignal<Vec<String>>,
 }
 
 impl Place {
@@ -26,6 +28,7 @@ impl Place {
         Self {
             asked: RwSignal::new(Address::parse(&dom::fragment())),
             kept: RwSignal::new(Address::default()),
+            problems: RwSignal::new(problems(&dom::fragment())),
         }
     }
 

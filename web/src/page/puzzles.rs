@@ -7,6 +7,7 @@ use leptos::html::Textarea;
 use leptos::prelude::*;
 
 use crate::actions::Page;
+use crate::live::{aria, live};
 use crate::picture::Caption;
 
 /// Examples, new puzzles, and text.
@@ -24,7 +25,7 @@ pub(crate) fn Puzzles(page: Page) -> impl IntoView {
                     <button
                         type="button"
                         class="chip"
-                        aria-pressed=move || if pressed() { "true" } else { "false" }
+                        aria-pressed=live(move || aria(pressed()))
                         on:click=move |_| { page.paste(line); }
                     >
                         {title(example.difficulty)}
@@ -36,7 +37,7 @@ pub(crate) fn Puzzles(page: Page) -> impl IntoView {
     view! {
         <section class="puzzles" aria-labelledby="puzzles-title">
             <h2 id="puzzles-title">"Puzzle"</h2>
-            <div class="examples" role="group" aria-label="Examples">{shown}</div>
+            <div class="examples" role="group" aria-label="Examples">{live(shown)}</div>
             <div class="new">
                 <label>
                     <span>"Make one that is"</span>
@@ -54,10 +55,10 @@ pub(crate) fn Puzzles(page: Page) -> impl IntoView {
                 <button
                     id="generate"
                     type="button"
-                    disabled=move || s.generating.get()
+                    disabled=live(move || s.generating.get())
                     on:click=move |_| page.generate(level.get_untracked())
                 >
-                    {move || if s.generating.get() { "Making it…" } else { "New puzzle" }}
+                    {live(move || if s.generating.get() { "Making it…" } else { "New puzzle" })}
                 </button>
             </div>
             <AsText page/>
@@ -104,8 +105,8 @@ fn AsText(page: Page) -> impl IntoView {
                 rows="4"
                 spellcheck="false"
                 autocomplete="off"
-                aria-invalid=move || if problem.get() { "true" } else { "false" }
-                prop:value=move || s.entry.with(|entry| entry.board().to_string())
+                aria-invalid=live(move || aria(problem.get()))
+                prop:value=live(move || s.entry.with(|entry| entry.board().to_string()))
             ></textarea>
             <div class="edits">
                 <button id="use-text" type="button" on:click=apply>"Use this puzzle"</button>
@@ -134,12 +135,12 @@ fn AsPicture(page: Page) -> impl IntoView {
     view! {
         <details class="as-picture" on:toggle=move |_| open.update(|open| *open = !*open)>
             <summary>"The board as a picture"</summary>
-            {move || open.get().then(|| view! {
+            {live(move || open.get().then(|| view! {
                 <figure class="votes">
-                    <svg id="board-picture" viewBox=move || view_box(s.shape.get()) role="img" aria-label=label inner_html=drawn></svg>
-                    <Caption page picture="board-picture" name="hrm-board">{label}</Caption>
+                    <svg id="board-picture" viewBox=live(move || view_box(s.shape.get())) role="img" aria-label=live(label) inner_html=live(drawn)></svg>
+                    <Caption page picture="board-picture" name="hrm-board">{live(label)}</Caption>
                 </figure>
-            })}
+            }))}
         </details>
     }
 }

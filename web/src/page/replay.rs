@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use hrm_core::puzzle::Board;
+use hrm_core::reason::Recording;
 use hrm_core::reason::lab::LabEvent;
 use hrm_core::reason::message::Event;
-use hrm_core::reason::{Recording, SegmentReport};
 use leptos::ev::DragEvent;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -15,7 +15,7 @@ use crate::actions::Page;
 use crate::batch_file::Seat;
 use crate::bring;
 use crate::dom;
-use crate::picture;
+use crate::picture::download;
 use crate::state::Phase;
 
 /// A recorded run that is being shown.
@@ -85,7 +85,8 @@ impl Page {
             tape.file = Some(text);
         });
         if !demo {
-            s.limit.set(segments);
+            // A run that was saved on its way has not come to its end.
+            s.limit.set(segments.max(s.trained_for()));
         }
     }
 
@@ -177,10 +178,6 @@ impl Page {
         self.replay_one();
         if self.tape.with_value(|tape| tape.ahead.is_empty()) {
             s.playing.set(false);
-            s.verdict.set(
-                s.reports
-                    .with_untracked(|r| r.last().map(SegmentReport::verdict)),
-            );
         } else {
             self.replay();
         }
@@ -231,6 +228,10 @@ impl Page {
             .with_untracked(|recorded| recorded.as_ref().is_some_and(|r| r.demo));
         if demo {
             self.leave_recording();
+            // At once, so that what is shown is what this engine makes of it.
+            if !self.state.reports.with_untracked(Vec::is_empty) {
+                self.start();
+            }
         }
     }
 
@@ -274,10 +275,9 @@ impl Page {
             None => Recording::join(&model, &engine, &s.puzzle(), None, &tape.heard).ok(),
         });
         let name = format!("hrm-run-{model}.json");
-        let saved = text
-            .and_then(|text| picture::download(&name, "application/json", text.as_bytes()).ok());
-        if saved.is_none() {
-            s.notice.set(Some("The run could not be saved.".to_owned()));
+        match text {
+            Some(text) => download(&name, "application/json", &text),
+            None => s.notice.set(Some("The run could not be saved.".to_owned())),
         }
     }
 }

@@ -8,8 +8,9 @@ use crate::actions::Page;
 use crate::dom;
 use crate::experiments::Experiments;
 use crate::guesses::Guesses;
-use crate::lab::Room;
+use crate::lab::{Room, Runs};
 use crate::latent::LatentSpace;
+use crate::live::{aria, effect, live};
 
 /// Tabs and the open room.
 #[component]
@@ -17,7 +18,7 @@ pub(crate) fn Rooms(page: Page) -> impl IntoView {
     let lab = page.state.lab;
     let place = page.state.place;
     // A link leads to its room.
-    Effect::new(move || {
+    effect(move || {
         let asked = place.asked("room");
         if let Some(room) = Room::ALL
             .into_iter()
@@ -26,7 +27,7 @@ pub(crate) fn Rooms(page: Page) -> impl IntoView {
             lab.room.set(Some(room));
         }
     });
-    Effect::new(move || place.keep("room", &lab.room.get().map_or("", Room::name)));
+    effect(move || place.keep("room", &lab.room.get().map_or("", Room::name)));
     let open = move || lab.room.get().unwrap_or(Room::Guesses);
     let tabs = Room::ALL.map(|room| {
         let chosen = move || open() == room;
@@ -35,9 +36,9 @@ pub(crate) fn Rooms(page: Page) -> impl IntoView {
                 id=format!("tab-{}", room.name())
                 type="button"
                 role="tab"
-                aria-selected=move || if chosen() { "true" } else { "false" }
+                aria-selected=live(move || aria(chosen()))
                 aria-controls="room"
-                tabindex=move || if chosen() { "0" } else { "-1" }
+                tabindex=live(move || if chosen() { "0" } else { "-1" })
                 on:click=move |_| lab.room.set(Some(room))
             >
                 {room.title()}
@@ -67,15 +68,42 @@ pub(crate) fn Rooms(page: Page) -> impl IntoView {
                 id="room"
                 class="room"
                 role="tabpanel"
-                aria-labelledby=move || format!("tab-{}", open().name())
+                aria-labelledby=live(move || format!("tab-{}", open().name()))
             >
-                {move || match open() {
+                {live(move || match open() {
                     Room::Guesses => view! { <Guesses page/> }.into_any(),
                     Room::Latent => view! { <LatentSpace page/> }.into_any(),
                     Room::Experiments => view! { <Experiments page/> }.into_any(),
-                }}
+                })}
             </div>
         </section>
+    }
+}
+
+/// A word where what a batch shows is of another puzzle or network than those
+/// that are chosen now.
+#[component]
+pub(crate) fn About(page: Page, runs: Runs) -> impl IntoView {
+    let back = move |_| {
+        if let Some(network) = runs.network.get_untracked()
+            && page.state.model.get_untracked().as_ref() != Some(&network)
+        {
+            page.choose_named(&network);
+        }
+        if let Some(puzzle) = runs.puzzle.get_untracked() {
+            page.set_puzzle(puzzle);
+        }
+    };
+    move || {
+        page.is_elsewhere(runs).then(|| {
+            let title = page.title(runs.network.get());
+            view! {
+                <p class="elsewhere" role="status">
+                    {format!("What follows is of another puzzle or network ({title}). ")}
+                    <button type="button" class="quiet" on:click=back>"Put those back"</button>
+                </p>
+            }
+        })
     }
 }
 
@@ -96,7 +124,7 @@ pub(crate) fn Choice(
                 {values
                     .iter()
                     .map(|&(name, value)| view! {
-                        <option value=value prop:selected=move || chosen.get() == value>{name}</option>
+                        <option value=value prop:selected=live(move || chosen.get() == value)>{name}</option>
                     })
                     .collect_view()}
             </select>
@@ -116,7 +144,7 @@ pub(crate) fn Check(
             <input
                 id=id
                 type="checkbox"
-                prop:checked=move || chosen.get()
+                prop:checked=live(move || chosen.get())
                 on:change=move |event| chosen.set(event_target_checked(&event))
             />
             <span>{label}</span>

@@ -7,6 +7,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use crate::actions::Page;
+use crate::live::live;
 use crate::replay;
 use crate::state::Phase;
 
@@ -60,22 +61,22 @@ pub(crate) fn Source(page: Page) -> impl IntoView {
     view! {
         <div class="source">
             <p id="source">
-                {text}
-                {move || bar().map(|(received, total)| view! {
+                {live(text)}
+                {live(move || bar().map(|(received, total)| view! {
                     <progress id="weights" aria-label="Network loaded" max=total.max(1) value=received></progress>
-                })}
+                }))}
             </p>
             <span class="files">
-                {move || dropped().then(|| view! {
+                {live(move || dropped().then(|| view! {
                     <button id="run-live" type="button" class="quiet" on:click=move |_| { page.reset(); page.play(); }>
                         "Run it live"
                     </button>
-                })}
+                }))}
                 <button
                     id="save-run"
                     type="button"
                     class="quiet"
-                    disabled=move || s.reports.with(Vec::is_empty) || s.phase.with(|phase| !matches!(phase, Phase::Loaded { .. }))
+                    disabled=live(move || s.reports.with(Vec::is_empty) || s.phase.with(|phase| !matches!(phase, Phase::Loaded { .. })))
                     on:click=move |_| page.save_run()
                 >
                     "Save run"
@@ -83,7 +84,7 @@ pub(crate) fn Source(page: Page) -> impl IntoView {
                 <Open page/>
             </span>
         </div>
-        <p id="news" class="news" role="status">{move || s.news.get()}</p>
+        <p id="news" class="news" role="status">{live(move || s.news.get())}</p>
     }
 }
 
@@ -125,9 +126,9 @@ fn Open(page: Page) -> impl IntoView {
 }
 
 fn capitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map(|first| first.to_uppercase().chain(letters).collect())
-        .unwrap_or_default()
+    let mut text = text.to_owned();
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    text
 }

@@ -2,7 +2,7 @@
 
 use hrm_core::puzzle::{Board, Shape};
 use hrm_core::reason::message::{DeviceChoice, EngineFacts, ErrorKind, Solutions};
-use hrm_core::reason::{SegmentReport, Verdict};
+use hrm_core::reason::{SegmentReport, Standing};
 use hrm_core::weights::Manifest;
 use hrm_web::entry::Entry;
 use hrm_web::examples;
@@ -35,6 +35,64 @@ pub(crate) enum Phase {
 /// Speeds to choose from: name and pause after each segment in milliseconds.
 pub(crate) const SPEEDS: [(&str, u32); 4] =
     [("Slow", 1500), ("Calm", 600), ("Quick", 150), ("Full", 0)];
+
+/// What of the state says which run is looked at.
+#[derive(Clone, Copy)]
+struct Seen {
+    entry: RwSignal<Entry>,
+    reports: RwSignal<Vec<SegmentReport>>,
+    looking_at: RwSignal<Option<usize>>,
+    limit: RwSignal<usize>,
+    lab: Lab,
+}
+
+impl Seen {
+    /// The guess that is looked at, if there is one and it is about what is
+    /// on the board. Tracked.
+    fn guess(self) -> Option<usize> {
+        let guess = self.lab.shown.get()?;
+        let race = self.lab.race;
+        let known = race
+            .reports
+            .with(|runs| runs.get(guess).is_some_and(|run| !run.is_empty()));
+        let here = self.entry.with(|entry| {
+            race.puzzle
+                .with(|puzzle| puzzle.as_ref() == Some(entry.board()))
+        });
+        (known && here).then_some(guess)
+    }
+
+    /// The segment of the run on the board. Tracked.
+    fn at(self) -> usize {
+        let at = self.looking_at.get();
+        at.unwrap_or_else(|| self.reports.with(Vec::len))
+    }
+
+    fn with<T>(
+        self,
+        guess: Option<usize>,
+        look: impl FnOnce(&[SegmentReport], usize, usize) -> T,
+    ) -> T {
+        let at = self.looking_at.get();
+        match guess {
+            Some(guess) => {
+                let race = self.lab.race;
+                let busy = race.busy.get();
+                race.reports.with(|runs| {
+                    let run = runs
+                        .get(guess)
+                        .map_or(&[] as &[SegmentReport], Vec::as_slice);
+                    // Nobody knows how long it will take.
+                    let limit = if busy { usize::MAX } else { run.len() };
+                    look(run, at.unwrap_or(run.len()), limit)
+                })
+            }
+            None => self
+                .reports
+                .with(|run| look(run, at.unwrap_or(run.len()), self.limit.get())),
+        }
+    }
+}
 
 /// Everything the page shows.
 #[derive(Clone, Copy)]
@@ -83,15 +141,17 @@ pub(crate) struct State {
     pub(crate) recorded: RwSignal<Option<Recorded>>,
     /// Something that happened and was dealt with.
     pub(crate) news: RwSignal<Option<String>>,
-    /// How the run has ended, if it has.
-    pub(crate) verdict: RwSignal<Option<Verdict>>,
-
     /// What goes beyond the single run.
     pub(crate) lab: Lab,
     /// Size of the board.
     pub(crate) shape: Memo<Shape>,
     /// The cells as they are looked at.
     pub(crate) cells: Memo<Vec<CellState>>,
+    /// How the run that is looked at stands at the moment that is looked at:
+    /// all that the page says of it comes from here.
+    pub(crate) standing: Memo<Standing>,
+    /// The guess that is looked at instead of the run on the board.
+    pub(crate) guess: Memo<Option<usize>>,
 }
 
 impl State {
@@ -105,15 +165,40 @@ impl State {
         let looking_at = RwSignal::new(None);
         let lab = Lab::new();
         let shape = Memo::new(move |_| entry.with(Entry::shape));
+        let limit = RwSignal::new(16);
+        let seen = Seen {
+            entry,
+            reports,
+            looking_at,
+            limit,
+            lab,
+        };
+        let guess = Memo::new(move |_| seen.guess());
         let cells = Memo::new(move |_| {
             entry.with(|entry| {
-                reports.with(|reports: &Vec<SegmentReport>| {
-                    let segments = looking_at.get().unwrap_or(reports.len());
-                    let mut cells = timeline::cells(entry.board(), reports, segments);
-                    lab.show(&mut cells, entry.board(), segments);
-                    cells
-                })
+                let mut cells = seen.with(guess.get(), |reports, at, _| {
+                    timeline::cells(entry.board(), reports, at)
+                });
+                if guess.get().is_none() {
+                    lab.show(&mut cells, entry.board(), seen.at());
+                }
+                for (cell, state) in cells.iter_mut().enumerate() {
+                    state.own = entry.is_own(cell);
+                }
+                cells
             })
+        });
+        let standing = Memo::new(move |_| {
+            let guess = guess.get();
+            let standing = seen.with(guess, Standing::of);
+            let inside = lab.update.get().filter(|_| guess.is_none());
+            inside
+                .and_then(|update| {
+                    let conflicts = lab.conflicts_inside(standing.segment, update)?;
+                    let changed = cells.with(|cells| cells.iter().filter(|c| c.changed).count());
+                    Some(standing.clone().inside(update, changed, conflicts))
+                })
+                .unwrap_or(standing)
         });
         let device = dom::query("device")
             .and_then(|name| DeviceChoice::from_name(&name))
@@ -135,15 +220,16 @@ impl State {
             times: RwSignal::new(Vec::new()),
             looking_at,
             playing: RwSignal::new(false),
-            limit: RwSignal::new(16),
+            limit,
             speed: RwSignal::new(1),
             goal: RwSignal::new(None),
             recorded: RwSignal::new(None),
             news: RwSignal::new(None),
-            verdict: RwSignal::new(None),
             lab,
             shape,
             cells,
+            standing,
+            guess,
         }
     }
 
@@ -154,9 +240,28 @@ impl State {
 
     /// The segment looked at, 0 before the first. Tracked.
     pub(crate) fn segment(&self) -> usize {
-        self.looking_at
-            .get()
-            .unwrap_or_else(|| self.reports.with(Vec::len))
+        self.standing.with(|standing| standing.segment)
+    }
+
+    /// Looks at the run that is looked at: its reports, the segment, and those
+    /// that it is to take. Tracked.
+    pub(crate) fn seen<T>(&self, look: impl FnOnce(&[SegmentReport], usize, usize) -> T) -> T {
+        let seen = Seen {
+            entry: self.entry,
+            reports: self.reports,
+            looking_at: self.looking_at,
+            limit: self.limit,
+            lab: self.lab,
+        };
+        seen.with(self.guess.get(), look)
+    }
+
+    /// How the run on the board stands at its end, whatever is looked at.
+    /// Untracked.
+    pub(crate) fn end(&self) -> Standing {
+        let limit = self.limit.get_untracked();
+        self.reports
+            .with_untracked(|reports| Standing::of(reports, reports.len(), limit))
     }
 
     /// Segments that a run takes: those chosen, or those that the loaded model

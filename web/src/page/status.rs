@@ -1,14 +1,15 @@
 //! What is going on: the download, the verdict, what went wrong, and which
 //! processor computes.
 
-use hrm_core::reason::Verdict;
 use hrm_core::reason::message::{DeviceChoice, EngineKind, ErrorKind, Solutions};
-use hrm_web::timeline::verdict_text;
+use hrm_core::reason::{SegmentReport, Standing, State};
+use hrm_web::entry::Entry;
 use leptos::prelude::*;
 
 use crate::actions::Page;
 use crate::dom;
-use crate::lab::Room;
+use crate::lab::{Room, Wish};
+use crate::live::live;
 use crate::source::Source;
 use crate::state::Phase;
 
@@ -18,94 +19,185 @@ pub(crate) fn Status(page: Page) -> impl IntoView {
     let s = page.state;
     view! {
         <section class="status" aria-label="State of the run">
-            {move || match s.phase.get() {
+            {live(move || match s.phase.get() {
                 Phase::Failed(kind, message) => view! { <Failure page kind message/> }.into_any(),
                 _ => ().into_any(),
-            }}
-            <Standing page/>
+            })}
+            <Card page/>
             <Source page/>
             <Warning page/>
         </section>
     }
 }
 
-/// Where the run stands, and in the end the verdict, for eyes and for the
-/// ears of a screen reader.
+/// Where the run stands, and in the end what has come of it, for eyes and for
+/// the ears of a screen reader.
 #[component]
-fn Standing(page: Page) -> impl IntoView {
+fn Card(page: Page) -> impl IntoView {
     let s = page.state;
-    let class = move || match s.verdict.get() {
-        Some(Verdict::Solved) => "standing solved",
-        Some(Verdict::HaltedWrong) => "standing wrong",
-        Some(Verdict::Wandering) => "standing wandering",
-        None => "standing",
-    };
-    let ended = move || {
-        s.verdict.get()?;
-        s.reports.with(|reports| reports.last().map(verdict_text))
+    let state = Memo::new(move |_| s.standing.with(|standing| standing.state));
+    let class = move || match state.get() {
+        State::Waiting | State::UnderWay => "standing",
+        State::Solved => "standing solved",
+        State::SureButWrong => "standing wrong",
+        State::AtRest | State::StandingStill | State::Wandering => "standing wandering",
     };
     // Spoken once, at the end; the running commentary is for the eyes only.
     let verdict = move || {
-        ended().map(|(word, sentence)| view! { <strong>{word}</strong>" "<span>{sentence}</span> })
+        let state = state.get();
+        if !state.is_outcome() {
+            return String::new();
+        }
+        let sentence = s.standing.with(Standing::sentence);
+        format!("<strong>{}</strong> <span>{sentence}</span>", state.title())
     };
     let commentary = move || {
-        if s.verdict.get().is_some() || s.phase.with(|phase| matches!(phase, Phase::Failed(..))) {
+        let failed = s.phase.with(|phase| matches!(phase, Phase::Failed(..)));
+        if state.get().is_outcome() || failed {
             return None;
         }
-        let text = s.reports.with(|reports| {
-            let at = s.segment();
-            match at.checked_sub(1).and_then(|i| reports.get(i)) {
-                None => {
-                    let what = "In each segment it writes a new guess into every cell.";
-                    if s.playing.get() {
-                        what.to_owned()
-                    } else {
-                        format!("Press play. {what}")
-                    }
-                }
-                Some(report) => {
-                    let changed = match report.changed.len() {
-                        0 => "nothing changed".to_owned(),
-                        1 => "1 cell changed".to_owned(),
-                        n => format!("{n} cells changed"),
-                    };
-                    let conflicts = match report.conflicts {
-                        0 => "no conflict".to_owned(),
-                        1 => "1 conflict".to_owned(),
-                        n => format!("{n} conflicts"),
-                    };
-                    format!("Segment {}: {changed}, {conflicts}.", report.segment)
-                }
-            }
-        });
-        Some(text)
-    };
-    // Another way, where the plain pass has failed.
-    let failed = move || {
-        let verdict = s
-            .verdict
-            .get()
-            .filter(|verdict| *verdict != Verdict::Solved);
-        verdict.is_some() && s.solutions.get() != Some(Solutions::None) && page.is_ready()
-    };
-    let aloud = move |_| {
-        s.lab.room.set(Some(Room::Guesses));
-        s.lab.aloud.set(true);
-    };
-    let offer = move || {
-        failed().then(|| {
-            view! {
-                <button id="aloud" type="button" on:click=aloud>"Let it guess out loud"</button>
-            }
+        let sentence = s.standing.with(Standing::sentence);
+        let idle = state.get() == State::Waiting && !s.playing.get();
+        Some(match s.entry.with(finished) {
+            Some(finished) if idle => finished.to_owned(),
+            _ if idle && s.reports.with(Vec::is_empty) => format!("Press play. {sentence}"),
+            _ => sentence,
         })
     };
     view! {
-        <div class=class>
-            <p id="verdict" role="status" aria-live="polite">{verdict}</p>
-            <p class="commentary">{commentary}</p>
-            {offer}
+        <div
+            class=live(class)
+            data-state=live(move || state.get().name())
+            data-segment=live(move || s.segment())
+        >
+            <p id="verdict" role="status" aria-live="polite" inner_html=live(verdict)></p>
+            <p class="commentary">{live(commentary)}</p>
+            <Guessing page/>
+            <Offers page state/>
         </div>
     }
+}
+
+/// What is to be said of a board that is full before any run.
+fn finished(entry: &Entry) -> Option<&'static str> {
+    let board = entry.board();
+    if board.blanks() > 0 || board.conflicts() > 0 {
+        None
+    } else if board == entry.base() {
+        Some("This grid is full, and right.")
+    } else {
+        Some("You have solved it: every row, column and box is right. Well done!")
+    }
+}
+
+/// The guess that is looked at, if it is one, and how the guesses stand.
+#[component]
+fn Guessing(page: Page) -> impl IntoView {
+    let s = page.state;
+    let race = s.lab.race;
+    let text = move || {
+        let guess = s.guess.get()?;
+        let (count, segment, solved) = race.reports.with(|runs| {
+            let solved = |run: &&Vec<SegmentReport>| run.last().is_some_and(|r| r.solved);
+            (
+                runs.len(),
+                runs.iter().map(Vec::len).max().unwrap_or(0),
+                runs.iter().filter(solved).count(),
+            )
+        });
+        let which = format!("This is guess {} of {count}", guess + 1);
+        let took = race
+            .took
+            .get()
+            .map(|ms| format!(" It took {:.1} s.", ms / 1000.0));
+        Some(if race.busy.get() {
+            format!("{which}, in segment {segment}; {solved} solved so far.")
+        } else if solved == 0 {
+            format!("{which}; none was solved within {segment} segments.")
+        } else {
+            format!(
+                "{which}; {solved} solved within {segment} segments.{}",
+                took.unwrap_or_default()
+            )
+        })
+    };
+    view! { <p id="guessing" class="note" role="status">{live(text)}</p> }
+}
+
+/// What else can be tried, where the plain pass has failed or before it.
+#[component]
+fn Offers(page: Page, state: Memo<State>) -> impl IntoView {
+    let s = page.state;
+    let race = s.lab.race;
+    let offered = Memo::new(move |_| {
+        let guessing = s.lab.aloud.get() && race.busy.get();
+        let possible = page.is_ready()
+            && !s.playing.get()
+            && !race.busy.get()
+            && s.recorded.with(Option::is_none)
+            && s.solutions.get() != Some(Solutions::None);
+        let guess = s.guess.get().is_some();
+        match state.get() {
+            _ if guessing => Offer::Stop,
+            _ if guess => Offer::Back,
+            State::Waiting if possible && s.entry.with(|entry| entry.board().blanks()) > 0 => {
+                Offer::Before
+            }
+            state if possible && state.is_failure() => Offer::After,
+            _ => Offer::Nothing,
+        }
+    });
+    let aloud = move |_| {
+        s.lab.room.set(Some(Room::Guesses));
+        s.lab.wish.set(Some(Wish::Aloud));
+    };
+    let button = move |id: &'static str, label: &'static str, press: fn(Page)| {
+        view! { <button id=id type="button" on:click=move |_| press(page)>{label}</button> }
+    };
+    move || {
+        match offered.get() {
+        Offer::Nothing => ().into_any(),
+        Offer::Stop => {
+            button("stop-aloud", "Stop guessing", |page| page.cancel(page.state.lab.race)).into_any()
+        }
+        Offer::Back => {
+            button("back-to-run", "Back to the plain run", |page| page.show_guess(None)).into_any()
+        }
+        Offer::Before => view! {
+            <button id="solve" type="button" on:click=aloud>"Or let it guess until it is solved"</button>
+        }
+        .into_any(),
+        Offer::After => {
+            let harder = page.rivals().into_iter().find(|(_, title)| title.contains("hard"));
+            view! {
+                <button id="aloud" type="button" class="go" on:click=aloud>"Let it guess out loud"</button>
+                {harder.map(|(id, title)| view! {
+                    <button id="harder" type="button" on:click=move |_| {
+                        page.choose_model(&id);
+                        page.play();
+                    }>
+                        {format!("Try “{title}”")}
+                    </button>
+                })}
+            }
+            .into_any()
+        }
+    }
+    }
+}
+
+/// What there is to be offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Offer {
+    Nothing,
+    /// To give the guesses up.
+    Stop,
+    /// The run instead of a guess.
+    Back,
+    /// Guesses instead of a plain run.
+    Before,
+    /// Guesses, or another network, after a plain run that failed.
+    After,
 }
 
 /// What the exact solver says of the puzzle, where that matters.
@@ -113,11 +205,25 @@ fn Standing(page: Page) -> impl IntoView {
 fn Warning(page: Page) -> impl IntoView {
     let s = page.state;
     let text = move || {
-        let clash = s.entry.with(|entry| entry.board().clash());
+        let (clash, own) = s.entry.with(|entry| {
+            let board = entry.board();
+            (
+                board.clash(),
+                board != entry.base() && entry.base().clues() > 0,
+            )
+        });
+        let own = own && s.lab.base_answer.with(Option::is_some);
         if let Some(clash) = clash {
-            return Some(format!("This puzzle can't be solved: {clash}."));
+            return Some(if own {
+                format!("Your digits clash: {clash}.")
+            } else {
+                format!("This puzzle can't be solved: {clash}.")
+            });
         }
         match s.solutions.get()? {
+            Solutions::None if own => {
+                Some("One of your digits is wrong. “Check” shows which.".to_owned())
+            }
             Solutions::None => Some("This puzzle has no solution; whatever the network answers is wrong.".to_owned()),
             Solutions::Several => Some(
                 "This puzzle has more than one solution. The network has only seen puzzles with exactly one.".to_owned(),
@@ -125,7 +231,7 @@ fn Warning(page: Page) -> impl IntoView {
             Solutions::One | Solutions::Unknown => None,
         }
     };
-    view! { <p class="warning" role="status">{text}</p> }
+    view! { <p class="warning" role="status">{live(text)}</p> }
 }
 
 #[component]
@@ -195,16 +301,23 @@ pub(crate) fn EngineLine(page: Page) -> impl IntoView {
             .flatten()
     };
     let speed = move || {
-        s.times.with(|times| median(times)).map(|ms| {
+        s.times.with(|times| {
+            // The first is a cold one.
+            let (ms, which) = match times.as_slice() {
+                [] => return None,
+                [first] => (*first, "the first one, still cold: "),
+                [_, warm @ ..] => (median(warm)?, ""),
+            };
             let digits = if ms < 10.0 { 1 } else { 0 };
-            format!("{ms:.digits$} ms a segment")
+            Some(format!("{which}{ms:.digits$} ms a segment"))
         })
     };
     view! {
         <div class="engine">
-            <p id="engine" data-model=loaded>
-                <strong>{move || path().0}</strong>" "<span>{move || path().1}</span>
-                " "<span class="milliseconds">{speed}</span>
+            <p id="engine" data-model=live(loaded)>
+                <strong>{live(move || path().0)}</strong>" "<span>{live(move || path().1)}</span>
+                " "<span class="milliseconds">{live(speed)}</span>
+                <span class="hint">"Another processor’s sums differ in the last digits: the same link may take another way there."</span>
             </p>
             <label>
                 <span>"Compute on"</span>
@@ -221,7 +334,7 @@ pub(crate) fn EngineLine(page: Page) -> impl IntoView {
                                 DeviceChoice::Cpu => "CPU",
                             };
                             view! {
-                                <option value=choice.name() selected=move || s.device.get() == choice>{name}</option>
+                                <option value=choice.name() selected=live(move || s.device.get() == choice)>{name}</option>
                             }
                         })
                         .collect_view()}
@@ -231,9 +344,9 @@ pub(crate) fn EngineLine(page: Page) -> impl IntoView {
     }
 }
 
-/// The middle one of a run's times: the first is often slow.
+/// The middle one of some times; of a long run those of its end.
 fn median(times: &[f64]) -> Option<f64> {
-    let mut sorted = times.to_vec();
+    let mut sorted = times[times.len().saturating_sub(63)..].to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied()
+    sorted.get(sorted.len().saturating_sub(1) / 2).copied()
 }

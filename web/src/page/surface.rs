@@ -11,6 +11,7 @@ use wasm_bindgen::JsCast;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
 
 use crate::actions::Page;
+use crate::live::effect;
 use crate::picture::Caption;
 use crate::state::Phase;
 
@@ -39,7 +40,7 @@ pub(crate) fn Surface(page: Page) -> impl IntoView {
     latent.relief.set(None);
     latent.unpainted.set(false);
     let asked = StoredValue::new(None);
-    Effect::new(move || {
+    effect(move || {
         let Some(canvas) = canvas.get() else { return };
         let camera = camera.get();
         latent.landscape.with(|picture| {
@@ -58,7 +59,7 @@ pub(crate) fn Surface(page: Page) -> impl IntoView {
             }
         });
     });
-    Effect::new(move || {
+    effect(move || {
         let Some(canvas) = canvas.get() else { return };
         latent.relief.with(|picture| {
             let context = context(&canvas);

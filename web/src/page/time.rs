@@ -5,28 +5,42 @@ use hrm_web::timeline::Moment;
 use leptos::prelude::*;
 
 use crate::actions::Page;
+use crate::live::{aria, live};
 
 /// Segments that a run may be given.
-const DEPTHS: [usize; 6] = [8, 16, 32, 64, 128, 256];
+const DEPTHS: [usize; 7] = [8, 16, 32, 64, 128, 256, 1024];
 
 /// Looks at earlier moments.
 #[component]
 pub(crate) fn Scrubber(page: Page) -> impl IntoView {
     let s = page.state;
     let lab = s.lab;
-    let per = move || if lab.fine.get() { lab.updates() } else { 1 };
-    let known = move || s.reports.with(Vec::len) * per();
+    // Only of the run on the board the inside of segments is known.
+    let fine = move || lab.fine.get() && s.guess.get().is_none();
+    let per = move || if fine() { lab.updates() } else { 1 };
+    let known = move || s.standing.with(|standing| standing.known) * per();
     let here = move || page.moment().index(per());
     let text = move || {
         let moment = page.moment();
-        let segment = match moment.segment {
-            0 => return "The puzzle".to_owned(),
-            at if at > s.limit.get() => format!("Segment {at}"),
-            at => format!("Segment {at} of {}", s.limit.get()),
+        let guess = s.guess.get();
+        let limit = match guess {
+            Some(_) => s.standing.with(|standing| standing.known),
+            None => s.limit.get(),
         };
+        let segment = match moment.segment {
+            0 => "The puzzle".to_owned(),
+            at if at > limit => format!("Segment {at}"),
+            at => format!("Segment {at} of {limit}"),
+        };
+        if let Some(guess) = guess {
+            return format!("Guess {}: {}", guess + 1, segment.to_ascii_lowercase());
+        }
+        if moment.segment == 0 {
+            return segment;
+        }
         match moment.update {
             Some(update) => format!("{segment}, update {}", update + 1),
-            None if lab.fine.get() => format!("{segment}, end"),
+            None if fine() => format!("{segment}, end"),
             None => segment,
         }
     };
@@ -38,26 +52,26 @@ pub(crate) fn Scrubber(page: Page) -> impl IntoView {
     };
     view! {
         <div class="scrubber">
-            <output id="segment-text" for="segment">{text}</output>
+            <output id="segment-text" for="segment">{live(text)}</output>
             <input
                 id="segment"
                 type="range"
                 aria-label="Segment to look at"
                 min="0"
-                max=move || known().max(1)
-                prop:value=move || { known(); here().to_string() }
-                disabled=move || known() == 0
-                aria-valuetext=text
+                max=live(move || known().max(1))
+                prop:value=live(move || { known(); here().to_string() })
+                disabled=live(move || known() == 0)
+                aria-valuetext=live(text)
                 on:input=move |event| {
                     let at: usize = event_target_value(&event).parse().unwrap_or_default();
                     page.look_at(Moment::at(at, untrack(per)));
                 }
             />
             <span class="nudge">
-                <button id="back" type="button" aria-label="One moment back" disabled=move || here() == 0 on:click=move |_| go(-1)>
+                <button id="back" type="button" aria-label="One moment back" disabled=live(move || here() == 0) on:click=move |_| go(-1)>
                     "‹"
                 </button>
-                <button id="forward" type="button" aria-label="One moment on" disabled=at_end on:click=move |_| go(1)>
+                <button id="forward" type="button" aria-label="One moment on" disabled=live(at_end) on:click=move |_| go(1)>
                     "›"
                 </button>
             </span>
@@ -67,7 +81,7 @@ pub(crate) fn Scrubber(page: Page) -> impl IntoView {
                 <input
                     id="fine"
                     type="checkbox"
-                    prop:checked=move || lab.fine.get()
+                    prop:checked=live(move || lab.fine.get())
                     on:change=move |event| {
                         lab.fine.set(event_target_checked(&event));
                         lab.update.set(None);
@@ -79,10 +93,10 @@ pub(crate) fn Scrubber(page: Page) -> impl IntoView {
                 id="pin"
                 type="button"
                 class="quiet"
-                aria-pressed=move || if lab.pin.with(Option::is_some) { "true" } else { "false" }
+                aria-pressed=live(move || aria(lab.pin.with(Option::is_some)))
                 on:click=move |_| page.toggle_pin()
             >
-                {move || if lab.pin.with(Option::is_some) { "Stop comparing" } else { "Compare with this moment" }}
+                {live(move || if lab.pin.with(Option::is_some) { "Stop comparing" } else { "Compare with this moment" })}
             </button>
             <label class="depth">
                 <span>"Up to"</span>
@@ -92,19 +106,19 @@ pub(crate) fn Scrubber(page: Page) -> impl IntoView {
                     {DEPTHS
                         .into_iter()
                         .map(|depth| view! {
-                            <option value=depth prop:selected=move || s.limit.get() == depth>{depth}</option>
+                            <option value=depth prop:selected=live(move || s.limit.get() == depth)>{depth}</option>
                         })
                         .collect_view()}
-                    {move || {
+                    {live(move || {
                         let limit = s.limit.get();
                         (!DEPTHS.contains(&limit)).then(|| view! {
                             <option value=limit prop:selected=true>{limit}</option>
                         })
-                    }}
+                    })}
                 </select>
                 <span>"segments"</span>
             </label>
-            <p class="compared" role="status">{move || {
+            <p class="compared" role="status">{live(move || {
                 let pin = lab.pin.get()?;
                 let differing = s.cells.with(|cells| cells.iter().filter(|cell| cell.changed).count());
                 let name = match (pin.moment.segment, pin.moment.update) {
@@ -117,7 +131,7 @@ pub(crate) fn Scrubber(page: Page) -> impl IntoView {
                     1 => format!("1 cell differs from {name}."),
                     n => format!("{n} cells differ from {name}."),
                 })
-            }}</p>
+            })}</p>
         </div>
     }
 }

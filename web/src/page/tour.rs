@@ -1,148 +1,27 @@
 //! The guided tour: six steps, each a link, each with a run that shows what it
-//! says. The examples were found by running the models that ship.
+//! says.
 
 use hrm_core::puzzle::{Board, Symmetry};
-use hrm_core::reason::Tour;
+use hrm_web::experiments::Experiment;
+use hrm_web::tour::{Made, Puzzles, STEPS, Scene, text, title};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use crate::actions::Page;
 use crate::dom;
-use crate::lab::Room;
+use crate::lab::{Room, Runs, Wish};
+use crate::live::{effect, live};
 
 /// Key of the tour in addresses.
 const KEY: &str = "tour";
-/// Number of steps.
-const STEPS: usize = 6;
-
-/// What a step shows.
-struct Scene {
-    model: String,
-    puzzle: Board,
-    segment: usize,
-}
-
-fn examples() -> Option<Tour> {
-    Tour::from_json(include_str!("../tour.json")).ok()
-}
-
-/// The renaming that solves a puzzle which fails as it stands.
-fn renaming(tour: &Tour) -> Option<(usize, Board)> {
-    let vote = tour.vote.as_ref()?;
-    let shift = vote.solved.iter().position(|&solved| solved)?;
-    let shape = vote.puzzle.shape();
-    Some((
-        shift,
-        Symmetry::digit_shift(shape, shift).apply(&vote.puzzle),
-    ))
-}
-
-fn scene(tour: &Tour, step: usize) -> Option<Scene> {
-    let of = |puzzle: &Board, segment: usize| {
-        Some(Scene {
-            model: tour.model.clone(),
-            puzzle: puzzle.clone(),
-            segment,
-        })
-    };
-    let leap = &tour.leap;
-    match step {
-        1 => of(&leap.puzzle, 1),
-        2 => of(&leap.puzzle, leap.solved_at.saturating_sub(2).max(1)),
-        3 => of(&leap.puzzle, leap.solved_at),
-        4 => of(&tour.trap.as_ref()?.puzzle, tour.segments),
-        5 => of(&tour.vote.as_ref()?.puzzle, tour.segments),
-        6 => {
-            let shown = tour
-                .one_blank
-                .iter()
-                .find(|found| found.example.is_some())?;
-            Some(Scene {
-                model: shown.model.clone(),
-                puzzle: shown.example.clone()?,
-                segment: tour.segments,
-            })
-        }
-        _ => None,
-    }
-}
-
-fn title(step: usize) -> &'static str {
-    match step {
-        1 => "A segment",
-        2 => "The plateau",
-        3 => "The drop",
-        4 => "The trap",
-        5 => "Rename and vote",
-        _ => "One blank cell",
-    }
-}
-
-fn text(tour: &Tour, step: usize) -> String {
-    let leap = &tour.leap;
-    let wait = leap.solved_at.saturating_sub(1);
-    match step {
-        1 => "The network does not fill in one cell after the other. In each segment it looks at its last guess and writes a new one into every cell at once. This is its first.".to_owned(),
-        2 => {
-            let waited = &leap.conflicts[..wait.min(leap.conflicts.len())];
-            let (low, high) = (waited.iter().min().unwrap_or(&0), waited.iter().max().unwrap_or(&0));
-            format!("For {wait} segments it gets nowhere: digits come and go, and between {low} and {high} conflicts are left. It rearranges its guess without getting closer.")
-        }
-        3 => format!("Then, in segment {}, everything falls into place at once. Nothing told it the rules, and nothing searched.", leap.solved_at),
-        4 => match &tour.trap {
-            Some(trap) => format!(
-                "Here it rests at a wrong answer: after segment {} nothing changes any more, with {} conflicts left{}. Of {} failures in the search for this example, {} had come to rest like this; the others were still wandering.",
-                trap.settled_at,
-                trap.conflicts,
-                if trap.halted { ", and it says that it is done" } else { "" },
-                trap.failures,
-                trap.settled,
-            ),
-            None => "Networks like this one can come to rest at a wrong answer. In the search for this tour the one that ships never did: where it failed, it was still wandering.".to_owned(),
-        },
-        5 => match &tour.vote {
-            Some(vote) => format!(
-                "It fails at this puzzle as it stands. With its digits renamed in a circle it is the same puzzle to us, but not to the network: {} of {} renamings are solved. So several guesses can vote.",
-                vote.solved.iter().filter(|&&solved| solved).count(),
-                vote.solved.len(),
-            ),
-            None => "Renaming the digits makes the same puzzle for us and another one for the network. In the search for this tour no renaming solved what had failed.".to_owned(),
-        },
-        _ => one_blank(tour),
-    }
-}
-
-fn one_blank(tour: &Tour) -> String {
-    let counts: Vec<String> = tour
-        .one_blank
-        .iter()
-        .map(|found| format!("{}: {} of {}", found.model, found.failed, found.tried))
-        .collect();
-    let counts = counts.join("; ");
-    let failing = tour.one_blank.iter().any(|found| found.failed > 0);
-    let left = tour.one_blank.iter().any(|found| found.left > 0);
-    if failing {
-        format!(
-            "A grid with a single blank is trivial, and the published HRM can fail at it. So can this one: this grid is not solved. Failures with one blank, {counts}."
-        )
-    } else if left {
-        format!(
-            "A grid with a single blank is trivial, and the published HRM can fail at it. The networks here end up right ({counts} failed), but this run has left the right answer on its way."
-        )
-    } else {
-        format!(
-            "A grid with a single blank is trivial, and the published HRM can fail at it. The networks that ship here do not: they were also trained on puzzles with many clues. Failures, {counts}."
-        )
-    }
-}
 
 /// The card of the tour, while it is taken.
 #[component]
 pub(crate) fn TourCard(page: Page) -> impl IntoView {
     let s = page.state;
     let step = RwSignal::new(None::<usize>);
-    let tour = StoredValue::new(examples());
-    Effect::new(move || {
+    let puzzles = StoredValue::new(Puzzles::new());
+    effect(move || {
         let asked = s.place.asked(KEY).and_then(|text| text.parse().ok());
         let asked = asked.filter(|step| (1..=STEPS).contains(step));
         step.set(asked);
@@ -151,47 +30,76 @@ pub(crate) fn TourCard(page: Page) -> impl IntoView {
         if s.models.with(Vec::is_empty) {
             return;
         }
-        // The rooms in which the last two can be tried on any puzzle.
-        let room = match asked {
-            Some(5) => Some(Room::Guesses),
-            Some(6) => Some(Room::Experiments),
-            _ => None,
-        };
-        if room.is_some() {
-            s.lab.room.set(room);
-        }
-        let scene = asked.and_then(|step| tour.with_value(|tour| scene(tour.as_ref()?, step)));
+        let scene = asked.and_then(|step| puzzles.with_value(|p| p.as_ref()?.scene(step)));
         match (asked, scene) {
             // What the first steps tell of is the run that the page opens
-            // with. Another processor's sums differ in the last digits, and
-            // with them the segment of the leap: so it is shown as recorded.
+            // with: it is shown at once, and repeated by the live engine.
             (Some(at @ 1..=3), Some(scene)) => spawn_local(async move {
                 let text = dom::file("demo.json").await;
                 if step.get_untracked() != Some(at) {
                     return;
                 }
-                let Scene {
-                    model,
-                    puzzle,
-                    segment,
-                } = scene;
-                if !text.is_some_and(|text| page.show_recorded(&text, &puzzle, segment)) {
-                    show(page, &model, puzzle, segment);
+                let recorded =
+                    |text: String| page.show_recorded(&text, &scene.puzzle, scene.segment);
+                if !text.is_some_and(recorded) {
+                    show(page, &scene);
                 }
             }),
-            (_, Some(scene)) => show(page, &scene.model, scene.puzzle, scene.segment),
+            (at, Some(scene)) => {
+                show(page, &scene);
+                // The rooms in which the last two can be tried on any puzzle,
+                // and what is run there for the step.
+                let (room, wish) = match at {
+                    Some(5) => (Room::Guesses, Wish::Renamings),
+                    Some(6) => (Room::Experiments, Wish::Experiment(Experiment::OneBlank)),
+                    _ => return,
+                };
+                s.lab.room.set(Some(room));
+                s.lab.wish.set(Some(wish));
+            }
             (_, None) => {}
         }
     });
+    let said = move || {
+        let at = step.get()?;
+        let batch = match at {
+            5 => Some(s.lab.race),
+            6 => Some(s.lab.trial),
+            _ => None,
+        };
+        let batch = batch.filter(|runs| !page.is_elsewhere(*runs) && !runs.is_empty());
+        Some(s.standing.with(|standing| {
+            s.seen(|run, _, _| match batch {
+                None => text(
+                    at,
+                    Made {
+                        standing,
+                        run,
+                        batch: None,
+                    },
+                ),
+                Some(runs) => runs.reports.with(|all| {
+                    let batch = Some((all.as_slice(), !runs.busy.get()));
+                    text(
+                        at,
+                        Made {
+                            standing,
+                            run,
+                            batch,
+                        },
+                    )
+                }),
+            })
+        }))
+    };
     let card = move || {
         let at = step.get()?;
-        let text = tour.with_value(|tour| tour.as_ref().map(|tour| text(tour, at)))?;
         Some(view! {
             <section class="tour" aria-labelledby="tour-title">
                 <p class="count">{format!("Tour, {at} of {STEPS}")}</p>
                 <h2 id="tour-title">{title(at)}</h2>
-                <p class="text" role="status">{text}</p>
-                {(at == 5).then(|| view! { <Renaming page tour/> })}
+                <p class="text" role="status">{live(said)}</p>
+                {(at == 5).then(|| view! { <Renaming page/> })}
                 <nav aria-label="Steps of the tour">
                     <ol class="steps">
                         {(1..=STEPS)
@@ -226,37 +134,66 @@ fn leave(page: Page, step: RwSignal<Option<usize>>) {
     page.state.place.keep(KEY, &"");
 }
 
-/// The puzzle of the fifth step as it stands, and renamed.
+/// The puzzle of the fifth step as it stands, and under the first renaming
+/// that this processor has solved.
 #[component]
-fn Renaming(page: Page, tour: StoredValue<Option<Tour>>) -> impl IntoView {
-    let found = tour.with_value(|tour| {
-        let tour = tour.as_ref()?;
-        let (shift, renamed) = renaming(tour)?;
-        let asked = tour.vote.as_ref()?.puzzle.clone();
-        Some((tour.model.clone(), tour.segments, shift, asked, renamed))
+fn Renaming(page: Page) -> impl IntoView {
+    let s = page.state;
+    // The puzzle as it stands, which the board may show renamed.
+    let asked = Memo::new(move |_| s.lab.race.puzzle.get());
+    let shift = Memo::new(move |_| {
+        if s.lab.race.busy.get() {
+            return None;
+        }
+        s.lab.race.reports.with(|runs| {
+            let solved = |run: &Vec<_>| run.last().is_some_and(solved);
+            runs.iter().position(solved)
+        })
     });
-    found.map(|(model, segments, shift, asked, renamed)| {
-        let other = model.clone();
-        view! {
+    let put = move |shift: usize| {
+        let Some(puzzle) = asked.get_untracked() else {
+            return;
+        };
+        let puzzle = Symmetry::digit_shift(puzzle.shape(), shift).apply(&puzzle);
+        put_and_run(page, puzzle);
+    };
+    move || {
+        let shift = shift.get().filter(|&shift| shift > 0)?;
+        Some(view! {
             <div class="actions">
-                <button id="as-asked" type="button" on:click=move |_| show(page, &model, asked.clone(), segments)>
-                    "As it stands"
-                </button>
-                <button id="renamed" type="button" on:click=move |_| show(page, &other, renamed.clone(), segments)>
+                <button id="as-asked" type="button" on:click=move |_| put(0)>"As it stands"</button>
+                <button id="renamed" type="button" on:click=move |_| put(shift)>
                     {format!("Renamed: 1 is {}", shift + 1)}
                 </button>
             </div>
-        }
-    })
+        })
+    }
+}
+
+fn solved(report: &hrm_core::reason::SegmentReport) -> bool {
+    report.solved
+}
+
+fn put_and_run(page: Page, puzzle: Board) {
+    page.pause();
+    page.set_puzzle(puzzle);
+    page.go_to(page.state.trained_for());
 }
 
 /// A puzzle on the board, after so many segments of that model.
-fn show(page: Page, model: &str, puzzle: Board, segment: usize) {
+fn show(page: Page, scene: &Scene) {
     let s = page.state;
     page.pause();
-    if s.model.get_untracked().as_deref() != Some(model) {
-        page.choose_model(model);
+    if s.model.get_untracked().as_ref() != Some(&scene.model) {
+        page.choose_model(&scene.model);
     }
-    page.set_puzzle(puzzle);
-    page.go_to(segment);
+    page.set_puzzle(scene.puzzle.clone());
+    page.go_to(scene.segment);
+}
+
+impl Runs {
+    /// Whether no run has begun. Tracked.
+    fn is_empty(&self) -> bool {
+        self.reports.with(|runs| runs.iter().all(Vec::is_empty))
+    }
 }

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use crate::actions::Page;
+use crate::live::live;
 use crate::state::{Phase, SPEEDS};
 use crate::time::Scrubber;
 
@@ -30,7 +31,7 @@ pub(crate) fn Transport(page: Page) -> impl IntoView {
             } else {
                 "Loading…"
             }
-        } else if s.verdict.get().is_some() && solved {
+        } else if solved {
             "Replay"
         } else if begun {
             "Go on"
@@ -40,12 +41,12 @@ pub(crate) fn Transport(page: Page) -> impl IntoView {
     };
     view! {
         <section class="transport" aria-label="Run">
-            <button id="play" type="button" class="primary" class=("playing", move || s.playing.get()) disabled=failed on:click=toggle>
+            <button id="play" type="button" class="primary" class=("playing", live(move || s.playing.get())) disabled=live(failed) on:click=toggle>
                 <span class="glyph" aria-hidden="true"></span>
-                <span>{play_label}</span>
+                <span>{live(play_label)}</span>
             </button>
-            <button id="step" type="button" disabled=failed on:click=move |_| page.step()>"Step"</button>
-            <button id="reset" type="button" disabled=move || s.reports.with(Vec::is_empty) on:click=move |_| page.reset()>
+            <button id="step" type="button" disabled=live(failed) on:click=move |_| page.step()>"Step"</button>
+            <button id="reset" type="button" disabled=live(move || s.reports.with(Vec::is_empty) && s.lab.shown.get().is_none()) on:click=move |_| page.reset()>
                 "Reset"
             </button>
             <label class="speed">
@@ -57,7 +58,7 @@ pub(crate) fn Transport(page: Page) -> impl IntoView {
                         .iter()
                         .enumerate()
                         .map(|(i, (name, _))| view! {
-                            <option value=i prop:selected=move || i == s.speed.get()>{*name}</option>
+                            <option value=i prop:selected=live(move || i == s.speed.get())>{*name}</option>
                         })
                         .collect_view()}
                 </select>

@@ -29,6 +29,7 @@ pub(crate) fn wait_in_background(page: Page) {
     let waiting = StoredValue::new(false);
     let handle = document_listener(move || {
         let s = page.state;
+        page.hear_all();
         if document().hidden() {
             if s.playing.get_untracked() && s.goal.get_untracked().is_none() {
                 page.pause();
@@ -36,7 +37,7 @@ pub(crate) fn wait_in_background(page: Page) {
             }
         } else if waiting.get_value() {
             waiting.set_value(false);
-            if !s.playing.get_untracked() && s.verdict.get_untracked().is_none() {
+            if !s.playing.get_untracked() && !s.end().state.is_outcome() {
                 page.play();
                 s.news.set(Some(
                     "The run has waited while the page was in the background.".to_owned(),

@@ -7,7 +7,7 @@ use futures::channel::mpsc::UnboundedReceiver;
 use futures::future::{Either, select};
 use futures::stream::StreamExt;
 use hrm_core::puzzle::{Board, Uniqueness, generate, solve_within};
-use hrm_core::reason::message::{DeviceChoice, ErrorKind, Event, Request, Solutions};
+use hrm_core::reason::message::{AHEAD, DeviceChoice, ErrorKind, Event, Request, Solutions};
 use hrm_core::reason::{Observer, SegmentReport};
 
 use crate::crew::{Share, Task};
@@ -52,6 +52,8 @@ struct Session {
     lost: u32,
     active: Option<Active>,
     playing: Option<Playing>,
+    /// The last segment of the run that the page has shown.
+    seen: usize,
     lab: Lab,
 }
 
@@ -84,13 +86,22 @@ impl Session {
         if self.lab.is_busy() {
             return Some(0);
         }
+        if self.waits() {
+            return None;
+        }
         self.playing
             .map(|playing| (playing.due - clock::now()).max(0.0) as u32)
     }
 
+    /// Whether the run is as far ahead of what the page has shown as it may be.
+    fn waits(&self) -> bool {
+        let last = self.active.as_ref().and_then(|active| active.last.as_ref());
+        last.is_some_and(|last| last.segment >= self.seen + AHEAD)
+    }
+
     /// A segment of the playing run if one is due, else a piece of a job.
     async fn work(&mut self) -> Result<(), Failure> {
-        match self.playing {
+        match self.playing.filter(|_| !self.waits()) {
             Some(playing) if playing.due <= clock::now() || !self.lab.is_busy() => {
                 self.play_on().await
             }
@@ -144,6 +155,7 @@ impl Session {
             Request::Start { run, puzzle } => {
                 self.playing = None;
                 self.active = None;
+                self.seen = 0;
                 let engine = self.engine.as_ref().ok_or_else(no_model)?;
                 let engine = Engine::on(engine, puzzle.shape()).await?;
                 self.engine = Some(Rc::clone(&engine));
@@ -172,6 +184,7 @@ impl Session {
                 self.playing = Some(Playing { limit, delay, due });
             }
             Request::Pause => self.playing = None,
+            Request::Seen { segment } => self.seen = segment,
             Request::Check { puzzle } => {
                 let (solutions, answer) = count_solutions(&puzzle);
                 post(&Event::Checked {

@@ -13,6 +13,10 @@ use super::tell;
 /// their number. A longer run goes on in the plane of its beginning.
 const FITTED: usize = 96;
 
+/// Points of a track that the page is told of at most: a long one is thinned
+/// out, so that the news of a segment costs the same however long the run is.
+const TOLD: usize = 400;
+
 /// A state between segments, `[positions, hidden]` each.
 #[derive(Clone)]
 pub(crate) struct State {
@@ -95,7 +99,7 @@ impl Latent {
             run: self.run,
             explained: plane.explained.map(|share| share as f32),
             fixed: self.fixed,
-            tracks: std::iter::once(board.track.clone())
+            tracks: std::iter::once(thinned(&board.track))
                 .chain(visitors)
                 .collect(),
         });
@@ -198,6 +202,20 @@ impl Latent {
                 plane.project(z_h, &plane.mean).map(|x| (x / step) as f32)
             }
         }
+    }
+}
+
+/// A track with [`TOLD`] points at most, its ends among them.
+fn thinned(track: &Track) -> Track {
+    let every = track.points.len().div_ceil(TOLD).max(1);
+    let last = track.points.len().saturating_sub(1);
+    let points = track.points.iter().enumerate();
+    Track {
+        points: points
+            .filter(|(i, _)| i % every == 0 || *i == last)
+            .map(|(_, &point)| point)
+            .collect(),
+        ..*track
     }
 }
 
