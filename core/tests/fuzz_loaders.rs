@@ -133,6 +133,7 @@ proptest! {
     fn manifests(damages in prop::collection::vec(damage(), 0..6)) {
         let manifest = Manifest {
             boards: Vec::new(),
+            sees_images_alike: false,
             id: "m".into(),
             title: "M".into(),
             summary: "s".into(),

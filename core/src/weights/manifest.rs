@@ -97,6 +97,10 @@ pub struct Manifest {
     /// Further boards that the same weights play.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub boards: Vec<Shape>,
+    /// Whether all images of a puzzle under relabelling and permutation of
+    /// lines are the same to it, so that guesses at them can't differ.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sees_images_alike: bool,
     /// Number of trained parameters.
     pub parameters: usize,
     /// How the values are stored.

@@ -149,6 +149,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<()> {
         summary: shown.summary.to_owned(),
         puzzle: shown.puzzle,
         boards: plan.further_boards(),
+        sees_images_alike: plan.sees_images_alike(),
         parameters: plan.parameter_count(),
         scheme: weights.scheme(),
         parts,

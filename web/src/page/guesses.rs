@@ -21,13 +21,17 @@ const COUNTS: [(&str, f64); 5] = [
     ("16", 16.0),
     ("25", 25.0),
 ];
-const NOISES: [(&str, f64); 5] = [
+const NOISES: [(&str, f64); 6] = [
     ("none", 0.0),
     ("a little (0.1)", 0.1),
     ("some (0.3)", 0.3),
+    ("more (0.5)", MORE),
     ("much (1)", 1.0),
     ("very much (2)", 2.0),
 ];
+
+/// What is usual where guesses can differ by nothing else.
+const MORE: f64 = 0.5;
 
 /// Segments of a guess that commits itself, at most: some twenty lives.
 const COMMITTED: usize = 512;
@@ -74,17 +78,17 @@ impl Wishes {
             noise: RwSignal::new(0.0),
             seed: RwSignal::new(SEED),
         };
-        let asked = untrack(|| page.state.place.asked("guesses"));
-        wishes.choose(&asked.unwrap_or_default());
+        let (asked, usual) = untrack(|| (page.state.place.asked("guesses"), usual_noise(page)));
+        wishes.choose(&asked.unwrap_or_default(), usual);
         wishes
     }
 
     /// What an address says; what it leaves out is as usual.
-    fn choose(&self, asked: &str) {
+    fn choose(&self, asked: &str, usual: f64) {
         let mut parts = asked.split(',');
         let count = parts.next().and_then(dom::number).unwrap_or(9.0);
         let ticked = parts.next().unwrap_or("d");
-        let noise = parts.next().and_then(dom::number).unwrap_or(0.0);
+        let noise = parts.next().and_then(dom::number).unwrap_or(usual);
         let seed = parts.next().and_then(|n| n.parse().ok());
         self.count.set(f64::clamp(count, 1.0, 25.0));
         for ((letter, ..), tick) in TICKS.iter().zip(self.ticks) {
@@ -115,12 +119,13 @@ impl Wishes {
         let ticked = untrack(|| self.ticked());
         let on = |letter| ticked.contains(letter);
         let others = untrack(|| page.rivals());
+        let alike = untrack(|| page.sees_images_alike());
         Variety {
             count: self.count.get_untracked() as usize,
             ways: Ways {
-                digits: on('d'),
+                digits: on('d') && !alike,
                 transpose: on('t'),
-                lines: on('l'),
+                lines: on('l') && !alike,
             },
             noise: self.noise.get_untracked() as f32,
             every_update: on('u'),
@@ -142,6 +147,12 @@ impl Wishes {
     }
 }
 
+/// The noise on guesses at the loaded network, unless somebody asks for
+/// another. Tracked.
+fn usual_noise(page: Page) -> f64 {
+    if page.sees_images_alike() { MORE } else { 0.0 }
+}
+
 /// The room.
 #[component]
 pub(crate) fn Guesses(page: Page) -> impl IntoView {
@@ -153,12 +164,23 @@ pub(crate) fn Guesses(page: Page) -> impl IntoView {
         let wishes = wishes.address();
         s.place.keep(
             "guesses",
-            &if wishes == "9,d,0" {
+            &if wishes == format!("9,d,{}", usual_noise(page)) {
                 String::new()
             } else {
                 wishes
             },
         );
+    });
+    // Another network, other noise, where it was the usual one.
+    effect(move || {
+        let (usual, other) = if page.sees_images_alike() {
+            (MORE, 0.0)
+        } else {
+            (0.0, MORE)
+        };
+        if wishes.noise.get_untracked() == other {
+            wishes.noise.set(usual);
+        }
     });
     let start = move || {
         let ticked = untrack(|| wishes.ticked());
@@ -185,7 +207,7 @@ pub(crate) fn Guesses(page: Page) -> impl IntoView {
                 page.show_guess(Some(0));
             }
             Some(Wish::Renamings) => {
-                wishes.choose("9,d,0");
+                wishes.choose("9,d,0", 0.0);
                 start();
             }
             _ => return,
@@ -206,9 +228,12 @@ pub(crate) fn Guesses(page: Page) -> impl IntoView {
         </p>
         <div class="controls">
             <Choice id="guess-count" label="Guesses" values=&COUNTS chosen=wishes.count/>
-            {wishes.tick('d')}
+            {live(move || if page.sees_images_alike() {
+                view! { <p class="aside" id="alike">"This network knows neither digits nor lines by name: renaming them changes nothing, so its guesses differ by noise."</p> }.into_any()
+            } else {
+                view! { {wishes.tick('d')} {wishes.tick('l')} }.into_any()
+            })}
             {live(move || square().then(|| wishes.tick('t')))}
-            {wishes.tick('l')}
             {live(move || (!page.rivals().is_empty()).then(|| wishes.tick('m')))}
             <Choice id="guess-noise" label="Noise" values=&NOISES chosen=wishes.noise/>
             {wishes.tick('u')}

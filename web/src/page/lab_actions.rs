@@ -34,6 +34,16 @@ impl Page {
         })
     }
 
+    /// Whether renamed puzzles are all the same to the model. Tracked.
+    pub(crate) fn sees_images_alike(&self) -> bool {
+        let s = self.state;
+        let here = s.model.get();
+        s.models.with(|models| {
+            let own = models.iter().find(|m| Some(&m.id) == here.as_ref());
+            own.is_some_and(|m| m.sees_images_alike)
+        })
+    }
+
     /// What the model of that folder name is called.
     pub(crate) fn title(&self, id: Option<String>) -> String {
         let title = self.state.models.with_untracked(|models| {

@@ -121,6 +121,7 @@ fn published(files: &[File]) -> Result<Model, Failure> {
         summary: notes.join("; "),
         puzzle,
         boards: plan.further_boards(),
+        sees_images_alike: plan.sees_images_alike(),
         parameters: plan.parameter_count(),
         scheme: weights.scheme(),
         parts: vec![part.clone()],
