@@ -61,6 +61,8 @@ pub(super) struct Chosen {
     pub(super) tensors: BTreeMap<String, usize>,
     /// What the group is called, empty for the file itself.
     pub(super) name: String,
+    /// The outermost keys of all sets of weights that the file holds.
+    pub(super) sets: Vec<String>,
     /// The dictionaries that hold it.
     within: Vec<String>,
 }
@@ -168,6 +170,10 @@ pub(super) fn choose(
     let mut chosen = Chosen {
         tensors: BTreeMap::new(),
         name: group.name.clone(),
+        sets: groups
+            .iter()
+            .filter_map(|g| g.within.first().cloned())
+            .collect(),
         within: group.within.clone(),
     };
     for (name, at) in &group.tensors {
