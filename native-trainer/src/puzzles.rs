@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use hrm_core::puzzle::dataset::{ColumnNames, DatasetError, ReadOptions, Records};
 use hrm_core::plan::Plan;
+use hrm_core::puzzle::dataset::{ColumnNames, DatasetError, ReadOptions, Records};
 use hrm_core::puzzle::{Board, Puzzle, PuzzleKind};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

@@ -542,7 +542,14 @@ fn training_sets_are_built_from_published_files() {
         let (subsample, copies) = ("10", "3");
         let mut args = vec!["data", command, text(&pool), "--output", text(&train)];
         args.extend(["--held-out", "4", "--held-out-output", text(&held_out)]);
-        args.extend(["--subsample", subsample, "--augment", copies, "--hints", "--force"]);
+        args.extend([
+            "--subsample",
+            subsample,
+            "--augment",
+            copies,
+            "--hints",
+            "--force",
+        ]);
         let stopped = error(&hrm(&args));
         assert!(
             stopped.contains("line 32") && stopped.contains("--skip-bad"),

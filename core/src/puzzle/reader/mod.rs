@@ -228,7 +228,9 @@ impl<P: Puzzle> Iterator for PuzzleReader<'_, P> {
                 self.found = true;
                 let line = raw.line;
                 let only = self.questions;
-                let fields = raw.fields.map(|fields| if only { fields.question() } else { fields });
+                let fields = raw
+                    .fields
+                    .map(|fields| if only { fields.question() } else { fields });
                 let entry = fields.and_then(|fields| fields.read(line, self.kind));
                 Some(entry.map_err(|what| DatasetError::Line {
                     file: file(),
