@@ -59,8 +59,6 @@ const LEFT_OVERS: [&str; 16] = [
 #[derive(Debug, Default)]
 pub(super) struct Chosen {
     pub(super) tensors: BTreeMap<String, usize>,
-    /// What the group is called, empty for the file itself.
-    pub(super) name: String,
     /// The outermost keys of all sets of weights that the file holds.
     pub(super) sets: Vec<String>,
     /// The dictionaries that hold it.
@@ -169,7 +167,6 @@ pub(super) fn choose(
     let group = &groups[picked];
     let mut chosen = Chosen {
         tensors: BTreeMap::new(),
-        name: group.name.clone(),
         sets: groups
             .iter()
             .filter_map(|g| g.within.first().cloned())
