@@ -34,7 +34,8 @@ fn import(
 
 /// Floats and integers of the expected file.
 fn expected(layout: &str) -> HashMap<String, Vec<f32>> {
-    let bytes = std::fs::read(folder(layout).join("expected.safetensors")).unwrap();
+    let path = folder(layout).with_extension("expected.safetensors");
+    let bytes = std::fs::read(path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let numbers = |(name, view): (&str, safetensors::tensor::TensorView<'_>)| {
         let words = view.data().chunks_exact(4).map(|b| b.try_into().unwrap());

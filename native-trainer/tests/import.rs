@@ -86,7 +86,7 @@ fn a_published_folder_imports_without_options_and_computes_the_same() {
             said.contains("all_config.yaml, beside the weights"),
             "{said}"
         );
-        let inputs = folder.join("expected.safetensors");
+        let inputs = folder.with_extension("expected.safetensors");
         for (i, checkpoint) in [&imported, &folder].into_iter().enumerate() {
             let output = dir.path().join(format!("{layout}{i}.safetensors"));
             done(&[

@@ -228,7 +228,7 @@ fn architecture(value: &Value, notes: &mut Vec<String>) -> Result<Map<String, Va
     let mut arch = (*arch).clone();
     if let (false, Value::Object(outer)) = (path.is_empty(), value) {
         let mut dropped = Vec::new();
-        collect(outer, path, String::new(), &mut arch, &mut dropped);
+        collect(outer, path, "", &mut arch, &mut dropped);
         if !dropped.is_empty() {
             notes.push(format!(
                 "configuration: settings of training dropped: {}",
@@ -268,7 +268,7 @@ fn search<'a>(
 fn collect(
     outer: &Map<String, Value>,
     path: &str,
-    at: String,
+    at: &str,
     arch: &mut Map<String, Value>,
     dropped: &mut Vec<String>,
 ) {
@@ -284,7 +284,7 @@ fn collect(
         if path.starts_with(&format!("{here}."))
             && let Value::Object(inner) = value
         {
-            collect(inner, path, here, arch, dropped);
+            collect(inner, path, &here, arch, dropped);
         } else if FACTS.contains(&key.as_str()) && !value.is_null() {
             arch.entry(key.clone()).or_insert_with(|| value.clone());
         } else {

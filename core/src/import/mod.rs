@@ -185,22 +185,17 @@ pub fn read<R: Read + Seek>(
     })
 }
 
-/// Sets of weights in a file, by the names that [`Choice::tensors`] takes.
+/// Says what lies beside the weights in the outermost dictionary.
 fn name_others<R: Read + Seek>(file: &WeightsFile<R>, chosen: &Chosen, notes: &mut Vec<String>) {
-    let taken = chosen.name.split('.').next().unwrap_or_default();
+    if chosen.sets.is_empty() {
+        return;
+    }
     let others: Vec<String> = file
         .keys()
         .into_iter()
-        .filter(|key| {
-            let nested = file.entries.iter().any(|e| e.within.first() == Some(key));
-            let direct = file
-                .entries
-                .iter()
-                .any(|e| e.within.is_empty() && e.name == *key);
-            key != taken && !direct && (nested || !chosen.name.is_empty())
-        })
+        .filter(|key| !chosen.sets.contains(key))
         .collect();
-    if !others.is_empty() && !chosen.name.is_empty() {
+    if !others.is_empty() {
         notes.push(format!(
             "beside the weights, not read: {}",
             note_list(&others)

@@ -12,8 +12,19 @@ pub const CONFIGS: [&str; 5] = [
     "config.json",
 ];
 
-/// The name that safetensors weights have beside others of the same model.
-const PREFERRED: &str = "model.safetensors";
+/// Names that weights have beside others of the same model, the first one
+/// counts.
+const PREFERRED: [&str; 3] = ["model.safetensors", "pytorch_model.bin", "checkpoint"];
+
+/// Beginnings of names that training gives to files of the same formats.
+const NOT_WEIGHTS: [&str; 6] = [
+    "optimizer",
+    "scheduler",
+    "rng_state",
+    "training_args",
+    "scaler",
+    "random_states",
+];
 
 /// Files that together are a checkpoint, as places in a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +47,9 @@ pub fn pick<N: AsRef<str>>(
     notes: &mut Vec<String>,
 ) -> Result<Picked, ImportError> {
     let name = |at: usize| files[at].0.as_ref();
+    let state = |at: usize| NOT_WEIGHTS.iter().any(|begin| name(at).starts_with(begin));
     let holding: Vec<usize> = (0..files.len())
-        .filter(|&at| files[at].1.is_weights())
+        .filter(|&at| files[at].1.is_weights() && !state(at))
         .collect();
     let names = |places: &[usize]| {
         let names: Vec<&str> = places.iter().map(|&at| name(at)).collect();
@@ -83,8 +95,11 @@ pub fn pick<N: AsRef<str>>(
             });
         }
     }
-    if let Some(&model) = left.iter().find(|&&at| name(at) == PREFERRED) {
-        left = vec![model];
+    if left.len() > 1 {
+        let preferred = PREFERRED
+            .iter()
+            .find_map(|wanted| left.iter().find(|&&at| name(at) == *wanted));
+        left = preferred.map_or(left.clone(), |&at| vec![at]);
     }
     let [one] = left.as_slice() else {
         return Err(ImportError::Choose(format!(
@@ -153,6 +168,8 @@ mod tests {
         assert_eq!((picked.weights, picked.below), (2, Some(1)));
         let picked = of(&zip(&["pytorch_model.bin", "model.safetensors"])).unwrap();
         assert_eq!(picked.weights, 1);
+        let picked = of(&zip(&["optimizer.pt", "rng_state.pth", "weights.pt"])).unwrap();
+        assert_eq!(picked.weights, 2);
         assert!(
             of(&zip(&["a.pt", "b.pt"]))
                 .unwrap_err()

@@ -346,7 +346,9 @@ impl<R: Read> Machine<'_, R> {
                 self.stack.push(made);
             }
             b'i' => {
-                (self.line()?, self.line()?);
+                // Module and name of a class.
+                self.line()?;
+                self.line()?;
                 self.popped_to_mark()?;
                 self.push(Object::Instance(None))?;
             }

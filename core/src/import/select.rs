@@ -59,8 +59,8 @@ const LEFT_OVERS: [&str; 16] = [
 #[derive(Debug, Default)]
 pub(super) struct Chosen {
     pub(super) tensors: BTreeMap<String, usize>,
-    /// What the group is called, empty for the file itself.
-    pub(super) name: String,
+    /// The outermost keys of all sets of weights that the file holds.
+    pub(super) sets: Vec<String>,
     /// The dictionaries that hold it.
     within: Vec<String>,
 }
@@ -167,7 +167,10 @@ pub(super) fn choose(
     let group = &groups[picked];
     let mut chosen = Chosen {
         tensors: BTreeMap::new(),
-        name: group.name.clone(),
+        sets: groups
+            .iter()
+            .filter_map(|g| g.within.first().cloned())
+            .collect(),
         within: group.within.clone(),
     };
     for (name, at) in &group.tensors {

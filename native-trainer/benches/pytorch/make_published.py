@@ -1,6 +1,6 @@
 """Tiny random checkpoints laid out as HRM, TRM and EqR publish theirs, and what they compute, for the import's tests.
 
-Saved by torch.save under the published names; `expected.safetensors` has the outputs of `model.py` and, for the layouts
+Saved by torch.save under the published names; `LAYOUT.expected.safetensors` has the outputs of `model.py` and, for the layouts
 with norms over positions or several positions in front, gradients.
 """
 
@@ -114,7 +114,7 @@ def main() -> None:
             (ce + 0.1 * q_loss).backward()
             grads = {f"grad.{n}": p.grad for n, p in model.named_parameters() if p.grad is not None}
             expected |= {"loss.cells": ce.reshape(1), "loss.q": q_loss.reshape(1)} | grads
-        save_safetensors(folder / "expected.safetensors", expected)
+        save_safetensors(out / f"{layout}.expected.safetensors", expected)
 
         half = lambda n, t: t.bfloat16() if n.endswith("_init") else t.detach().clone()
         state = {f"_orig_mod.model.inner.{n}": half(n, t) for n, t in model.state_dict().items()}
