@@ -146,11 +146,7 @@ fn what_is_wrong_with_a_table_is_said_in_its_terms() {
         ),
         ("empty", String::new(), "no column \"question\""),
         ("header", "question,answer\n".to_owned(), "no puzzle"),
-        (
-            "parquet",
-            "PAR1\u{15}\u{4}".to_owned(),
-            "a Parquet file; convert it",
-        ),
+        ("parquet", "PAR1\u{15}\u{4}".to_owned(), "Parquet"),
         (
             "pointer",
             "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n".to_owned(),
@@ -159,7 +155,7 @@ fn what_is_wrong_with_a_table_is_said_in_its_terms() {
         (
             "page",
             "<!DOCTYPE html>\n<html>captcha</html>\n".to_owned(),
-            "a web page",
+            "web page",
         ),
         (
             "ambiguous",
