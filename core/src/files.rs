@@ -5,6 +5,9 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+/// The name of what a process prints to.
+pub const STANDARD_OUTPUT: &str = "/dev/stdout";
+
 /// Links that are followed one after the other.
 const LINKS: usize = 40;
 
@@ -20,6 +23,12 @@ pub fn write_whole(
 ) -> io::Result<()> {
     let target = match place(path)? {
         Place::File(target) => target,
+        // Opened anew it would begin at the start of a file that it is redirected to.
+        Place::Stream if path == Path::new(STANDARD_OUTPUT) => {
+            let mut stream = io::stdout().lock();
+            fill(&mut stream)?;
+            return stream.flush();
+        }
         Place::Stream => {
             let mut stream = BufWriter::new(File::options().write(true).open(path)?);
             fill(&mut stream)?;

@@ -182,6 +182,7 @@ fn collections_are_read_as_their_programs_write_them() {
             format!("# 17 clue list\n{line_a}\n// more\n{line_b}\n"),
             true,
         ),
+        (format!("Puzzles, the hardest\n{line_a}\n{line_b}\n"), true),
         (format!("{line_a}:0:22:\n{line_b}\n"), true),
         (format!("{line_a}  ED=1.2/1.2/1.2\n{line_b} # easy\n"), true),
         (format!(":0000:x:{line_a}:::\n"), false),

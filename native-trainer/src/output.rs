@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 static FAILED: OnceLock<io::Error> = OnceLock::new();
 /// Whether that does not matter.
 static FORGIVEN: AtomicBool = AtomicBool::new(false);
+/// Whether the standard output is for something else than lines.
+static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Prints a line, as `println!` does.
 macro_rules! outln {
@@ -27,6 +29,9 @@ pub(crate) use {errln, outln};
 
 /// Prints a line.
 pub(crate) fn line(text: Arguments<'_>) {
+    if TAKEN.load(Ordering::Relaxed) {
+        return error_line(text);
+    }
     // In one piece, so that the lines of several threads stay whole.
     let text = format!("{text}\n");
     if let Err(error) = io::stdout().lock().write_all(text.as_bytes()) {
@@ -39,6 +44,11 @@ pub(crate) fn error_line(text: Arguments<'_>) {
     let _ = io::stderr()
         .lock()
         .write_all(format!("{text}\n").as_bytes());
+}
+
+/// Keeps the standard output for a file that is written there: lines go to the other one.
+pub(crate) fn take_for_a_file() {
+    TAKEN.store(true, Ordering::Relaxed);
 }
 
 /// Whether nobody gets to see what is printed.

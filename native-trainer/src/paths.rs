@@ -5,7 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use hrm_core::files::{Place, place, write_whole};
+use hrm_core::files::{Place, STANDARD_OUTPUT, place, write_whole};
+
+use crate::output::take_for_a_file;
 
 /// Whether what is there may be replaced.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
@@ -67,7 +69,12 @@ impl Paths {
         let named = || format!("{option} {}", path.display());
         let target = match place(path) {
             Ok(Place::File(target)) => target,
-            Ok(Place::Stream) => return Ok(None),
+            Ok(Place::Stream) => {
+                if path == Path::new(STANDARD_OUTPUT) {
+                    take_for_a_file();
+                }
+                return Ok(None);
+            }
             Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
                 bail!("{}: a folder is there, not a file", named())
             }

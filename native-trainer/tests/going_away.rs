@@ -22,7 +22,7 @@ fn train(place: &Place, more: &str) -> String {
     place.write("tiny.json", config.to_json());
     format!(
         "train --model tiny.json --data generate:sudoku-4x4 --generate-rows 12 --batch-size 4 \
-         --device cpu --threads 1 --log-steps 20 {more}"
+         --device cpu --threads 1 {more}"
     )
 }
 
@@ -161,16 +161,24 @@ fn an_interrupt_saves_and_stops_a_loop_over_seeds() {
         format!("for seed in 1 2; do $HRM {words} --seed $seed --out run$seed; echo \"status $?\" >status$seed; done"),
     );
     use std::os::unix::process::CommandExt as _;
-    let mut child = Command::new("bash")
+    let mut child = Command::new("bash");
+    child
         .arg("loop.sh")
         .env("HRM", env!("CARGO_BIN_EXE_hrm"))
         .current_dir(place.path("."))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         // Of its own, as a terminal's foreground has one.
-        .process_group(0)
-        .spawn()
-        .unwrap();
+        .process_group(0);
+    // SAFETY: between fork and exec, a signal's action is set and nothing else done. A
+    // shell that was started in the background would ignore interrupts for good.
+    unsafe {
+        child.pre_exec(|| {
+            libc::signal(libc::SIGINT, libc::SIG_DFL);
+            Ok(())
+        });
+    }
+    let mut child = child.spawn().unwrap();
     until(&mut child, || has_checkpoint(&place.path("run1")));
     // SAFETY: the group is that of our child, which is not waited for yet.
     assert_eq!(unsafe { libc::kill(-(child.id() as i32), libc::SIGINT) }, 0);
@@ -319,7 +327,13 @@ fn nothing_is_overwritten_without_being_asked() {
             .file_type()
             .is_fifo()
     );
-    assert!(place.read("all").contains("source,question,answer,rating"));
+    // What is printed beside it does not get in between.
+    assert!(
+        place
+            .read("all")
+            .starts_with("source,question,answer,rating\n")
+    );
+    assert_eq!(place.read("all").lines().count(), 11);
     symlink("/dev/null", place.path("null")).unwrap();
     place.ok(&format!("{made} null"));
     assert!(

@@ -194,9 +194,10 @@ pub fn write<P: Puzzle>(writer: impl Write, rows: &[Row<P>]) -> io::Result<()> {
 }
 
 fn write_each<P: Puzzle>(writer: impl Write, rows: impl Iterator<Item = Row<P>>) -> io::Result<()> {
-    // With its mark, no source can be taken for a remark.
+    // No source is to be taken for a remark.
+    let remarks = (!P::is_cell('#')).then_some(b'#');
     let mut writer = csv::WriterBuilder::new()
-        .comment(Some(b'#'))
+        .comment(remarks)
         .from_writer(writer);
     writer.write_record(["source", "question", "answer", "rating"])?;
     for row in rows {

@@ -93,6 +93,13 @@ struct Shown<'a> {
 }
 
 pub(crate) fn run(args: &ExportArgs) -> Result<()> {
+    if args.format == Format::Playground && (args.title.is_none() || args.summary.is_none()) {
+        bail!("the playground shows a title and a summary: give --title and --summary");
+    }
+    // A card may be that of the folder itself: it is read, and written again.
+    let read = [&args.checkpoint, &args.config];
+    let read: Vec<&Path> = read.into_iter().flatten().map(PathBuf::as_path).collect();
+    let earlier = look(&args.output, &read, args.force)?;
     let (plan, weights) = match (&args.checkpoint, &args.preset) {
         (Some(path), _) => {
             let Checkpoint { plan, weights } = Checkpoint::load(path, args.config.as_deref())?;
@@ -105,14 +112,10 @@ pub(crate) fn run(args: &ExportArgs) -> Result<()> {
         }
         (None, None) => bail!("say what to export: --checkpoint PATH or --preset NAME"),
     };
-    // All that can be wrong is, before anything is computed or written.
     let shown = match args.format {
         Format::Onnx => None,
         Format::Playground => Some(shown(args, &plan)?),
     };
-    let read = [&args.checkpoint, &args.config, &args.card];
-    let read: Vec<&Path> = read.into_iter().flatten().map(PathBuf::as_path).collect();
-    let earlier = look(&args.output, &read, args.force)?;
     let Some(shown) = shown else {
         return write_onnx(args, &plan, &weights, &earlier);
     };
@@ -177,12 +180,13 @@ pub(crate) fn run(args: &ExportArgs) -> Result<()> {
 
 /// What the playground is to show, complete or refused.
 fn shown<'a>(args: &'a ExportArgs, plan: &Plan) -> Result<Shown<'a>> {
-    let (Some(title), Some(summary)) = (&args.title, &args.summary) else {
-        bail!("the playground shows a title and a summary: give --title and --summary");
-    };
-    let beside = |checkpoint: &PathBuf| match checkpoint.is_dir() {
-        true => checkpoint.join(CARD),
-        false => checkpoint.with_file_name(CARD),
+    let beside = |checkpoint: &PathBuf| {
+        let latest = checkpoint.join("latest").join(CARD);
+        match checkpoint.is_dir() {
+            true if latest.is_file() => latest,
+            true => checkpoint.join(CARD),
+            false => checkpoint.with_file_name(CARD),
+        }
     };
     let card = args.card.clone().or(args.checkpoint.as_ref().map(beside));
     let card = card.map(|card| {
@@ -205,8 +209,8 @@ fn shown<'a>(args: &'a ExportArgs, plan: &Plan) -> Result<Shown<'a>> {
         );
     }
     Ok(Shown {
-        title,
-        summary,
+        title: args.title.as_deref().unwrap_or_default(),
+        summary: args.summary.as_deref().unwrap_or_default(),
         puzzle: plan.config.puzzle.sudoku()?,
         card: card.transpose()?,
     })

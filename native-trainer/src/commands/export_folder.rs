@@ -42,19 +42,22 @@ pub(super) fn look(folder: &Path, reads: &[&Path], force: ForceArgs) -> Result<E
     let name = folder.display();
     try_new_folder("the folder to write,", folder)?;
     let mut earlier = Earlier { files: Vec::new() };
+    let mut there = std::path::absolute(folder)?;
+    while !there.exists() && there.pop() {}
+    let there = there.canonicalize().with_context(|| name.to_string())?;
+    for read in reads {
+        // What is not there is said by who reads it.
+        let Ok(read) = read.canonicalize() else {
+            continue;
+        };
+        let around = folder.exists() && read.parent() == Some(&there);
+        ensure!(
+            !around && !there.starts_with(&read),
+            "{name} holds what is to be exported, or is within it; choose another folder"
+        );
+    }
     if !folder.exists() {
         return Ok(earlier);
-    }
-    let whole = folder.canonicalize().with_context(|| name.to_string())?;
-    for read in reads {
-        let read = read
-            .canonicalize()
-            .with_context(|| read.display().to_string())?;
-        let within = read == whole || read.parent() == Some(&whole);
-        ensure!(
-            !within,
-            "{name} holds what is to be exported; choose another folder"
-        );
     }
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("reading {name}"))? {
@@ -146,6 +149,7 @@ mod tests {
         for force in [false, true] {
             let error = try_folder(&source, force).err().unwrap().to_string();
             assert!(error.contains("what is to be exported"), "{error}");
+            assert!(try_folder(&source.join("new/one"), force).is_err());
             let weights = source.join(MODEL);
             let read: [&Path; 1] = [&weights];
             assert!(look(&source, &read, ForceArgs { force }).is_err());

@@ -66,6 +66,19 @@ impl<'r> Lines<'r> {
         self.waiting.push_front(line);
     }
 
+    /// Whether the next line is there and has no separator of fields.
+    pub(super) fn is_list_next(&mut self) -> io::Result<bool> {
+        let Some(next) = self.next()? else {
+            return Ok(false);
+        };
+        let list = next
+            .text
+            .as_ref()
+            .is_ok_and(|t| !t.contains([',', ';', '\t', '|']));
+        self.give_back(next);
+        Ok(list)
+    }
+
     /// The bytes of the first line, which is still to come.
     pub(super) fn start(&mut self) -> io::Result<Vec<u8>> {
         self.fill()?;

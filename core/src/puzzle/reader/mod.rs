@@ -182,6 +182,13 @@ impl<'r, P: Puzzle> Form<'r, P> {
                         lines, header, number, remarks,
                     ))))
                 }
+                // Words with a comma above a list are no header.
+                FirstLine::Lacking { .. }
+                    if options.columns.is_none() && lines.is_list_next().map_err(io)? =>
+                {
+                    lines.give_back(line);
+                    Ok(Self::List(Box::new(List::new(lines))))
+                }
                 FirstLine::Lacking { column, found } => Err(DatasetError::Header {
                     file: file.to_owned(),
                     line: number,
