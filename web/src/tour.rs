@@ -25,6 +25,7 @@ pub struct Puzzles {
 
 #[derive(Debug, Clone, Deserialize)]
 struct Leap {
+    model: String,
     puzzle: Board,
     solved_at: usize,
 }
@@ -64,9 +65,15 @@ impl Puzzles {
         let leap = &self.leap;
         let mut model = &self.model;
         let (puzzle, segment) = match step {
-            1 => (&leap.puzzle, 1),
-            2 => (&leap.puzzle, leap.solved_at.saturating_sub(2).max(1)),
-            3 => (&leap.puzzle, leap.solved_at),
+            1..=3 => {
+                model = &leap.model;
+                let segment = match step {
+                    1 => 1,
+                    2 => leap.solved_at.saturating_sub(2).max(1),
+                    _ => leap.solved_at,
+                };
+                (&leap.puzzle, segment)
+            }
             4 => (&self.trap.as_ref()?.puzzle, self.segments),
             5 => (&self.vote.as_ref()?.puzzle, self.segments),
             6 => {

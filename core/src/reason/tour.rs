@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::puzzle::Board;
 
-/// What the tour shows. All but the last come from one model.
+/// What the tour shows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tour {
-    /// Folder name of the model of the first three.
+    /// Folder name of the model of the trap and the vote.
     pub model: String,
     /// Segments of every run.
     pub segments: usize,
@@ -27,6 +27,8 @@ pub struct Tour {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Leap {
+    /// Folder name of the model.
+    pub model: String,
     /// The question.
     pub puzzle: Board,
     /// Segment in which it is solved.

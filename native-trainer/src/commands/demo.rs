@@ -24,7 +24,9 @@ use crate::paths::{ForceArgs, Paths, write};
 /// The same models, seed and processor give the same files.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DemoArgs {
-    /// Folder of the shipped models; the first of its index is shown
+    /// Folder of the shipped models; the first of its index is recorded, the
+    /// tour's traps and votes are of the first that renamed puzzles are not
+    /// all the same to
     #[arg(long, default_value = "models")]
     models: PathBuf,
     /// Puzzles to search
@@ -64,42 +66,41 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         .clone();
     let segments = args.segments as usize;
 
-    let (shape, engine) = open(&args.models.join(&first))?;
-    let mut search = Search::new(&engine, shape, segments);
-    let bar = progress(args.puzzles, "puzzles");
-    for i in 0..args.puzzles {
-        // Easier ones have nothing to show, harder ones are seldom solved.
-        let level = [Difficulty::Medium, Difficulty::Hard, Difficulty::Extreme][(i % 3) as usize];
-        let puzzle = generate(args.seed.wrapping_add(i), &level.options(shape))?.question;
-        search.look_at(puzzle)?;
-        bar.inc(1);
+    let lingers = "no run lingers and then leaps; search more --puzzles";
+    let recorded = search(&args.models.join(&first), args)?;
+    let recorded = recorded.leap.context(lingers)?;
+    let mut guide = None;
+    for model in &index.models {
+        let found = open(&args.models.join(model))?;
+        if !found.alike {
+            guide = Some(model.clone());
+            break;
+        }
     }
-    bar.finish_and_clear();
-    let leap = search
-        .leap
-        .context("no run lingers and then leaps; search more --puzzles")?;
+    let guide = guide.context("to every model renamed puzzles are the same, the tour needs another")?;
+    let search = search(&args.models.join(&guide), args)?;
 
     let mut one_blank = Vec::new();
     for model in &index.models {
-        let (shape, engine) = open(&args.models.join(model))?;
-        one_blank.push(blank_one(&engine, shape, model, args, segments)?);
+        let subject = open(&args.models.join(model))?;
+        one_blank.push(blank_one(&subject, model, args, segments)?);
     }
     let engine = EngineFacts {
         kind: EngineKind::Cpu,
         name: "recorded on a CPU".to_owned(),
         note: None,
     };
-    let events = leap
+    let events = recorded
         .1
         .iter()
-        .take(leap.0.solved_at)
+        .take(recorded.0.solved_at)
         .map(|report| Event::Segment {
             run: 0,
             report: report.clone(),
             milliseconds: 0.0,
         })
         .collect();
-    let recording = Recording::new(first.clone(), engine, leap.0.puzzle.clone(), events);
+    let recording = Recording::new(first.clone(), engine, recorded.0.puzzle.clone(), events);
     write(&args.run, recording.to_json()?.as_bytes())?;
     let trap = search.trap.map(|trap| Trap {
         failures: search.failures,
@@ -107,9 +108,12 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         ..trap
     });
     let tour = Tour {
-        model: first,
+        model: guide,
         segments,
-        leap: leap.0,
+        leap: Leap {
+            model: first,
+            ..recorded.0
+        },
         trap,
         vote: search.vote,
         one_blank,
@@ -122,12 +126,38 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     Ok(())
 }
 
-fn open(path: &Path) -> Result<(Shape, Engine)> {
+/// A model to be shown.
+struct Subject {
+    shape: Shape,
+    engine: Engine,
+    /// Whether renamed puzzles are all the same to it.
+    alike: bool,
+}
+
+fn open(path: &Path) -> Result<Subject> {
     let Checkpoint { plan, weights } = Checkpoint::load(path, None)?;
-    let shape = plan.config.puzzle.sudoku()?;
-    // Always the CPU: a GPU's sums differ in the last digits, and with them
-    // the runs that matter here.
-    Ok((shape, Engine::new(Device::Cpu, None, &plan, &weights)?))
+    Ok(Subject {
+        shape: plan.config.puzzle.sudoku()?,
+        // Always the CPU: a GPU's sums differ in the last digits, and with
+        // them the runs that matter here.
+        engine: Engine::new(Device::Cpu, None, &plan, &weights)?,
+        alike: plan.sees_images_alike(),
+    })
+}
+
+/// Looks at generated puzzles.
+fn search(path: &Path, args: &DemoArgs) -> Result<Search> {
+    let mut search = Search::new(open(path)?, args.segments as usize);
+    let bar = progress(args.puzzles, "puzzles");
+    for i in 0..args.puzzles {
+        // Easier ones have nothing to show, harder ones are seldom solved.
+        let level = [Difficulty::Medium, Difficulty::Hard, Difficulty::Extreme][(i % 3) as usize];
+        let options = level.options(search.subject.shape);
+        search.look_at(generate(args.seed.wrapping_add(i), &options)?.question)?;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(search)
 }
 
 fn progress(length: u64, what: &str) -> ProgressBar {
@@ -160,9 +190,8 @@ fn solved(reports: &[SegmentReport]) -> bool {
 }
 
 /// The best examples so far.
-struct Search<'a> {
-    engine: &'a Engine,
-    shape: Shape,
+struct Search {
+    subject: Subject,
     segments: usize,
     leap: Option<(Leap, Vec<SegmentReport>)>,
     best: u32,
@@ -172,11 +201,10 @@ struct Search<'a> {
     settled: usize,
 }
 
-impl<'a> Search<'a> {
-    fn new(engine: &'a Engine, shape: Shape, segments: usize) -> Self {
+impl Search {
+    fn new(subject: Subject, segments: usize) -> Self {
         Self {
-            engine,
-            shape,
+            subject,
             segments,
             leap: None,
             best: 0,
@@ -188,7 +216,8 @@ impl<'a> Search<'a> {
     }
 
     fn look_at(&mut self, puzzle: Board) -> Result<()> {
-        let runs = reports(self.engine, std::slice::from_ref(&puzzle), self.segments)?;
+        let engine = &self.subject.engine;
+        let runs = reports(engine, std::slice::from_ref(&puzzle), self.segments)?;
         let run = &runs[0];
         if solved(run) {
             self.keep_leap(puzzle, run);
@@ -196,6 +225,9 @@ impl<'a> Search<'a> {
         }
         self.failures += 1;
         self.keep_trap(&puzzle, run);
+        if self.subject.alike {
+            return Ok(());
+        }
         self.keep_vote(puzzle)
     }
 
@@ -216,6 +248,7 @@ impl<'a> Search<'a> {
         if score > self.best {
             self.best = score;
             let leap = Leap {
+                model: String::new(),
                 puzzle,
                 solved_at: at + 1,
                 conflicts,
@@ -256,10 +289,11 @@ impl<'a> Search<'a> {
 
     /// The most renamings that solve a puzzle which fails as it stands.
     fn keep_vote(&mut self, puzzle: Board) -> Result<()> {
-        let images: Vec<Board> = (0..self.shape.side())
-            .map(|shift| Symmetry::digit_shift(self.shape, shift).apply(&puzzle))
+        let shape = self.subject.shape;
+        let images: Vec<Board> = (0..shape.side())
+            .map(|shift| Symmetry::digit_shift(shape, shift).apply(&puzzle))
             .collect();
-        let solved: Vec<bool> = reports(self.engine, &images, self.segments)?
+        let solved: Vec<bool> = reports(&self.subject.engine, &images, self.segments)?
             .iter()
             .map(|run| solved(run))
             .collect();
@@ -274,8 +308,7 @@ impl<'a> Search<'a> {
 
 /// Every cell of several solved grids as the only blank.
 fn blank_one(
-    engine: &Engine,
-    shape: Shape,
+    Subject { shape, engine, .. }: &Subject,
     model: &str,
     args: &DemoArgs,
     segments: usize,
@@ -291,7 +324,7 @@ fn blank_one(
     let mut left = None;
     let bar = progress(args.grids, &format!("grids with one blank, {model}"));
     for _ in 0..args.grids {
-        let grid = random_solution(shape, &mut rng);
+        let grid = random_solution(*shape, &mut rng);
         let puzzles: Vec<Board> = (0..shape.cells())
             .map(|cell| {
                 let mut puzzle = grid.clone();
