@@ -195,7 +195,7 @@ impl Run {
     /// Replaces the states before the first segment.
     pub(crate) fn begin_at(&mut self, z_h: &[f32], z_l: &[f32]) -> Result<(), EngineError> {
         match self {
-            Self::Gpu(run) => run.set_states(z_h, z_l),
+            Self::Gpu(run) => run.begin_at(z_h, z_l),
             Self::Cpu(run) => run.begin_at(z_h, z_l),
         }
     }
