@@ -77,7 +77,8 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
             break;
         }
     }
-    let guide = guide.context("to every model renamed puzzles are the same, the tour needs another")?;
+    let guide =
+        guide.context("to every model renamed puzzles are the same, the tour needs another")?;
     let search = search(&args.models.join(&guide), args)?;
 
     let mut one_blank = Vec::new();

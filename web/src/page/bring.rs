@@ -19,7 +19,7 @@ const IMPORTED: &str = "imported-";
 impl Page {
     /// Makes a network of files; it is chosen once the worker lists it.
     pub(crate) fn bring(&self, files: &[File]) {
-        let total: f64 = files.iter().map(File::size).sum();
+        let total: f64 = files.iter().map(|file| file.size()).sum();
         self.state.phase.set(Phase::Loading(0, total as u64));
         if let Some(link) = self.link() {
             link.send_files(&models_base(), files);

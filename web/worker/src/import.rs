@@ -38,7 +38,9 @@ impl Handed {
     pub(crate) fn of(message: &JsValue) -> Option<Self> {
         let base = Reflect::get(message, &"import".into()).ok()?.as_string()?;
         let files = Reflect::get(message, &"files".into()).ok()?;
-        let files = Array::from(&files).iter().map(JsCast::dyn_into::<File>);
+        let files = Array::from(&files)
+            .into_iter()
+            .map(JsCast::dyn_into::<File>);
         let files = files.collect::<Result<Vec<File>, JsValue>>().ok()?;
         Some(Self { base, files })
     }
