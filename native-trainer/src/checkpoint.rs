@@ -14,6 +14,7 @@ use hrm_core::puzzle::PuzzleKind;
 use hrm_core::weights::{Manifest, Weights};
 
 use crate::foreign::{Located, kind_of, locate, read_config};
+use crate::output::errln;
 
 /// Name of the configuration in a checkpoint directory.
 pub(crate) const CONFIG: &str = "config.json";
@@ -40,7 +41,7 @@ impl Checkpoint {
     pub(crate) fn load(path: &Path, config: Option<&Path>) -> Result<Self> {
         let (checkpoint, notes) = Self::open(path, config, &Choice::default())?;
         for note in notes {
-            eprintln!("note: {note}");
+            errln!("note: {note}");
         }
         Ok(checkpoint)
     }

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use hrm_core::import::Choice;
 
 use crate::checkpoint::Checkpoint;
+use crate::output::{errln, outln};
 
 /// Make a checkpoint directory of what others publish: a PyTorch file
 /// (`checkpoint`, `step_52080`, `.pt`, `.pth`, `.bin`, …), a `.safetensors`, or
@@ -56,7 +57,7 @@ pub(crate) fn run(args: &ImportArgs) -> Result<()> {
     };
     let (checkpoint, notes) = Checkpoint::open(&args.source, args.config.as_deref(), &choice)?;
     for note in &notes {
-        eprintln!("{note}");
+        errln!("{note}");
     }
     let name = args
         .source
@@ -70,7 +71,7 @@ pub(crate) fn run(args: &ImportArgs) -> Result<()> {
         checkpoint.plan.config.puzzle,
     );
     checkpoint.save(&args.dir, &card)?;
-    println!(
+    outln!(
         "{}: {} parameters",
         args.dir.display(),
         checkpoint.plan.parameter_count()

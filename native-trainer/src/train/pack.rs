@@ -9,6 +9,7 @@ use hrm_core::model::without_rows;
 use super::config::TrainConfig;
 use super::saved::{self, OPTIMIZER, TRAIN_CONFIG, TRAIN_STATE};
 use crate::checkpoint::{CARD, CONFIG, MODEL, write_atomically};
+use crate::output::outln;
 
 /// Name of the run's log.
 const METRICS: &str = "metrics.jsonl";
@@ -67,7 +68,7 @@ pub(crate) fn write(run: &Path, out: &Path) -> Result<()> {
         &out.join(TRAIN_STATE),
         serde_json::to_string_pretty(&state)?.as_bytes(),
     )?;
-    println!(
+    outln!(
         "{}: step {} of {}",
         out.display(),
         state.step,
