@@ -82,7 +82,7 @@ fn payload(link: &str) -> Option<(Form, &str)> {
 /// The text that LZ-String has packed as Base64.
 fn unpacked(packed: &str) -> Option<String> {
     // What addresses do to Base64.
-    let packed = packed.replace(' ', "+").replace('-', "+").replace('_', "/");
+    let packed = packed.replace([' ', '-'], "+").replace('_', "/");
     let units = lz_str::decompress_from_base64(packed.trim_end_matches('='))?;
     String::from_utf16(&units)
         .ok()

@@ -24,7 +24,7 @@ enum Form {
         header: Box<Header>,
         /// Its line.
         at: u64,
-        splitter: Splitter,
+        splitter: Box<Splitter>,
         /// Whether lines that begin with `#` are remarks.
         remarks: bool,
     },
@@ -35,7 +35,7 @@ enum Form {
 impl<'r> Table<'r> {
     /// The lines after a header.
     pub(super) fn new(lines: Lines<'r>, header: Header, at: u64, remarks: bool) -> Self {
-        let splitter = Splitter::new(header.separator);
+        let splitter = Box::new(Splitter::new(header.separator));
         let header = Box::new(header);
         Self {
             lines,

@@ -441,9 +441,9 @@ impl Puzzle for Board {
     }
 
     fn fault(&self, question: &Self) -> Option<String> {
-        let pairs = self.cells.iter().zip(&question.cells);
+        let mut pairs = self.cells.iter().zip(&question.cells);
         let changed = |(&here, &given): (&u8, &u8)| here != 0 && given != 0 && here != given;
-        if self.shape != question.shape || pairs.map(changed).any(|c| c) {
+        if self.shape != question.shape || pairs.any(changed) {
             Some("the answer changes a given of the question".to_owned())
         } else if self.blanks() > 0 {
             Some("the answer is not complete".to_owned())
