@@ -192,7 +192,6 @@ fn what_can_not_be_known_is_asked_for() {
             "hrm.hrm_act_v1@Hierarchical",
             "recursive_reasoning.trm@TinyRecursive",
         )
-        .replace("ReasoningModel_ACTV1", "ReasoningModel_ACTV1")
     });
     assert!(text.contains("has an H_level"), "{text}");
     // A hand-written configuration of this project's that leaves it out.

@@ -430,6 +430,7 @@ fn a_long_file_is_read_in_constant_memory() {
         let words = format!(
             "eval --checkpoint model --data {name} --limit 5 --segments 1 --threads 1 --json"
         );
+        #[expect(clippy::zombie_processes, reason = "wait4 waits, and measures")]
         let child = place
             .command(&words)
             .stdout(std::process::Stdio::piped())

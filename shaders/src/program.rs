@@ -1,6 +1,6 @@
 //! A segment as a list of dispatches: the engine's walk of the plan.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use hrm_core::config::Gate;
 use hrm_core::engine::EngineError;
@@ -64,7 +64,7 @@ struct Work {
     /// Inner activations of the widest sublayer, by their exact lengths.
     inner: Vec<Array>,
     /// What relations pool over.
-    groups: Arc<Groups>,
+    groups: Rc<Groups>,
 }
 
 impl Work {
@@ -146,7 +146,7 @@ impl Program {
             normed: false,
             squares: [squares()?, squares()?],
             inner: Vec::new(),
-            groups: Arc::new(Groups::new(context, &plan.relations, batch)?),
+            groups: Rc::new(Groups::new(context, &plan.relations, batch)?),
         };
         let other = |level| match level {
             Level::High => (&states[0], &states[1]),
@@ -431,7 +431,7 @@ fn push_layer(
             gate,
             pooling,
         } => {
-            let groups = Arc::clone(&work.groups);
+            let groups = Rc::clone(&work.groups);
             let message = fours(*message);
             let projected = work.array(model, rows * scores_and_values.rows, &[])?;
             segment.push(project::dispatch(

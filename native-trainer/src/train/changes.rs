@@ -163,7 +163,8 @@ mod tests {
                 .iter()
                 .any(|line| line.starts_with("--steps was unset"))
         );
-        let refused: [(fn(&mut TrainConfig), &str); 4] = [
+        type Change = fn(&mut TrainConfig);
+        let refused: [(Change, &str); 4] = [
             (|c| c.batch_size = 32, "--batch-size was 768, now 32"),
             (
                 |c| c.optimizer = super::super::config::Rule::Muon,
