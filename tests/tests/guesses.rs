@@ -168,7 +168,7 @@ async fn other_networks_guess_too_and_seeds_repeat() -> Result<()> {
         rooms.press("#race").await?;
         page.says("#race-status", "It took").await?;
         rooms.has(".runner .network", 3).await?;
-        assert!(rooms.text(".runner .network").await?.contains("Compact"));
+        assert!(rooms.text(".runner .network").await?.contains("Relational"));
         let first = page.script(boards).await?;
         // The address has everything that a race depends on.
         let address = browser.client.current_url().await?;
