@@ -15,7 +15,24 @@ const BOARD: &str = "<div id=\"board\" class=\"board\"></div>";
 /// Finishes the page in `dist`.
 pub(crate) fn finish(dist: &Path) -> Result<()> {
     first_screen(dist)?;
+    leave_training(dist)?;
     keep_offline(dist)
+}
+
+/// Takes out the states of training that lie beside the models: no visitor
+/// needs them.
+fn leave_training(dist: &Path) -> Result<()> {
+    let models = dist.join("models");
+    let folders = fs::read_dir(&models);
+    let folders = folders.with_context(|| format!("cannot read {}", models.display()))?;
+    for folder in folders.flatten() {
+        let training = folder.path().join("training");
+        if training.is_dir() {
+            fs::remove_dir_all(&training)
+                .with_context(|| format!("cannot remove {}", training.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Draws the recorded run's puzzle into the page, so that the first paint
@@ -157,7 +174,7 @@ mod tests {
     #[test]
     fn a_build_is_finished_once_and_completely() {
         let dist = std::env::temp_dir().join(format!("xtask-finish-{}", std::process::id()));
-        fs::create_dir_all(dist.join("models/m")).unwrap();
+        fs::create_dir_all(dist.join("models/m/training")).unwrap();
         let puzzle = ".".repeat(81);
         for (name, content) in [
             ("index.html", format!("<main>{BOARD}</main>")),
@@ -173,6 +190,7 @@ mod tests {
             fs::write(dist.join(name), content).unwrap();
         }
         finish(&dist).unwrap();
+        assert!(!dist.join("models/m/training").exists());
         let script = read(&dist.join("sw.js")).unwrap();
         assert!(
             script.contains("[\"./\",\"demo.json\",\"models/m/manifest.json\",\"page.js\"]"),
