@@ -8,7 +8,7 @@
 
 mod bf16;
 mod gemm;
-mod input;
+pub(crate) mod input;
 mod int4;
 mod int8;
 mod lanes;

@@ -3,9 +3,9 @@
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::parameters::upload;
-use crate::cpu::train::{fresh_probabilities, role};
+use crate::cpu::input::{fresh_probabilities, role};
+use crate::cpu::train::Last;
 use crate::plan::{Embedding, Plan};
-use crate::train::Last;
 
 /// A batch of puzzles, and where a model has feedback, how each sequence's
 /// last answer comes about.

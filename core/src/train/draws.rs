@@ -87,6 +87,7 @@ impl Draws {
         Noise {
             deviation: self.noise,
             rows: (first..first + rows).map(|row| self.rng(row, 1)).collect(),
+            #[cfg(feature = "burn")]
             seed: self.seed.wrapping_add(first as u64),
         }
     }
@@ -100,6 +101,7 @@ pub struct Noise {
     /// A generator for each row; empty without noise.
     rows: Vec<ChaCha8Rng>,
     /// For a device's own generator.
+    #[cfg(feature = "burn")]
     pub(crate) seed: u64,
 }
 
@@ -110,6 +112,7 @@ impl Noise {
         Self {
             deviation: 0.0,
             rows: Vec::new(),
+            #[cfg(feature = "burn")]
             seed: 0,
         }
     }

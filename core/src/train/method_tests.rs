@@ -6,7 +6,7 @@ use super::draws::Draws;
 use super::*;
 use crate::config::ModelConfig;
 use crate::cpu::CpuModel;
-use crate::cpu::train::Segment;
+use crate::cpu::train::{Last, Segment};
 use crate::plan::Plan;
 use crate::puzzle::{GeneratorOptions, Shape, generate};
 use crate::weights::Weights;

@@ -53,7 +53,6 @@ pub use settings::{Precision, TrainerSettings};
 pub use state::{CarriedRows, without_rows};
 pub use trainer::{Orders, Share, Trainer};
 
-pub(crate) use crate::cpu::train::Last;
 #[cfg(feature = "burn")]
 pub(crate) use {
     clock::timed,
