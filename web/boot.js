@@ -39,7 +39,7 @@
       const items = from.items ? [...from.items].map(entry) : [...from].filter(own);
       const text = from.getData?.("text/plain");
       if (items.some(Boolean)) brought((module) => module.take(items.filter(Boolean), keeper, base, hear));
-      else if (text) hear("text", text);
+      else if (text) hear(text);
     },
     callOff: () => brought((module) => module.callOff()),
   };

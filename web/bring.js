@@ -67,44 +67,88 @@ const textOf = async (file) => {
 
 let making;
 
-// Gives up the network that is being made.
+const button = (label, press) => {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.textContent = label;
+  made.addEventListener("click", press);
+  return made;
+};
+
+const paragraph = (text) => {
+  const made = document.createElement("p");
+  made.textContent = text;
+  return made;
+};
+
+// Shows elements where the page has a place for them, in place of older ones.
+const show = (...elements) => document.getElementById("brought")?.replaceChildren(...elements);
+
+// Gives up the network that is being made, and what is said of it.
 export const callOff = () => {
   making?.terminate();
   making = undefined;
+  show();
+};
+
+const fail = (reason) => {
+  const box = document.createElement("div");
+  Object.assign(box, { id: "bring-failure", className: "failure", role: "alert" });
+  box.append(paragraph(reason), button("Close", callOff));
+  show(box);
+};
+
+// Shows how far a network has come; returns what moves that on.
+const follow = () => {
+  const box = document.createElement("div");
+  Object.assign(box, { id: "bringing", className: "news" });
+  const text = paragraph("");
+  const bar = document.createElement("progress");
+  bar.setAttribute("aria-label", "Your network");
+  const cancel = button("Cancel", callOff);
+  Object.assign(cancel, { id: "cancel-import", className: "quiet" });
+  box.append(text, bar, cancel);
+  show(box);
+  return (share) => {
+    bar.value = share;
+    text.textContent = share < 1 ? `Reading your network: ${Math.floor(100 * share)} %` : "Making your network ready…";
+  };
 };
 
 // Has a network made of files, and kept by the page's worker under `base`.
-const make = (files, keeper, base, hear) => {
+const make = (files, keeper, base) => {
   callOff();
-  hear("progress", 0);
+  const progress = follow();
+  progress(0);
   const worker = new Worker("import_loader.js", { type: "module" });
   making = worker;
-  const end = (...news) => {
+  const failed = (reason) => {
     // One that was given up has nothing more to say.
     if (making !== worker) return;
     callOff();
-    hear(...news);
+    fail(reason);
   };
   worker.onmessage = ({ data }) => {
+    if (making !== worker) return;
     if (typeof data !== "string") {
       const buffers = data.files.map(([, bytes]) => bytes.buffer);
       keeper.postMessage({ ...data, keep: base }, buffers);
-      end("progress", 1);
+      // What is said of it stays until the page has it.
+      worker.terminate();
+      progress(1);
       return;
     }
     const event = JSON.parse(data);
     if (event === "ready") worker.postMessage(files);
-    else if (event.progress) hear("progress", event.progress.received / event.progress.total);
-    else if (event.error) end("failed", event.error.message);
+    else if (event.progress) progress(event.progress.received / event.progress.total);
+    else if (event.error) failed(event.error.message);
   };
   worker.onerror = (event) => {
-    const reason = event.message || "its files could not be loaded";
-    end("failed", `What reads networks has stopped: ${reason}`);
+    failed(`What reads networks has stopped: ${event.message || "its files could not be loaded"}`);
   };
 };
 
-// Takes files and entries of folders. `hear` gets the kind of the news and what
-// it is: "text", "progress" from 0 to 1, "failed" with the reason.
+// Takes files and entries of folders. `hear` gets the text of a file that is one.
 export const take = async (items, keeper, base, hear) => {
   let named = "What was brought";
   try {
@@ -112,9 +156,9 @@ export const take = async (items, keeper, base, hear) => {
     if (files.length === 0) throw new Error("there is no file in it");
     named = files[0].name;
     const text = files.length === 1 ? await textOf(files[0]) : undefined;
-    if (text === undefined) make(files, keeper, base, hear);
-    else hear("text", text);
+    if (text === undefined) make(files, keeper, base);
+    else hear(text);
   } catch (error) {
-    hear("failed", `${named} could not be read: ${error.message}`);
+    fail(`${named} could not be read: ${error.message}`);
   }
 };

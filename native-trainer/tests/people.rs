@@ -354,6 +354,74 @@ fn one_bad_line_does_not_end_a_batch() {
 }
 
 #[test]
+fn bad_lines_of_a_puzzle_file_stop_or_are_counted() {
+    let place = Place::new();
+    place.model("model", Shape::S4);
+    let made = puzzles(Shape::S4, 3);
+    let [(a, solved_a), (b, solved_b), (c, solved_c)] = &made[..] else {
+        panic!("three puzzles")
+    };
+    // A row that is cut, one whose answer is of another puzzle, and names that only
+    // their owner knows.
+    let table = format!(
+        "id;start;end\n1;{a};{solved_a}\n2;{}\n3;{b};{solved_b}\n4;{c};{}\n5;{c};{solved_c}\n",
+        &b.to_string()[..9],
+        solved_a.to_string().replace('1', "2"),
+    );
+    place.write("p.csv", table);
+    let eval = "eval --checkpoint model --data p.csv --segments 1 --columns start,end";
+    let train = "train --preset compact --set puzzle=\"sudoku-4x4\" --set architecture.hidden_size=16 \
+        --data p.csv --steps 1 --batch-size 2 --device cpu --plain --columns start,end";
+    for command in [eval, &format!("{train} --out run0")] {
+        let said = place.refused(command);
+        assert!(
+            said.contains("p.csv, line 3") && said.contains("--skip-bad"),
+            "{said}"
+        );
+    }
+    let said = place.ok(&format!("{eval} --skip-bad --json"));
+    let result: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(
+        (&result["rows"], &result["skipped"]),
+        (&3.into(), &2.into())
+    );
+    for part in [
+        "skipped: p.csv, line 3: ",
+        "skipped: p.csv, line 5: ",
+        "2 lines skipped",
+    ] {
+        assert!(said.err.contains(part), "{}", said.err);
+    }
+    let said = place.ok(&format!("{eval} --skip-bad"));
+    assert!(
+        said.out.contains("2 lines of it are no puzzle"),
+        "{}",
+        said.out
+    );
+    // What comes after the last row wanted is not read.
+    let said = place.ok(&format!("{eval} --limit 1 --json"));
+    let result: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!((&result["rows"], result.get("skipped")), (&1.into(), None));
+
+    let said = place.ok(&format!("{train} --out run --skip-bad"));
+    let all = format!("{}{}", said.out, said.err);
+    assert!(
+        all.contains("3 puzzles of p.csv (2 lines skipped that are no puzzle)"),
+        "{all}"
+    );
+    assert!(
+        place
+            .read("run/latest/train.toml")
+            .contains("columns = \"start,end\"")
+    );
+    // Without the columns the header is named, and what to do about it.
+    let said = place.refused("train --preset compact --data p.csv --steps 1 --out run1 --plain");
+    assert!(said.contains("--columns"), "{said}");
+    let said = place.refused("train --data p.csv --columns a,b,c,d,e --steps 1 --out run1");
+    assert!(said.contains("--columns"), "{said}");
+}
+
+#[test]
 fn negative_numbers_are_values() {
     let place = Place::new();
     place.model("model", Shape::S4);

@@ -62,7 +62,7 @@ mod tests {
     use hrm_core::puzzle::Shape;
 
     use super::super::args::tests::parse;
-    use super::super::data::{Set, Side};
+    use super::super::data::{Reading, Set, Side};
     use super::super::sampler::Variation;
     use super::*;
 
@@ -72,7 +72,15 @@ mod tests {
             .config(None)
             .unwrap();
         let name = ["generate:sudoku-4x4".to_owned()];
-        let set = Set::load(&name, Shape::S4.into(), 10, 1, Side::Training).unwrap();
+        let set = Set::load(
+            &name,
+            &Reading::default(),
+            Shape::S4.into(),
+            10,
+            1,
+            Side::Training,
+        )
+        .unwrap();
         let sampler = || Sampler::new(set.clone(), 5, Variation::of(&config)).unwrap();
         let mut direct = sampler();
         let mut whole = Feed::start(sampler(), 3, 0).unwrap();

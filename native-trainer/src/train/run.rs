@@ -140,8 +140,10 @@ impl Run {
         }
 
         let folder = Folder::open(&out, state.step)?;
+        let reading = config.reading()?;
         let set = Set::load(
             &config.data,
+            &reading,
             shape,
             config.generate_rows,
             config.seed,
@@ -152,6 +154,7 @@ impl Run {
                 let name = std::slice::from_ref(name);
                 let mut set = Set::load(
                     name,
+                    &reading,
                     shape,
                     config.held_out_rows,
                     config.seed,

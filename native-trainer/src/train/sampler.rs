@@ -138,12 +138,20 @@ mod tests {
 
     use hrm_core::puzzle::{Board, Shape};
 
-    use super::super::data::Side;
+    use super::super::data::{Reading, Side};
     use super::*;
 
     fn set(rows: usize) -> Set {
         let name = ["generate:sudoku-4x4".to_owned()];
-        Set::load(&name, Shape::S4.into(), rows, 1, Side::Training).unwrap()
+        Set::load(
+            &name,
+            &Reading::default(),
+            Shape::S4.into(),
+            rows,
+            1,
+            Side::Training,
+        )
+        .unwrap()
     }
 
     const FRESH: Variation = Variation {

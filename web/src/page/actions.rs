@@ -12,7 +12,7 @@ use hrm_web::entry::{Entry, Mode};
 use hrm_web::examples;
 use leptos::prelude::*;
 
-use crate::bring::Bringing;
+use crate::bring::call_off;
 use crate::dom;
 use crate::lab::Runs;
 use crate::link::Link;
@@ -180,7 +180,7 @@ impl Page {
                 s.models.set(models);
                 match brought {
                     Some(id) => {
-                        s.bringing.set(Bringing::Nothing);
+                        call_off();
                         self.choose_model(&id);
                     }
                     None if self.is_in_use() => {}
@@ -299,7 +299,7 @@ impl Page {
             s.started.set(false);
         }
         s.lab.give_up("It was given up: something has failed.");
-        s.bringing.set(Bringing::Nothing);
+        call_off();
         if s.generating.get_untracked() && kind == ErrorKind::Input {
             s.generating.set(false);
             s.notice.set(Some(message));

@@ -6,7 +6,7 @@ use leptos::html::Input;
 use leptos::prelude::*;
 
 use crate::actions::Page;
-use crate::bring::News;
+use crate::bring::PLACE;
 use crate::live::live;
 use crate::state::Phase;
 
@@ -84,7 +84,7 @@ pub(crate) fn Source(page: Page) -> impl IntoView {
             </span>
         </div>
         <p id="news" class="news" role="status">{live(move || s.news.get())}</p>
-        <News page/>
+        <div id=PLACE></div>
     }
 }
 

@@ -9,7 +9,6 @@ use hrm_web::examples;
 use hrm_web::timeline::{self, CellState};
 use leptos::prelude::*;
 
-use crate::bring::Bringing;
 use crate::dom;
 use crate::lab::Lab;
 use crate::place::Place;
@@ -142,8 +141,6 @@ pub(crate) struct State {
     pub(crate) recorded: RwSignal<Option<Recorded>>,
     /// Something that happened and was dealt with.
     pub(crate) news: RwSignal<Option<String>>,
-    /// How far a network has come that is being made of files.
-    pub(crate) bringing: RwSignal<Bringing>,
     /// Whether the last text was no puzzle.
     pub(crate) misread: RwSignal<bool>,
     /// What goes beyond the single run.
@@ -230,7 +227,6 @@ impl State {
             goal: RwSignal::new(None),
             recorded: RwSignal::new(None),
             news: RwSignal::new(None),
-            bringing: RwSignal::new(Bringing::Nothing),
             misread: RwSignal::new(false),
             lab,
             shape,
