@@ -438,6 +438,41 @@ gpu_test! {
 }
 
 gpu_test! {
+    async fn sequences_have_the_row_of_their_identifier(context) {
+        for front in [None, Some(3)] {
+            let config = ModelConfig {
+                num_puzzle_identifiers: 5,
+                puzzle_emb_len: front,
+                ..ModelConfig::hrm(Shape::S4, 30, 3, 1)
+            };
+            let plan = Arc::new(Plan::new(&config).unwrap());
+            let weights = weights(&plan, 5);
+            let inputs = inputs(&plan, 3, 6);
+            let model = Arc::new(CpuModel::new(Arc::clone(&plan), &weights));
+            let mut gpu = start(&context, &plan, &weights, &inputs).await;
+            let first_rows = gpu.segment(ALL).await.unwrap();
+            gpu.set_identifiers(&[4, 0, 2]).unwrap();
+            gpu.reset_states();
+            let mut cpu = CpuRun::with_identifiers(Arc::clone(&model), &inputs, &[4, 0, 2]).unwrap();
+            let what = format!("{front:?} in front, {:?}", context.variant());
+            let found = gpu.segment(ALL).await.unwrap();
+            for (found, expected) in found.iter().zip(&cpu.segment(ALL)) {
+                assert_same(found, expected, 1e-3, &what);
+            }
+            // Rows matter, and the first is another's where none was asked for.
+            assert_eq!(found[1], first_rows[1]);
+            assert_ne!(found[0].logits, first_rows[0].logits);
+            // A puzzle that takes a place begins with the first row.
+            gpu.replace(0, &inputs[0], None).unwrap();
+            assert_eq!(gpu.segment(ALL).await.unwrap()[0].logits, first_rows[0].logits);
+            for wrong in [vec![5, 0, 0], vec![0, 0]] {
+                assert!(matches!(gpu.set_identifiers(&wrong), Err(EngineError::Input { .. })));
+            }
+        }
+    }
+}
+
+gpu_test! {
     async fn what_does_not_fit_is_refused(context) {
         let plan = Arc::new(Plan::new(&architectures()[4].1).unwrap());
         let model = Arc::new(GpuModel::new(&context, Arc::clone(&plan), &weights(&plan, 1)).await.unwrap());

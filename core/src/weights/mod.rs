@@ -23,6 +23,8 @@ pub use manifest::{Manifest, ManifestError, ModelIndex, Part, sha256_hex};
 pub use q4::{Q4_GROUP, q4_groups, q4_row_bytes, quantize_q4};
 pub(crate) use quantize::int8_rows;
 pub use quantize::{Scheme, TensorError};
+#[cfg(feature = "import")]
+pub(crate) use read::SCALE;
 pub use read::{RawTensor, plain_name};
 
 use crate::plan::{Plan, TensorId};

@@ -26,7 +26,7 @@ pub(crate) fn Puzzles(page: Page) -> impl IntoView {
                         type="button"
                         class="chip"
                         aria-pressed=live(move || aria(pressed()))
-                        on:click=move |_| { page.paste(line); }
+                        on:click=move |_| page.paste(line)
                     >
                         {title(example.difficulty)}
                     </button>
@@ -72,10 +72,9 @@ pub(crate) fn Puzzles(page: Page) -> impl IntoView {
 fn AsText(page: Page) -> impl IntoView {
     let s = page.state;
     let field = NodeRef::<Textarea>::new();
-    let problem = RwSignal::new(false);
     let apply = move |_| {
         if let Some(field) = field.get_untracked() {
-            problem.set(!page.paste(&field.value()));
+            page.paste(&field.value());
         }
     };
     // Written into the field and selected, ready to be copied.
@@ -97,7 +96,8 @@ fn AsText(page: Page) -> impl IntoView {
             <summary>"Paste or copy as text"</summary>
             <label for="text" class="hint">
                 "One line or many; “.”, “0” or “_” is blank; lines between boxes may stay. \
-                 You can also paste anywhere on the page."
+                 Lists, tables and links of other programs are read too, and so is what is \
+                 pasted or dropped anywhere on the page."
             </label>
             <textarea
                 id="text"
@@ -105,7 +105,7 @@ fn AsText(page: Page) -> impl IntoView {
                 rows="4"
                 spellcheck="false"
                 autocomplete="off"
-                aria-invalid=live(move || aria(problem.get()))
+                aria-invalid=live(move || aria(s.misread.get()))
                 prop:value=live(move || s.entry.with(|entry| entry.board().to_string()))
             ></textarea>
             <div class="edits">
