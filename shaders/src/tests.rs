@@ -9,7 +9,7 @@ use hrm_core::config::{Gate, ModelConfig, QPool};
 use hrm_core::cpu::{Arithmetic, CpuModel, CpuRun};
 use hrm_core::engine::{EngineError, Probe, SegmentOutput, Taps};
 use hrm_core::noise::UpdateNoise;
-use hrm_core::plan::{Level, Plan};
+use hrm_core::plan::{Level, Plan, TensorKind};
 use hrm_core::puzzle::Shape;
 use hrm_core::weights::{Scheme, Tensor, Values, Weights};
 use rand::Rng;
@@ -76,11 +76,14 @@ fn architectures() -> Vec<(&'static str, ModelConfig)> {
 fn weights(plan: &Plan, seed: u64) -> Weights {
     let mut rng = rng(seed);
     let mut tensors = Weights::random(plan, seed).tensors().to_vec();
-    for id in [plan.heads.q_weight, plan.heads.q_bias] {
+    // These begin at zero, which would hide what is made of them.
+    let heads = [plan.heads.q_weight, plan.heads.q_bias].map(|id| id.index());
+    let is_table = |&i: &usize| plan.tensors[i].kind == TensorKind::PuzzleEmbedding;
+    for i in heads.into_iter().chain((0..tensors.len()).filter(is_table)) {
         let Tensor {
             shape,
             values: slot,
-        } = &mut tensors[id.index()];
+        } = &mut tensors[i];
         *slot = Values::F32(values(&mut rng, shape.iter().product()));
     }
     Weights::from_tensors(plan, tensors).unwrap()
