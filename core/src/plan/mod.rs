@@ -377,7 +377,7 @@ impl Plan {
     /// Boards that the same weights play beside the configuration's.
     #[must_use]
     pub fn further_boards(&self) -> Vec<Shape> {
-        let others = Shape::COMMON.into_iter().rev();
+        let others = Shape::ALL.into_iter();
         others
             .filter(|shape| !self.relations.is_empty() && self.config.puzzle != *shape)
             .collect()

@@ -35,7 +35,7 @@ pub use sudoku::generator::{
     Difficulty, GenerateError, Generated, GeneratorOptions, UnknownDifficulty, generate,
     generate_with, random_solution,
 };
-pub use sudoku::numerals::Numerals;
+pub use sudoku::numerals::{Numerals, digit_char};
 pub use sudoku::parse::ParseError;
 pub use sudoku::shape::{Shape, UnknownShape};
 pub use sudoku::solver::{SolveReport, Uniqueness, solve, solve_within};

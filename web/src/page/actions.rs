@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use hrm_core::puzzle::{Board, Difficulty, Shape};
+use hrm_core::puzzle::{Board, Difficulty, Shape, digit_char};
 use hrm_core::reason::State as Standing;
 use hrm_core::reason::lab::LabEvent;
 use hrm_core::reason::message::{DeviceChoice, ErrorKind, Event, Request};
@@ -501,7 +501,7 @@ impl Page {
             .entry
             .with_untracked(|entry| entry.shape().side());
         if usize::from(digit) > side {
-            let message = format!("This board has the digits 1 to {side}.");
+            let message = format!("This board has the digits 1 to {}.", digit_char(side as u8));
             self.state.notice.set(Some(message));
             return;
         }
@@ -591,12 +591,11 @@ impl Page {
     }
 
     /// Asks the worker for a new puzzle.
-    pub(crate) fn generate(&self, difficulty: Difficulty) {
+    pub(crate) fn generate(&self, difficulty: Difficulty, shape: Shape) {
         let s = self.state;
         self.pause();
         s.notice.set(None);
         s.generating.set(true);
-        let shape = s.entry.with_untracked(Entry::shape);
         self.send(&Request::Generate {
             shape,
             difficulty,

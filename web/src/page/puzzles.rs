@@ -1,9 +1,9 @@
 //! Where puzzles come from: examples, the generator, text.
 
-use hrm_core::puzzle::Difficulty;
+use hrm_core::puzzle::{Difficulty, Shape};
 use hrm_web::examples;
 use hrm_web::mini::{mini, view_box};
-use leptos::html::Textarea;
+use leptos::html::{Select, Textarea};
 use leptos::prelude::*;
 
 use crate::actions::Page;
@@ -15,6 +15,13 @@ use crate::picture::Caption;
 pub(crate) fn Puzzles(page: Page) -> impl IntoView {
     let s = page.state;
     let level = RwSignal::new(Difficulty::Medium);
+    let size = NodeRef::<Select>::new();
+    let make = move |_| {
+        let chosen = size
+            .get_untracked()
+            .and_then(|field| field.value().parse().ok());
+        page.generate(level.get_untracked(), chosen.unwrap_or(Shape::S9));
+    };
     let shown = move || {
         examples::of(s.shape.get())
             .iter()
@@ -52,11 +59,17 @@ pub(crate) fn Puzzles(page: Page) -> impl IntoView {
                             .collect_view()}
                     </select>
                 </label>
+                <select id="size" node_ref=size aria-label="Size" prop:value=live(move || s.shape.get().name())>
+                    {Shape::ALL
+                        .into_iter()
+                        .map(|shape| view! { <option value=shape.name()>{format!("{0}×{0}", shape.side())}</option> })
+                        .collect_view()}
+                </select>
                 <button
                     id="generate"
                     type="button"
                     disabled=live(move || s.generating.get())
-                    on:click=move |_| page.generate(level.get_untracked())
+                    on:click=make
                 >
                     {live(move || if s.generating.get() { "Making it…" } else { "New puzzle" })}
                 </button>

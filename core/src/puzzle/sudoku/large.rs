@@ -116,7 +116,7 @@ pub(super) fn random_solution<R: Rng + ?Sized>(shape: Shape, rng: &mut R) -> Boa
         };
         if let Some(state) = State::of(&layout, &Board::blank(shape)) {
             search.run(state, &mut |guesses: &mut Vec<Guess>, _| {
-                guesses.shuffle(rng)
+                guesses.shuffle(rng);
             });
         }
         if let Some(board) = search.report.solutions.pop() {
@@ -278,10 +278,12 @@ impl State {
             let single = once & !twice;
             for &cell in house {
                 let bits = self.candidates[usize::from(cell)] & single;
-                if bits != 0 && !self.placed[usize::from(cell)] {
-                    if !bits.is_power_of_two() || !self.place(layout, cell, bits) {
-                        return false;
-                    }
+                // Two in one cell are too many.
+                if bits != 0
+                    && !self.placed[usize::from(cell)]
+                    && !(bits.is_power_of_two() && self.place(layout, cell, bits))
+                {
+                    return false;
                 }
             }
         }

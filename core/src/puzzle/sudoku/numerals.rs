@@ -18,12 +18,12 @@ impl Numerals {
     /// The way in which some cells are written. What is written the project's
     /// own way is always read so: the others are seen by what it does not have.
     #[must_use]
-    pub fn of(shape: Shape, cells: impl Iterator<Item = char> + Clone) -> Self {
+    pub fn of(shape: Shape, cells: &[char]) -> Self {
         let side = shape.side();
         if side <= 9 {
             return Self::FromOne;
         }
-        let any = |wanted: &dyn Fn(char) -> bool| cells.clone().any(wanted);
+        let any = |wanted: &dyn Fn(char) -> bool| cells.iter().any(|&c| wanted(c));
         let digits = any(&|c| matches!(c, '1'..='9'));
         let beyond = |own: Self| any(&|c| own.value(c).is_some_and(|v| usize::from(v) > side));
         if !digits && beyond(Self::FromOne) {
@@ -68,7 +68,8 @@ impl Numerals {
 }
 
 /// The character of a digit, this project's own way; `.` for 0.
-pub(super) fn digit_char(digit: u8) -> char {
+#[must_use]
+pub fn digit_char(digit: u8) -> char {
     match digit {
         0 => '.',
         1..=9 => char::from(b'0' + digit),
@@ -82,7 +83,7 @@ mod tests {
 
     #[test]
     fn each_way_is_seen_by_what_the_others_lack() {
-        let of = |shape, text: &'static str| Numerals::of(shape, text.chars());
+        let of = |shape, text: &str| Numerals::of(shape, &text.chars().collect::<Vec<_>>());
         assert_eq!(of(Shape::S9, "0.5"), Numerals::FromOne);
         assert_eq!(of(Shape::S16, "1..G"), Numerals::FromOne);
         assert_eq!(of(Shape::S16, "100G"), Numerals::FromOne);

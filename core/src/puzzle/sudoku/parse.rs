@@ -117,7 +117,7 @@ impl Board {
         });
         let in_rows = lines.len() == layout.side();
 
-        let numerals = Numerals::of(layout, lines.iter().flatten().copied());
+        let numerals = Numerals::of(layout, &lines.concat());
         let value = |character: char| {
             // Letters are no digits of a small board, and no slip of one either.
             let letter = character.is_ascii_alphabetic() && layout.side() <= 9;
