@@ -8,10 +8,12 @@
 //! Shapes follow the reference's layout: a linear map is `[out, in]`, applied
 //! as `y = x · Wᵀ`; activations are `[batch, position, channel]`.
 
+mod init;
 mod start;
 mod tensors;
 
 pub use crate::config::Axis;
+pub use init::sample;
 pub use start::{PLAIN_START, Start};
 pub use tensors::{Init, TensorId, TensorKind, TensorSpec};
 

@@ -97,7 +97,7 @@ mod tests {
         async fn conflicts_q_values_and_residuals(context) {
             let kernels = Kernels::new(&context);
             let mut rng = rng(1);
-            for puzzle in Shape::COMMON {
+            for puzzle in Shape::ALL {
                 let (sequences, cells, hidden) = (35, puzzle.cells(), 8);
                 let positions = cells + 1;
                 let elements = positions * hidden;
