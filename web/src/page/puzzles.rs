@@ -3,24 +3,26 @@
 use hrm_core::puzzle::{Difficulty, Shape};
 use hrm_web::examples;
 use hrm_web::mini::{mini, view_box};
-use leptos::html::{Select, Textarea};
+use leptos::html::Textarea;
 use leptos::prelude::*;
 
 use crate::actions::Page;
 use crate::live::{aria, live};
 use crate::picture::Caption;
+use crate::select::{options, select};
 
 /// Examples, new puzzles, and text.
 #[component]
 pub(crate) fn Puzzles(page: Page) -> impl IntoView {
     let s = page.state;
     let level = RwSignal::new(Difficulty::Medium);
-    let size = NodeRef::<Select>::new();
+    // The board's, until another is chosen.
+    let size = RwSignal::new(None::<Shape>);
     let make = move |_| {
-        let chosen = size
+        let shape = size
             .get_untracked()
-            .and_then(|field| field.value().parse().ok());
-        page.generate(level.get_untracked(), chosen.unwrap_or(Shape::S9));
+            .unwrap_or_else(|| s.shape.get_untracked());
+        page.generate(level.get_untracked(), shape);
     };
     let shown = move || {
         examples::of(s.shape.get())
@@ -48,23 +50,21 @@ pub(crate) fn Puzzles(page: Page) -> impl IntoView {
             <div class="new">
                 <label>
                     <span>"Make one that is"</span>
-                    <select id="difficulty" on:change=move |event| {
-                        level.set(event_target_value(&event).parse().unwrap_or(Difficulty::Medium));
-                    }>
-                        {Difficulty::ALL
-                            .into_iter()
-                            .map(|d| view! {
-                                <option value=d.name() selected=d == level.get_untracked()>{d.name()}</option>
-                            })
-                            .collect_view()}
-                    </select>
+                    {select(
+                        "difficulty",
+                        "",
+                        options(Difficulty::ALL.map(|d| (d.name(), d.name()))),
+                        move || level.get().to_string(),
+                        move |name| level.set(name.parse().unwrap_or(Difficulty::Medium)),
+                    )}
                 </label>
-                <select id="size" node_ref=size aria-label="Size" prop:value=live(move || s.shape.get().name())>
-                    {Shape::ALL
-                        .into_iter()
-                        .map(|shape| view! { <option value=shape.name()>{format!("{0}×{0}", shape.side())}</option> })
-                        .collect_view()}
-                </select>
+                {select(
+                    "size",
+                    "Size",
+                    options(Shape::ALL.map(|shape| (shape, format!("{0}×{0}", shape.side())))),
+                    move || size.get().unwrap_or_else(|| s.shape.get()).to_string(),
+                    move |name| size.set(name.parse().ok()),
+                )}
                 <button
                     id="generate"
                     type="button"
