@@ -304,6 +304,9 @@ async fn what_reads_networks_may_not_come() -> Result<()> {
         let (page, _) = Playground::open(&browser.client, &url).await?;
         page.loaded().await?;
         let rooms = Rooms::of(&page);
+        server.spoil(Some(("import_loader.js", Fault::Missing)));
+        page.drop_paths(&published.files()).await?;
+        page.says("#bring-failure", "could not be loaded").await?;
         // It can be called off before it has begun.
         server.spoil(Some(("import_bg.wasm", Fault::Held)));
         page.drop_paths(&published.files()).await?;
@@ -314,9 +317,6 @@ async fn what_reads_networks_may_not_come() -> Result<()> {
             "return document.querySelector('#bringing') === null",
         )
         .await?;
-        server.spoil(Some(("import_loader.js", Fault::Missing)));
-        page.drop_paths(&published.files()).await?;
-        page.says("#bring-failure", "could not be loaded").await?;
         server.spoil(None);
         page.drop_paths(&published.files()).await?;
         brought(&page).await?;
@@ -329,8 +329,11 @@ async fn what_reads_networks_may_not_come() -> Result<()> {
 async fn what_the_browser_does_not_keep_is_held_for_the_visit() -> Result<()> {
     let published = Published::new(32, 2, 1)?;
     with_page(Graphics::None, DESKTOP, async |server, browser| {
-        let full = "Cache.prototype.put = () => \
-            Promise.reject(new DOMException('full', 'QuotaExceededError'));";
+        // Small files would fit.
+        let full = "const put = Cache.prototype.put; Cache.prototype.put = function (key, ...rest) { \
+            return String(key).includes('safetensors') \
+            ? Promise.reject(new DOMException('full', 'QuotaExceededError')) \
+            : put.call(this, key, ...rest); };";
         server.spoil(Some(("worker_loader.js", Fault::Preceded(full))));
         let url = format!("{}{SMALL}", server.url());
         let (page, _) = Playground::open(&browser.client, &url).await?;

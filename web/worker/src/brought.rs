@@ -36,23 +36,34 @@ impl Brought {
         })
     }
 
-    /// Keeps it and lists all models anew.
+    /// Keeps it, or holds it for the visit, and lists all models anew.
     pub(crate) async fn keep(self) -> Result<(), Failure> {
         sweep(&self.base).await;
-        let mut not_kept = None;
-        for (name, content) in self.files {
-            let url = format!("{}{}/{name}", self.base, self.model);
-            let content = content.to_vec();
-            let kept = keep::put_or_hold(&url, &sha256_hex(&content), content).await;
-            not_kept = not_kept.or(kept.err());
+        let folder = format!("{}{}/", self.base, self.model);
+        let kept = self.put(&folder).await;
+        if kept.is_err() {
+            // All of it or nothing: half a network would be listed next time.
+            keep::remove(&folder).await;
+            for (name, content) in &self.files {
+                keep::hold(format!("{folder}{name}"), content.to_vec());
+            }
         }
         // The page begins to use it first, which is the end of older news.
         post(&Event::Catalog {
             models: load::catalog(&self.base).await?,
             brought: Some(self.model),
         });
-        if let Some(reason) = not_kept {
+        if let Err(reason) = kept {
             post(&Event::NotKept { reason });
+        }
+        Ok(())
+    }
+
+    async fn put(&self, folder: &str) -> Result<(), String> {
+        for (name, content) in &self.files {
+            let content = content.to_vec();
+            let url = format!("{folder}{name}");
+            keep::put_for_good(&url, &sha256_hex(&content), &content).await?;
         }
         Ok(())
     }

@@ -63,23 +63,23 @@ pub(crate) async fn put(url: &str, sha256: &str, content: &[u8]) -> Result<(), S
     })
 }
 
-/// Keeps a file that can't be fetched again; where the browser does not, it is
-/// held until the page is closed.
+/// Keeps a file that can't be fetched again.
 ///
 /// # Errors
-/// As [`put`].
-pub(crate) async fn put_or_hold(url: &str, sha256: &str, content: Vec<u8>) -> Result<(), String> {
-    let kept = match open().await {
-        Some(_) => put(url, sha256, &content).await,
+/// As [`put`], and where the browser has no cache.
+pub(crate) async fn put_for_good(url: &str, sha256: &str, content: &[u8]) -> Result<(), String> {
+    match open().await {
+        Some(_) => put(url, sha256, content).await,
         None => Err(
             "The browser keeps nothing for this page: the network is gone when it is closed."
                 .to_owned(),
         ),
-    };
-    if kept.is_err() {
-        HELD.with_borrow_mut(|held| held.insert(url.to_owned(), content));
     }
-    kept
+}
+
+/// Holds a file until the page is closed.
+pub(crate) fn hold(url: String, content: Vec<u8>) {
+    HELD.with_borrow_mut(|held| held.insert(url, content));
 }
 
 /// Any version of a file.
