@@ -93,6 +93,8 @@ fn run_steps(workspace: &Workspace, args: &TestArgs, report: &mut Report) -> Res
             "hrm-web",
             "-p",
             "hrm-worker",
+            "-p",
+            "hrm-train-room",
             "--target",
             "wasm32-unknown-unknown",
         ];
