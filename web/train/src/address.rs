@@ -17,12 +17,12 @@ const AND: char = '*';
 trait Named: Copy + PartialEq + 'static {
     const NAMES: &'static [(&'static str, Self)];
 
-    fn name(self) -> &'static str {
+    fn word(self) -> &'static str {
         let found = Self::NAMES.iter().find(|(_, value)| *value == self);
         found.map_or("", |(name, _)| name)
     }
 
-    fn from_name(name: &str) -> Option<Self> {
+    fn from_word(name: &str) -> Option<Self> {
         let found = Self::NAMES.iter().find(|(known, _)| *known == name);
         found.map(|(_, value)| *value)
     }
@@ -115,18 +115,18 @@ impl Field {
     #[must_use]
     pub fn value(self, s: &Settings) -> String {
         match self {
-            Self::Kind => s.kind.name().to_owned(),
-            Self::Shape => s.shape.name().to_owned(),
+            Self::Kind => s.kind.word().to_owned(),
+            Self::Shape => s.shape.word().to_owned(),
             Self::Channels => s.channels.to_string(),
             Self::Layers => s.layers.to_string(),
             Self::High => s.high_cycles.to_string(),
             Self::Low => s.low_cycles.to_string(),
             Self::Gradient => s.gradient.to_string(),
             Self::Hints => s.hints.to_string(),
-            Self::Loss => s.every_segment.name().to_owned(),
-            Self::Rule => s.rule.name().to_owned(),
+            Self::Loss => s.every_segment.word().to_owned(),
+            Self::Rule => s.rule.word().to_owned(),
             Self::Rate => s.rate.to_string(),
-            Self::Course => s.course.name().to_owned(),
+            Self::Course => s.course.word().to_owned(),
             Self::Warmup => s.warmup.to_string(),
             Self::Steps => s.steps.to_string(),
             Self::Batch => s.batch.to_string(),
@@ -143,7 +143,7 @@ impl Field {
             text.trim().parse().map(|value| *to = value).is_ok()
         }
         fn named<T: Named>(to: &mut T, text: &str) -> bool {
-            T::from_name(text).map(|value| *to = value).is_some()
+            T::from_word(text).map(|value| *to = value).is_some()
         }
         match self {
             Self::Kind => named(&mut s.kind, text),

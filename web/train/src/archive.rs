@@ -45,7 +45,8 @@ pub fn unpack(bytes: &[u8]) -> Result<Vec<File>, String> {
         if file.is_dir() {
             continue;
         }
-        let name = file.name().rsplit(['/', '\\']).next().unwrap_or_default();
+        let name = file.name().map_err(|error| error.to_string())?;
+        let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
         let name = name.to_owned();
         let mut content = Vec::new();
         file.take(LARGEST)

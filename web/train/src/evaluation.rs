@@ -196,7 +196,7 @@ mod tests {
     use super::*;
     use crate::presets::Preset;
     use crate::puzzles::make;
-    use hrm_core::train::Side;
+    use hrm_core::train::held_out::Side;
 
     #[test]
     fn an_evaluation_counts_every_puzzle_once_however_it_is_cut() {

@@ -2,7 +2,7 @@
 //! makes with the same seed.
 //!
 //! Training and held-out puzzles have no class of equivalent ones in common
-//! ([`hrm_core::train::Side`]): no held-out puzzle is a training puzzle
+//! ([`hrm_core::train::held_out`]): no held-out puzzle is a training puzzle
 //! turned around or renamed. For 6x6 and 9x9 neither is its solution. Of 4x4
 //! solutions there are two classes only, which every network sees; there the
 //! puzzles' own classes are split, so what is new is where the clues are.
@@ -10,7 +10,7 @@
 use std::collections::HashSet;
 
 use hrm_core::puzzle::{Board, GenerateError, GeneratorOptions, fill_share, generate_with};
-use hrm_core::train::{Side, sudoku_class};
+use hrm_core::train::held_out::{Side, sudoku_class};
 use rand_chacha::ChaCha8Rng;
 
 use crate::settings::Settings;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use hrm_core::plan::Plan;
 use hrm_core::puzzle::GenerateError;
+use hrm_core::train::held_out::Side;
 use hrm_core::train::{
-    Backend, CarriedRows, Example, Fall, Orders, Rows, Sampler, Schedule, Share, Side, StepReport,
+    Backend, CarriedRows, Example, Fall, Orders, Rows, Sampler, Schedule, Share, StepReport,
     TrainError, Trainer, Variation,
 };
 use hrm_core::weights::{Weights, WeightsError};
@@ -180,7 +181,6 @@ impl Preparation {
             .map_err(|error| SessionError::Refused(error.to_string()))?;
         let held_out = puzzles::asked(&settings, self.held_out.take_rows());
         Ok(Session {
-            schedule: schedule(&settings),
             settings,
             trainer,
             sampler,
@@ -222,7 +222,6 @@ pub fn factor(settings: &Settings, step: u64) -> f64 {
 #[derive(Debug)]
 pub struct Session {
     settings: Settings,
-    schedule: Schedule,
     trainer: Trainer,
     sampler: Sampler,
     training: usize,

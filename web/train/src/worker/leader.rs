@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::channel::mpsc::UnboundedReceiver;
 use futures::stream::StreamExt;
-use hrm_core::train::Side;
+use hrm_core::train::held_out::Side;
 use hrm_train_room::archive::{self, File};
 use hrm_train_room::evaluation::Evaluator;
 use hrm_train_room::export;
