@@ -19,4 +19,5 @@ pub mod noise;
 pub mod plan;
 pub mod puzzle;
 pub mod reason;
+pub mod train;
 pub mod weights;

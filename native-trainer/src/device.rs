@@ -4,7 +4,8 @@
 
 use anyhow::{Result, bail, ensure};
 use hrm_core::cpu::native_bf16;
-use hrm_core::model::{Device as Burn, Precision};
+use hrm_core::model::{Device as Burn, dtype};
+use hrm_core::train::Precision;
 
 use crate::engine::Device;
 
@@ -54,7 +55,7 @@ impl Devices {
             bail!("no {name} device");
         };
         ensure!(
-            first.supports_dtype(precision.dtype()),
+            first.supports_dtype(dtype(precision)),
             "--precision bf16: the {name} device does not compute in bf16, use f32"
         );
         let emulated = if cpu && precision == Precision::Bf16 && !native_bf16() {

@@ -2,15 +2,15 @@
 
 /// A matrix in a slice: element `(r, c)` is `data[r * row + c * col]`.
 #[derive(Clone, Copy)]
-pub(super) struct View<'a> {
-    pub(super) data: &'a [f32],
-    pub(super) row: usize,
-    pub(super) col: usize,
+pub(crate) struct View<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) row: usize,
+    pub(crate) col: usize,
 }
 
 impl<'a> View<'a> {
     /// Row-major with `width` columns.
-    pub(super) fn rows(data: &'a [f32], width: usize) -> Self {
+    pub(crate) fn rows(data: &'a [f32], width: usize) -> Self {
         Self {
             data,
             row: width,
@@ -19,7 +19,7 @@ impl<'a> View<'a> {
     }
 
     /// The transpose of [`View::rows`].
-    pub(super) fn columns(data: &'a [f32], width: usize) -> Self {
+    pub(crate) fn columns(data: &'a [f32], width: usize) -> Self {
         Self {
             data,
             row: 1,
@@ -29,14 +29,14 @@ impl<'a> View<'a> {
 }
 
 /// The same, to write to.
-pub(super) struct ViewMut<'a> {
-    pub(super) data: &'a mut [f32],
-    pub(super) row: usize,
-    pub(super) col: usize,
+pub(crate) struct ViewMut<'a> {
+    pub(crate) data: &'a mut [f32],
+    pub(crate) row: usize,
+    pub(crate) col: usize,
 }
 
 impl<'a> ViewMut<'a> {
-    pub(super) fn rows(data: &'a mut [f32], width: usize) -> Self {
+    pub(crate) fn rows(data: &'a mut [f32], width: usize) -> Self {
         Self {
             data,
             row: width,
@@ -44,7 +44,7 @@ impl<'a> ViewMut<'a> {
         }
     }
 
-    pub(super) fn columns(data: &'a mut [f32], width: usize) -> Self {
+    pub(crate) fn columns(data: &'a mut [f32], width: usize) -> Self {
         Self {
             data,
             row: 1,
@@ -55,7 +55,7 @@ impl<'a> ViewMut<'a> {
     /// Writes values into a row from a column on, or adds them to what is
     /// there.
     #[inline(always)]
-    pub(super) fn put(&mut self, [row, column]: [usize; 2], values: &[f32], add: bool) {
+    pub(crate) fn put(&mut self, [row, column]: [usize; 2], values: &[f32], add: bool) {
         let start = row * self.row + column * self.col;
         if self.col == 1 {
             let to = &mut self.data[start..start + values.len()];
@@ -79,7 +79,7 @@ impl<'a> ViewMut<'a> {
 ///
 /// # Panics
 /// If a slice is too short for its view, a programming error.
-pub(super) fn gemm(
+pub(crate) fn gemm(
     (m, k, n): (usize, usize, usize),
     alpha: f32,
     a: View<'_>,

@@ -33,7 +33,7 @@ pub(crate) fn fresh_probabilities(answers: Answers, tokens: &[u8]) -> Vec<f32> {
 }
 
 /// Logits `[cells, symbols]` to probabilities, in place.
-pub(super) fn softmax(logits: &mut [f32], symbols: usize) {
+pub(crate) fn softmax(logits: &mut [f32], symbols: usize) {
     for cell in logits.chunks_exact_mut(symbols) {
         let top = cell.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let mut sum = 0.0;
@@ -50,7 +50,7 @@ pub(super) fn softmax(logits: &mut [f32], symbols: usize) {
 /// The input of a segment, `[positions, hidden]`. `z_h`: the state that the
 /// last answer is read off, none for a sequence that has not run yet.
 /// `identifier`: the row of the puzzle embedding.
-pub(super) fn input(
+pub(crate) fn input(
     model: &CpuModel,
     tokens: &[u8],
     identifier: usize,
@@ -69,7 +69,7 @@ pub(super) fn input(
 }
 
 /// What the model thinks of every (cell, symbol), read off a state.
-pub(super) fn probabilities(model: &CpuModel, z_h: &[f32]) -> Vec<f32> {
+pub(crate) fn probabilities(model: &CpuModel, z_h: &[f32]) -> Vec<f32> {
     let mut logits = model.read_out().logits(z_h);
     softmax(&mut logits, model.plan().heads.answers.count);
     logits
@@ -98,7 +98,7 @@ fn embed(model: &CpuModel, e: &TokenEmbedding, tokens: &[u8], identifier: usize)
 }
 
 /// The roles' vectors, and the feedback's as often as the probabilities say.
-pub(super) fn roles(
+pub(crate) fn roles(
     model: &CpuModel,
     e: &RoleEmbedding,
     tokens: &[u8],

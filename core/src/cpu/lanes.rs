@@ -27,7 +27,6 @@ pub(super) trait Lanes: Copy {
     /// `a * b + c`.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `x` where `a < b`, elsewhere 0.
-    #[cfg(any(feature = "burn", test))]
     unsafe fn where_less(a: Self::V, b: Self::V, x: Self::V) -> Self::V;
     /// Sum of the elements.
     unsafe fn sum(v: Self::V) -> f32;
@@ -124,7 +123,6 @@ impl Lanes for One {
     unsafe fn fma(a: f32, b: f32, c: f32) -> f32 {
         a * b + c
     }
-    #[cfg(any(feature = "burn", test))]
     #[inline(always)]
     unsafe fn where_less(a: f32, b: f32, x: f32) -> f32 {
         if a < b { x } else { 0.0 }
@@ -155,7 +153,6 @@ pub(super) mod x86 {
         _mm512_storeu_ps, _mm512_sub_ps,
     };
 
-    #[cfg(any(feature = "burn", test))]
     use std::arch::x86_64::{
         _CMP_LT_OQ, _mm256_and_ps, _mm256_cmp_ps, _mm512_cmp_ps_mask, _mm512_maskz_mov_ps,
     };
@@ -195,7 +192,6 @@ pub(super) mod x86 {
         unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
             unsafe { _mm512_fmadd_ps(a, b, c) }
         }
-        #[cfg(any(feature = "burn", test))]
         #[inline(always)]
         unsafe fn where_less(a: __m512, b: __m512, x: __m512) -> __m512 {
             unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b), x) }
@@ -241,7 +237,6 @@ pub(super) mod x86 {
         unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {
             unsafe { _mm256_fmadd_ps(a, b, c) }
         }
-        #[cfg(any(feature = "burn", test))]
         #[inline(always)]
         unsafe fn where_less(a: __m256, b: __m256, x: __m256) -> __m256 {
             unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(a, b), x) }
@@ -307,7 +302,6 @@ pub(super) mod wasm {
         unsafe fn max(a: v128, b: v128) -> v128 { f32x4_pmax(a, b) }
         #[inline(always)]
         unsafe fn fma(a: v128, b: v128, c: v128) -> v128 { f32x4_add(f32x4_mul(a, b), c) }
-        #[cfg(any(feature = "burn", test))]
         #[inline(always)]
         unsafe fn where_less(a: v128, b: v128, x: v128) -> v128 { std::arch::wasm32::v128_and(std::arch::wasm32::f32x4_lt(a, b), x) }
         #[inline(always)]

@@ -6,10 +6,9 @@
 //! adapter, which it outruns tenfold). Quantized weights are expanded, or
 //! brought into the processor's form, once, when a model is made.
 
-#[cfg(any(feature = "burn", test))]
 mod bf16;
 mod gemm;
-mod input;
+pub(crate) mod input;
 mod int4;
 mod int8;
 mod lanes;
@@ -24,17 +23,12 @@ mod relaxed;
 mod run;
 pub(crate) mod simd;
 mod statistics;
-#[cfg(any(feature = "burn", test))]
-#[cfg_attr(
-    not(feature = "burn"),
-    allow(dead_code, reason = "its tests need a part of it")
-)]
 pub(crate) mod train;
 
 use std::sync::Arc;
 
-#[cfg(feature = "burn")]
 pub use bf16::native_bf16;
+pub(crate) use gemm::{View, ViewMut, gemm};
 pub use read_out::ReadOut;
 pub use run::CpuRun;
 pub use statistics::{Moments, Statistics};
@@ -86,12 +80,10 @@ enum Stored {
     Dense(Vec<f32>),
     Int8(int8::Packed),
     Int4(int4::Packed),
-    #[cfg(any(feature = "burn", test))]
     Bf16(Bf16Matrix),
 }
 
 /// A matrix `[rows, depth]` whose products are computed in bf16.
-#[cfg(any(feature = "burn", test))]
 #[derive(Debug)]
 struct Bf16Matrix {
     dense: Vec<f32>,
@@ -140,7 +132,6 @@ impl CpuModel {
 
     /// A model to be trained, of dense values in the plan's order; `bf16`:
     /// its matrices are multiplied in bf16.
-    #[cfg(any(feature = "burn", test))]
     pub(crate) fn for_training(plan: Arc<Plan>, tensors: Vec<Vec<f32>>, bf16: bool) -> Self {
         use gemm::View;
         let bf16 = bf16 && plan.relations.is_empty();
@@ -195,16 +186,30 @@ impl CpuModel {
         }
     }
 
-    /// Gives the values back.
-    #[cfg(feature = "burn")]
-    pub(crate) fn into_dense(self) -> Vec<Vec<f32>> {
+    /// Changes the values of a model in training, and makes it ready again.
+    pub(crate) fn retrain(&mut self, bf16: bool, change: impl FnOnce(&mut [Vec<f32>])) {
         let dense = |tensor| match tensor {
             Stored::Dense(values) => values,
             Stored::Bf16(matrix) => matrix.dense,
-            // Only models made of dense values are asked for them.
+            // Only models made of dense values are trained.
             Stored::Int8(_) | Stored::Int4(_) => Vec::new(),
         };
-        self.tensors.into_iter().map(dense).collect()
+        let tensors = std::mem::take(&mut self.tensors).into_iter();
+        let mut values: Vec<Vec<f32>> = tensors.map(dense).collect();
+        change(&mut values);
+        *self = Self::for_training(Arc::clone(&self.plan), values, bf16);
+    }
+
+    /// The values of a model in training, in the plan's order.
+    pub(crate) fn dense_values(&self) -> Vec<Vec<f32>> {
+        let tensors = self.tensors.iter();
+        tensors
+            .map(|tensor| match tensor {
+                Stored::Dense(values) => values.clone(),
+                Stored::Bf16(matrix) => matrix.dense.clone(),
+                Stored::Int8(_) | Stored::Int4(_) => Vec::new(),
+            })
+            .collect()
     }
 
     /// The architecture.
@@ -256,7 +261,6 @@ impl CpuModel {
         match self.stored(id) {
             Stored::Dense(values) => values,
             Stored::Int8(_) | Stored::Int4(_) => &[],
-            #[cfg(any(feature = "burn", test))]
             Stored::Bf16(matrix) => &matrix.dense,
         }
     }

@@ -106,7 +106,6 @@ pub(super) struct Scratch {
 pub(super) struct Products {
     quantized: Activations,
     buffers: Buffers,
-    #[cfg(any(feature = "burn", test))]
     pub(super) operands: super::bf16::Operands,
     /// Told the inputs of every one, if anyone asked.
     pub(super) watch: Option<Statistics>,
@@ -120,7 +119,6 @@ impl Scratch {
     }
 
     /// Forgets what was kept of the other rows of the batch.
-    #[cfg(any(feature = "burn", test))]
     pub(super) fn retain_rows(&mut self, kept: &[bool]) {
         for values in [
             &mut self.projected,
@@ -175,7 +173,6 @@ impl<'a> Linear<'a> {
                 } = products;
                 packed.multiply(rows, x, beta, c, quantized, buffers);
             }
-            #[cfg(any(feature = "burn", test))]
             Stored::Bf16(matrix) => {
                 let operands = &mut products.operands;
                 matrix.forward.multiply(rows, x, beta, c, operands);

@@ -2,34 +2,11 @@
 
 use burn::tensor::Device;
 
-use std::sync::Arc;
-
-use super::ModelError;
 use super::inputs::Inputs;
 use super::network::{Network, State};
 use super::parameters::{Parameters, read};
-use crate::cpu::{CpuModel, CpuRun};
-use crate::engine::{SegmentOutput, Taps};
 use crate::plan::Plan;
-
-/// What the model says of one puzzle after one segment.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SegmentGuess {
-    /// The most likely token of each cell; among equals the smallest.
-    pub tokens: Vec<u8>,
-    /// Logit of halting.
-    pub q_halt: f32,
-    /// Logit of continuing, where the model has one.
-    pub q_continue: Option<f32>,
-}
-
-impl SegmentGuess {
-    /// Whether the model says that it is done.
-    #[must_use]
-    pub fn halts(&self) -> bool {
-        self.q_halt > self.q_continue.unwrap_or(0.0)
-    }
-}
+use crate::train::{SegmentGuess, TrainError, most_likely};
 
 /// Guesses after each of `segments` segments: `[segment][puzzle]`.
 ///
@@ -41,10 +18,7 @@ pub fn evaluate(
     inputs: &[&[u8]],
     segments: usize,
     device: &Device,
-) -> Result<Vec<Vec<SegmentGuess>>, ModelError> {
-    if *device == Device::flex() {
-        return on_host(plan, parameters, inputs, segments);
-    }
+) -> Result<Vec<Vec<SegmentGuess>>, TrainError> {
     let network = Network::new(plan, parameters);
     let mut given = Inputs::new(plan, inputs.iter().copied(), device);
     let mut state = State::initial(plan, parameters, inputs.len());
@@ -73,45 +47,4 @@ pub fn evaluate(
         state = output.state;
     }
     Ok(guesses)
-}
-
-/// The same by the CPU engine, which is faster where the weights are in the
-/// host's memory anyway.
-fn on_host(
-    plan: &Plan,
-    parameters: &Parameters,
-    inputs: &[&[u8]],
-    segments: usize,
-) -> Result<Vec<Vec<SegmentGuess>>, ModelError> {
-    let model = CpuModel::new(Arc::new(plan.clone()), &parameters.to_weights(plan)?);
-    let mut run = CpuRun::empty(Arc::new(model));
-    for (row, tokens) in inputs.iter().enumerate() {
-        run.push(tokens).map_err(|error| ModelError::Input {
-            row,
-            reason: error.to_string(),
-        })?;
-    }
-    let guess = |output: SegmentOutput| SegmentGuess {
-        tokens: output.tokens,
-        q_halt: output.q_halt,
-        q_continue: output.q_continue,
-    };
-    let segment = |_| {
-        run.segment(Taps::default())
-            .into_iter()
-            .map(guess)
-            .collect()
-    };
-    Ok((0..segments).map(segment).collect())
-}
-
-/// Index of the largest logit, the first among equals.
-pub(super) fn most_likely(logits: &[f32]) -> u8 {
-    let mut best = 0;
-    for (i, &x) in logits.iter().enumerate() {
-        if x > logits[best] {
-            best = i;
-        }
-    }
-    best as u8
 }

@@ -3,7 +3,8 @@
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::parameters::upload;
-use crate::cpu::train::{Last, fresh_probabilities, role};
+use crate::cpu::input::{fresh_probabilities, role};
+use crate::cpu::train::Last;
 use crate::plan::{Embedding, Plan};
 
 /// A batch of puzzles, and where a model has feedback, how each sequence's

@@ -1,34 +1,20 @@
 //! The forward pass, walking a plan.
 
 use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData, activation};
-use serde::{Deserialize, Serialize};
 
-use super::draws::Noise;
+use super::backend::DeviceNoise;
 use super::inputs::Inputs;
 use super::parameters::{Parameters, upload};
 use crate::config::{Gate, Pooling, QPool};
 use crate::plan::{Axis, Embedding, Level, Plan, SCORE_LIMIT, Start, Sublayer, Update};
+use crate::train::Precision;
 
-/// The arithmetic of forward and backward passes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Precision {
-    /// f32 throughout.
-    #[default]
-    F32,
-    /// bf16 in the modules, rounded from f32 weights at every use; f32 in
-    /// norms, rotations, softmax and the q head; f32 logits.
-    Bf16,
-}
-
-impl Precision {
-    /// The type of what the modules compute.
-    #[must_use]
-    pub fn dtype(self) -> FloatDType {
-        match self {
-            Self::F32 => FloatDType::F32,
-            Self::Bf16 => FloatDType::BF16,
-        }
+/// The type of what the modules compute.
+#[must_use]
+pub fn dtype(precision: Precision) -> FloatDType {
+    match precision {
+        Precision::F32 => FloatDType::F32,
+        Precision::Bf16 => FloatDType::BF16,
     }
 }
 
@@ -204,7 +190,7 @@ impl<'a> Network<'a> {
     #[must_use]
     pub fn with_precision(plan: &'a Plan, parameters: &Parameters, precision: Precision) -> Self {
         let device = parameters.get(plan.heads.lm).inner().device();
-        let dtype = precision.dtype();
+        let dtype = dtype(precision);
         let weight = |id| parameters.get(id).cast(dtype);
         let layer = |sublayer: &Sublayer| match sublayer {
             Sublayer::Attention {
@@ -311,7 +297,7 @@ impl<'a> Network<'a> {
     #[must_use]
     pub fn segment(&self, state: State, inputs: &Inputs) -> Output {
         let input = self.embed(inputs, self.last_answers(inputs, &state));
-        let state = self.run(&self.plan.updates, state, &input, &mut Noise::none());
+        let state = self.run(&self.plan.updates, state, &input, &mut DeviceNoise::none());
         self.heads(state)
     }
 
@@ -324,7 +310,7 @@ impl<'a> Network<'a> {
         mut state: State,
         inputs: &mut Inputs,
         warm_ups: usize,
-        noise: &mut Noise,
+        noise: &mut DeviceNoise,
     ) -> (State, Option<Tensor<2>>) {
         let (frozen, _) = self.updates();
         for _ in 0..warm_ups {
@@ -344,7 +330,7 @@ impl<'a> Network<'a> {
         state: State,
         inputs: &Inputs,
         answers: Option<Tensor<2>>,
-        noise: &mut Noise,
+        noise: &mut DeviceNoise,
     ) -> Output {
         let (_, tracked) = self.updates();
         let state = self.run(tracked, state, &self.embed(inputs, answers), noise);
@@ -418,7 +404,13 @@ impl<'a> Network<'a> {
         x.cast(self.dtype)
     }
 
-    fn run(&self, updates: &[Update], state: State, input: &Tensor<3>, noise: &mut Noise) -> State {
+    fn run(
+        &self,
+        updates: &[Update],
+        state: State,
+        input: &Tensor<3>,
+        noise: &mut DeviceNoise,
+    ) -> State {
         let device = state.h.clone().inner().device();
         let mut state = State {
             h: state.h.cast(self.dtype),

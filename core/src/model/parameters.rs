@@ -2,8 +2,8 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::ModelError;
 use crate::plan::{Plan, TensorId};
+use crate::train::TrainError;
 use crate::weights::{self, Values, Weights};
 
 /// One tensor for each of a plan's, in its order; vectors are held as
@@ -13,19 +13,11 @@ pub struct Parameters {
     tensors: Vec<Tensor<2>>,
 }
 
-/// A plan tensor's shape as two axes.
-pub(super) fn matrix_shape(shape: &[usize]) -> [usize; 2] {
-    match *shape {
-        [rows, columns] => [rows, columns],
-        _ => [1, shape.iter().product()],
-    }
-}
-
 /// Reads a tensor's values, in f32 and row-major.
-pub(super) fn read<const D: usize>(tensor: Tensor<D>, what: &str) -> Result<Vec<f32>, ModelError> {
+pub(super) fn read<const D: usize>(tensor: Tensor<D>, what: &str) -> Result<Vec<f32>, TrainError> {
     tensor
         .try_into_vec_as::<f32>()
-        .map_err(|e| ModelError::Read {
+        .map_err(|e| TrainError::Read {
             what: what.to_owned(),
             reason: format!("{e:?}"),
         })
@@ -44,19 +36,18 @@ impl Parameters {
     /// Copies weights to a device, dequantized where they are not f32.
     #[must_use]
     pub fn from_weights(plan: &Plan, weights: &Weights, device: &Device) -> Self {
-        let tensors = plan
-            .tensors
-            .iter()
-            .zip(weights.tensors())
-            .map(|(spec, tensor)| {
-                upload(
-                    tensor.dense().into_owned(),
-                    matrix_shape(&spec.shape),
-                    device,
-                )
-            })
-            .collect();
-        Self { tensors }
+        let tensors = weights.tensors().iter();
+        let values = tensors.map(|tensor| tensor.dense().into_owned()).collect();
+        Self::of_values(plan, values, device)
+    }
+
+    /// Copies values in the plan's order to a device.
+    pub(super) fn of_values(plan: &Plan, values: Vec<Vec<f32>>, device: &Device) -> Self {
+        let tensors = plan.tensors.iter().zip(values);
+        let tensors = tensors.map(|(spec, values)| upload(values, spec.matrix_shape(), device));
+        Self {
+            tensors: tensors.collect(),
+        }
     }
 
     /// The same values on another device.
@@ -71,7 +62,7 @@ impl Parameters {
     ///
     /// # Errors
     /// If a tensor can't be read, or holds values that are not finite.
-    pub fn to_weights(&self, plan: &Plan) -> Result<Weights, ModelError> {
+    pub fn to_weights(&self, plan: &Plan) -> Result<Weights, TrainError> {
         let tensors = plan
             .tensors
             .iter()
@@ -83,13 +74,8 @@ impl Parameters {
                     values,
                 })
             })
-            .collect::<Result<_, ModelError>>()?;
+            .collect::<Result<_, TrainError>>()?;
         Ok(Weights::from_tensors(plan, tensors)?)
-    }
-
-    /// Makes parameters of tensors in the plan's order.
-    pub(super) fn from_vec(tensors: Vec<Tensor<2>>) -> Self {
-        Self { tensors }
     }
 
     /// One tensor, `[1, n]` for a vector.

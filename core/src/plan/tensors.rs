@@ -52,6 +52,15 @@ pub struct TensorSpec {
 }
 
 impl TensorSpec {
+    /// Its shape as two axes: a vector is a row.
+    #[must_use]
+    pub fn matrix_shape(&self) -> [usize; 2] {
+        match *self.shape {
+            [rows, columns] => [rows, columns],
+            _ => [1, self.elements()],
+        }
+    }
+
     /// Number of elements.
     #[must_use]
     pub fn elements(&self) -> usize {

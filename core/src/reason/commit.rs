@@ -33,7 +33,7 @@ pub struct Commitment {
 
 impl Default for Commitment {
     /// The best of those tried on rows 61 to 120 of Sudoku-Extreme's
-    /// `validation-1k`, at equal segments (docs/results.md).
+    /// `validation-1k`, at equal segments (docs/notebook/guessing-out-loud.md).
     fn default() -> Self {
         Self {
             period: 2,

@@ -1,4 +1,4 @@
-//! `hrm report`: the evaluation part of `docs/results.md`, from result files.
+//! `hrm report`: a page of tables and figures from result files.
 
 use std::collections::HashSet;
 use std::fs;
@@ -36,10 +36,10 @@ pub(crate) struct ReportArgs {
     #[arg(long, num_args = 1..)]
     analysis: Vec<PathBuf>,
     /// Page to write into
-    #[arg(long, default_value = "docs/results.md")]
+    #[arg(long, default_value = "docs/generated/study.md")]
     output: PathBuf,
     /// Folder for copies of the figures
-    #[arg(long, default_value = "docs/figures")]
+    #[arg(long, default_value = "docs/generated/figures")]
     figures: PathBuf,
 }
 

@@ -5,9 +5,10 @@ use hrm_core::puzzle::Puzzle;
 use sha2::{Digest, Sha256};
 
 use super::config::{Schedule, TrainConfig};
-use super::data::{Rows, Set};
+use super::data::Set;
 use super::saved::TrainState;
 use crate::puzzles::hex;
+use hrm_core::train::Rows;
 
 /// Options of which the checkpoint holds the outcome.
 const FIXED: [(&str, &str); 6] = [

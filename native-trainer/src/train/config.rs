@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use hrm_core::model::{
-    AdamSettings, LossKind, OptimizerKind, OptimizerSettings, Precision, TrainerSettings,
-    TrainingMethod,
+use hrm_core::train::{
+    AdamSettings, LossKind, OptimizerKind, OptimizerSettings, Precision, Rows, Sampler,
+    TrainerSettings, TrainingMethod, Variation,
 };
 use serde::{Deserialize, Serialize};
 
@@ -430,12 +430,34 @@ impl TrainConfig {
         }
     }
 
+    /// The stream of a set's puzzles, which must not be empty.
+    pub(crate) fn sampler(&self, rows: Rows) -> Result<Sampler> {
+        if !rows.len().is_multiple_of(self.group_rows) {
+            bail!(
+                "--group-rows is {}, but the training set has {} rows, which is no multiple of it",
+                self.group_rows,
+                rows.len()
+            );
+        }
+        Ok(Sampler::new(rows, self.seed, self.variation())?)
+    }
+
+    /// How puzzles are varied.
+    pub(crate) fn variation(&self) -> Variation {
+        Variation {
+            augment: !self.no_augment,
+            copies: self.copies,
+            hints: self.hints,
+            group: self.group_rows,
+        }
+    }
+
     /// The method that the trainer is given, see [`TrainConfig::trainer`].
     pub(crate) fn method(&self) -> TrainingMethod {
         TrainingMethod {
             supervision: match self.supervision {
-                Supervision::Every => hrm_core::model::Supervision::Every,
-                Supervision::Last => hrm_core::model::Supervision::Last,
+                Supervision::Every => hrm_core::train::Supervision::Every,
+                Supervision::Last => hrm_core::train::Supervision::Last,
             },
             update_noise: self.update_noise,
             corrupted: self.corrupted,

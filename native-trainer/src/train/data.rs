@@ -1,51 +1,27 @@
 //! Where a run's puzzles come from.
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use hrm_core::model::Example;
 use hrm_core::puzzle::dataset::Records;
 use hrm_core::puzzle::sudoku::generator::generate_with;
 use hrm_core::puzzle::{
-    Board, GeneratorOptions, Maze, MazeOptions, Puzzle, PuzzleKind, Shape, canonical_puzzle,
-    canonical_solution, generate_maze,
+    GeneratorOptions, Maze, MazeOptions, Puzzle, PuzzleKind, Shape, generate_maze,
 };
+use hrm_core::train::Rows;
+use hrm_core::train::held_out::{self, Side};
 use indicatif::{ProgressBar, ProgressStyle};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::Rng;
 
 use crate::puzzles::explained;
 
 /// Prefix of a generated set's name.
 const GENERATE: &str = "generate:";
 
-/// One class of equivalent puzzles in this many is held out of generated
-/// training sets.
-const HELD_OUT: u64 = 5;
-
-/// Which side of the split a generated set is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// To train on.
-    Training,
-    /// To evaluate on.
-    HeldOut,
-}
-
-/// Questions with their answers, all of one kind.
-#[derive(Debug, Clone)]
-pub(super) enum Rows {
-    /// Sudokus.
-    Sudoku(Vec<(Board, Board)>),
-    /// Mazes.
-    Maze(Vec<(Maze, Maze)>),
-}
-
 /// A set of puzzles.
 #[derive(Debug, Clone)]
 pub(crate) struct Set {
-    pub(super) rows: Rows,
+    pub(crate) rows: Rows,
     /// What they are, in words.
     pub(crate) description: String,
 }
@@ -63,9 +39,9 @@ impl Set {
             PuzzleKind::Sudoku(shape) => {
                 let options = GeneratorOptions::minimal(shape);
                 let what = format!("minimal puzzles ({shape}, {})", split(shape, side));
-                let mut rng = stream(seed, side);
+                let mut rng = side.stream(seed);
                 let (rows, text) = gather(names, shape, &what, || {
-                    collect(rows, side, sudoku_class, || {
+                    collect(rows, side, held_out::sudoku_class, || {
                         let made = generate_with(&mut rng, &options)?;
                         Ok((made.question, made.answer))
                     })
@@ -79,7 +55,7 @@ impl Set {
                     options.min_distance,
                     classes("mazes", side)
                 );
-                let mut rng = stream(seed, side);
+                let mut rng = side.stream(seed);
                 let (rows, text) = gather(names, size, &what, || {
                     collect(rows, side, Maze::class, || {
                         Ok(generate_maze(rng.random(), &options)?)
@@ -93,76 +69,11 @@ impl Set {
 
     /// The first `rows` of the set.
     pub(crate) fn truncate(&mut self, rows: usize) {
-        if rows < self.len() {
-            match &mut self.rows {
-                Rows::Sudoku(all) => all.truncate(rows),
-                Rows::Maze(all) => all.truncate(rows),
-            }
+        if rows < self.rows.len() {
+            self.rows.truncate(rows);
             self.description = format!("the first {rows} of {}", self.description);
         }
     }
-
-    /// Number of puzzles.
-    pub(crate) fn len(&self) -> usize {
-        match &self.rows {
-            Rows::Sudoku(rows) => rows.len(),
-            Rows::Maze(rows) => rows.len(),
-        }
-    }
-
-    /// The puzzles as they are.
-    pub(crate) fn plain(&self) -> Vec<Example> {
-        fn all<P: Puzzle>(rows: &[(P, P)]) -> Vec<Example> {
-            rows.iter().map(|(q, a)| example(q, a)).collect()
-        }
-        match &self.rows {
-            Rows::Sudoku(rows) => all(rows),
-            Rows::Maze(rows) => all(rows),
-        }
-    }
-
-    /// Whether tokens answer a puzzle of the set. A maze has many answers, and any
-    /// shortest route is right.
-    pub(crate) fn solved(&self, puzzle: usize, tokens: &[u8]) -> bool {
-        fn solves<P: Puzzle>(row: Option<&(P, P)>, tokens: &[u8]) -> bool {
-            row.is_some_and(|(question, _)| {
-                P::from_tokens(question.kind(), tokens).is_ok_and(|board| board.solves(question))
-            })
-        }
-        match &self.rows {
-            Rows::Sudoku(rows) => solves(rows.get(puzzle), tokens),
-            Rows::Maze(rows) => solves(rows.get(puzzle), tokens),
-        }
-    }
-
-    /// Whether tokens mark a way through a maze, short or not; none if the puzzles are
-    /// no mazes.
-    pub(crate) fn leads_through(&self, puzzle: usize, tokens: &[u8]) -> Option<bool> {
-        let Rows::Maze(rows) = &self.rows else {
-            return None;
-        };
-        Some(rows.get(puzzle).is_some_and(|(question, _)| {
-            Maze::from_tokens(question.size(), tokens)
-                .is_ok_and(|maze| maze.keeps_givens(question) && maze.is_connected())
-        }))
-    }
-}
-
-pub(super) fn example<P: Puzzle>(question: &P, answer: &P) -> Example {
-    Example {
-        input: question.tokens(),
-        label: answer.tokens(),
-    }
-}
-
-/// The random numbers that generate a side.
-fn stream(seed: u64, side: Side) -> ChaCha8Rng {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(match side {
-        Side::Training => 1,
-        Side::HeldOut => 2,
-    });
-    rng
 }
 
 /// The rows of all names in order, with a description.
@@ -232,64 +143,26 @@ fn split(shape: Shape, side: Side) -> String {
     classes(what, side)
 }
 
-/// What Sudokus are split by. Only two 4x4 solutions are not equivalent, so
-/// there the puzzles are split; in the larger shapes the solutions.
-fn sudoku_class(question: &Board, answer: &Board) -> Option<Board> {
-    if question.shape() == Shape::S4 {
-        canonical_puzzle(question, answer)
-    } else {
-        canonical_solution(answer)
-    }
-}
-
-/// Which side a class of equivalent puzzles belongs to.
-fn side_of<P: Puzzle>(class: &P) -> Side {
-    // FNV-1a over the contents of the cells (a Sudoku's digits are one below their
-    // tokens), and its high bits, which every cell has reached.
-    let hash = class
-        .tokens()
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, &token| {
-            (hash ^ u64::from(token - 1)).wrapping_mul(0x0100_0000_01b3)
-        });
-    if (hash >> 32).is_multiple_of(HELD_OUT) {
-        Side::HeldOut
-    } else {
-        Side::Training
-    }
-}
-
-/// Generates until there are so many different puzzles of a side.
+/// Generates so many puzzles of a side, telling how far it is.
 fn collect<P: Puzzle + std::hash::Hash>(
     rows: usize,
     side: Side,
     class: impl Fn(&P, &P) -> Option<P>,
-    mut generate: impl FnMut() -> Result<(P, P)>,
+    generate: impl FnMut() -> Result<(P, P)>,
 ) -> Result<Vec<(P, P)>> {
     let bar = ProgressBar::new(rows as u64).with_style(
         ProgressStyle::with_template("generating {wide_bar} {pos}/{len} {eta}")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
-    let mut found = Vec::with_capacity(rows);
-    let mut seen = HashSet::new();
-    // Small shapes have few minimal puzzles: stop when nothing new comes.
-    let mut vain = 0;
-    while found.len() < rows && vain < 200 * rows {
-        let (question, answer) = generate().context("generating puzzles")?;
-        let new = class(&question, &answer).is_some_and(|class| side_of(&class) == side)
-            && seen.insert(question.clone());
-        if new {
-            found.push((question, answer));
-            bar.inc(1);
-        }
-        vain = if new { 0 } else { vain + 1 };
-    }
+    let found = held_out::collect(rows, side, class, generate, || bar.inc(1));
     bar.finish_and_clear();
-    Ok(found)
+    found.context("generating puzzles")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -305,30 +178,12 @@ mod tests {
             let name = [format!("{GENERATE}{name}")];
             let load = |side| Set::load(&name, kind, rows, 3, side).unwrap();
             let (train, held_out) = (load(Side::Training), load(Side::HeldOut));
-            assert_eq!((train.len(), held_out.len()), (rows, rows));
+            assert_eq!((train.rows.len(), held_out.rows.len()), (rows, rows));
             match (&train.rows, &held_out.rows) {
                 (Rows::Sudoku(a), Rows::Sudoku(b)) => apart(a, b),
                 (Rows::Maze(a), Rows::Maze(b)) => apart(a, b),
                 _ => panic!("two kinds"),
             }
         }
-    }
-
-    #[test]
-    fn a_maze_is_judged_by_its_route() {
-        let question = Maze::parse("S  \n # \n  G", None).unwrap();
-        let answer = question.marked(&question.shortest_route().unwrap());
-        let set = Set {
-            rows: Rows::Maze(vec![(question, answer.clone())]),
-            description: String::new(),
-        };
-        let judge = |text: &str| {
-            let tokens = Maze::parse(text, None).unwrap().tokens();
-            (set.solved(0, &tokens), set.leads_through(0, &tokens))
-        };
-        assert_eq!(judge(&answer.to_string()), (true, Some(true)));
-        assert_eq!(judge("S  o# ooG"), (true, Some(true)));
-        assert_eq!(judge("Soo # o G"), (false, Some(false)));
-        assert_eq!(judge("Sooo#oooG"), (false, Some(true)));
     }
 }

@@ -5,9 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use hrm_core::model::Example;
-
-use super::sampler::Sampler;
+use hrm_core::train::{Example, Sampler};
 
 /// Batches that wait at most.
 const AHEAD: usize = 4;
@@ -62,9 +60,9 @@ mod tests {
     use hrm_core::puzzle::Shape;
 
     use super::super::args::tests::parse;
-    use super::super::data::{Set, Side};
-    use super::super::sampler::Variation;
+    use super::super::data::Set;
     use super::*;
+    use hrm_core::train::held_out::Side;
 
     #[test]
     fn batches_are_the_stream_from_any_step_on() {
@@ -73,7 +71,7 @@ mod tests {
             .unwrap();
         let name = ["generate:sudoku-4x4".to_owned()];
         let set = Set::load(&name, Shape::S4.into(), 10, 1, Side::Training).unwrap();
-        let sampler = || Sampler::new(set.clone(), 5, Variation::of(&config)).unwrap();
+        let sampler = || Sampler::new(set.rows.clone(), 5, config.variation()).unwrap();
         let mut direct = sampler();
         let mut whole = Feed::start(sampler(), 3, 0).unwrap();
         let mut resumed = Feed::start(sampler(), 3, 7).unwrap();

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use hrm_core::model::without_rows;
+use hrm_core::train::without_rows;
 
 use super::config::TrainConfig;
 use super::saved::{self, OPTIMIZER, TRAIN_CONFIG, TRAIN_STATE};

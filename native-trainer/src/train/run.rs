@@ -4,22 +4,23 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use hrm_core::model::{Example, ModelError, StepReport, Trainer};
+use hrm_core::model::Burn;
 use hrm_core::plan::Plan;
+use hrm_core::train::held_out::Side;
+use hrm_core::train::{Backend, Example, Host, Score, StepReport, TrainError, Trainer};
 use hrm_core::weights::Weights;
 use serde_json::json;
 
 use super::args::TrainArgs;
 use super::changes;
 use super::config::TrainConfig;
-use super::data::{Set, Side};
+use super::data::Set;
 use super::feed::Feed;
-use super::sampler::{Sampler, Variation};
 use super::saved::{self, Folder, TrainState};
-use super::score::Score;
 use super::signals::Stop;
 use super::watch::{self, METRICS, Watch};
 use crate::checkpoint::{Checkpoint, MODEL, write_atomically};
@@ -30,7 +31,23 @@ use crate::paths::try_new_folder;
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     super::system::keep_buffers();
     super::system::survive_full_files();
-    let mut run = Run::start(args)?;
+    let start = Start::of(args)?;
+    let (devices, plan) = (&start.devices, &start.plan);
+    let settings = start.config.trainer(devices.cpu);
+    // The CPU engine's own passes; several devices are burn's to share.
+    if devices.cpu && devices.others.is_empty() {
+        let host = Host::new(plan, &start.weights, &settings);
+        let trainer = Trainer::new(Arc::clone(plan), host, settings);
+        return train(args, start, trainer);
+    }
+    let all = std::iter::once(&devices.first).chain(&devices.others);
+    let burn = Burn::new(plan, &start.weights, &settings, all.cloned().collect());
+    let trainer = Trainer::new(Arc::clone(plan), burn, settings);
+    train(args, start, trainer)
+}
+
+fn train<B: Backend>(args: &TrainArgs, start: Start, trainer: Trainer<B>) -> Result<()> {
+    let mut run = Run::new(args, start, trainer)?;
     run.train()?;
     let stop = run.stop.clone();
     drop(run);
@@ -38,10 +55,23 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     Ok(())
 }
 
-struct Run {
+/// What a run begins with.
+struct Start {
+    config: TrainConfig,
+    /// The checkpoint that it goes on from.
+    from: Option<PathBuf>,
+    out: PathBuf,
+    /// What differs from how it went until now.
+    changed: Vec<String>,
+    devices: Devices,
+    plan: Arc<Plan>,
+    weights: Weights,
+}
+
+struct Run<B: Backend> {
     config: TrainConfig,
     folder: Folder,
-    trainer: Trainer,
+    trainer: Trainer<B>,
     feed: Feed,
     /// The rows of the step being taken.
     batch: Vec<Example>,
@@ -54,8 +84,8 @@ struct Run {
     stop: Stop,
 }
 
-impl Run {
-    fn start(args: &TrainArgs) -> Result<Self> {
+impl Start {
+    fn of(args: &TrainArgs) -> Result<Self> {
         let from = args.resume().map(saved::find).transpose()?;
         let mut config = args.config(
             from.as_ref()
@@ -71,7 +101,7 @@ impl Run {
             bail!("say where the run's checkpoints go: --out DIR");
         };
         try_new_folder("--out", &out).with_context(|| format!("creating {}", out.display()))?;
-        let mut changed = match &from {
+        let changed = match &from {
             Some(dir) => {
                 let was = TrainArgs::as_saved(&dir.join(saved::TRAIN_CONFIG))?;
                 changes::changed(&was, &config)
@@ -106,10 +136,30 @@ impl Run {
                 (plan, weights)
             }
         };
+        Ok(Self {
+            config,
+            from,
+            out,
+            changed,
+            devices,
+            plan: Arc::new(plan),
+            weights,
+        })
+    }
+}
+
+impl<B: Backend> Run<B> {
+    fn new(args: &TrainArgs, start: Start, trainer: Trainer<B>) -> Result<Self> {
+        let Start {
+            mut config,
+            from,
+            out,
+            mut changed,
+            devices,
+            plan,
+            ..
+        } = start;
         let shape = plan.config.puzzle;
-        let settings = config.trainer(devices.cpu);
-        let (first, others) = (devices.first, devices.others);
-        let trainer = Trainer::on_devices(plan, &weights, settings, first, others);
         let mut trainer = trainer.with_method(config.method())?;
         let mut state = TrainState::default();
         if let Some(dir) = &from {
@@ -166,7 +216,7 @@ impl Run {
         let metrics = open_metrics(&out.join(METRICS), state.step)?;
         changed.extend(changes::note_data(&mut state, &set, held_out.as_ref()));
         let stop = Stop::listen()?;
-        let sampler = Sampler::new(set, config.seed, Variation::of(&config))?;
+        let sampler = config.sampler(set.rows)?;
         config.count_epochs(sampler.groups());
         let mut watch = Watch::new(&out, metrics, !config.no_tensorboard, args.plain())?;
         for line in &changed {
@@ -300,9 +350,9 @@ impl Run {
 
     /// What to say of a step that failed, which left the trainer as before
     /// it. Of one that diverged everything is kept.
-    fn stopped(&mut self, error: ModelError) -> anyhow::Error {
+    fn stopped(&mut self, error: TrainError) -> anyhow::Error {
         let mut hints = Vec::new();
-        if matches!(error, ModelError::Diverged { .. }) {
+        if matches!(error, TrainError::Diverged { .. }) {
             match self.keep_diverged(&error) {
                 Ok(dir) => hints.push(format!(
                     "weights, states and batch of that step are in {}",
@@ -317,12 +367,13 @@ impl Run {
         anyhow::Error::new(error).context(format!("training stopped; {}", hints.join("; ")))
     }
 
-    fn keep_diverged(&mut self, error: &ModelError) -> Result<PathBuf> {
+    fn keep_diverged(&mut self, error: &TrainError) -> Result<PathBuf> {
         let segments = self.trainer.row_segments();
         let rows: Vec<serde_json::Value> = self
             .trainer
             .row_halted()
-            .into_iter()
+            .iter()
+            .copied()
             .enumerate()
             .map(|(row, fresh)| {
                 let (segment, Example { input, label }) = if fresh {
@@ -345,7 +396,7 @@ impl Run {
     }
 
     fn log(&mut self, window: &Window, factor: f64) -> Result<()> {
-        let m = window.mean();
+        let mut m = window.sum.averaged(window.steps);
         let seconds = window.begun.elapsed().as_secs_f64();
         let rate = window.steps as f64 / seconds;
         let waited = self.feed.take_waited().as_secs_f64() / seconds.max(1e-9);
@@ -364,14 +415,14 @@ impl Run {
             rate * self.config.batch_size as f64,
             left.map_or_else(|| "-".to_owned(), watch::duration),
         ));
-        let value = json!({
+        let mut value = json!({
             "kind": "train", "step": self.state.step, "seconds": self.state.seconds, "puzzles": self.state.puzzles,
-            "lr_factor": factor, "gradient_norm": m.gradient_norm, "loss": m.loss, "cell_loss": m.cell_loss, "q_halt_loss": m.q_halt_loss,
-            "q_continue_loss": m.q_continue_loss, "cell_accuracy": m.cell_accuracy,
-            "exact_accuracy": m.exact_accuracy, "q_halt_accuracy": m.q_halt_accuracy, "segments": m.segments,
-            "finished": window.finished, "finished_right": window.finished_right, "steps_per_second": rate,
+            "lr_factor": factor, "finished": m.finished, "finished_right": m.finished_right, "steps_per_second": rate,
             "data_wait": waited, "progress": progress, "seconds_left": left,
         });
+        for (name, of) in StepReport::MEANS {
+            value[name] = json!(*of(&mut m));
+        }
         self.watch.record(&value)
     }
 
@@ -381,23 +432,16 @@ impl Run {
             return Ok(false);
         };
         let begun = Instant::now();
-        let plan = self.trainer.plan();
-        let score = Score::of(
-            plan,
-            self.trainer.averaged(),
-            set,
-            self.config.batch_size,
-            self.trainer.device(),
-        )?;
-        let (low, high) = score.interval();
+        let score = Score::of(&self.trainer, &set.rows, self.config.batch_size)?;
+        let accuracy = score.accuracy();
         let line = format!(
             "step {:6}  held out: {} of {} solved, {} ({} to {}); cells {}; q {}; after 1, 2, 4, 8 segments {}",
             self.state.step,
             score.right(),
             score.puzzles,
-            percent(score.accuracy()),
-            percent(low),
-            percent(high),
+            percent(accuracy.value),
+            percent(accuracy.low),
+            percent(accuracy.high),
             percent(score.cells),
             percent(score.q_accuracy),
             [0, 1, 3, 7]
@@ -409,12 +453,12 @@ impl Run {
         );
         let value = json!({
             "kind": "held_out", "step": self.state.step, "seconds": self.state.seconds, "score": score,
-            "accuracy": score.accuracy(), "interval": [low, high], "took": begun.elapsed().as_secs_f64(),
+            "accuracy": accuracy.value, "interval": [accuracy.low, accuracy.high], "took": begun.elapsed().as_secs_f64(),
         });
         let enough = self
             .config
             .stop_at
-            .is_some_and(|wanted| score.accuracy() >= wanted);
+            .is_some_and(|wanted| accuracy.value >= wanted);
         self.score = Some((self.state.step, score));
         self.watch.say(&line);
         self.watch.record(&value)?;
@@ -455,8 +499,6 @@ struct Window {
     begun: Instant,
     steps: u64,
     sum: StepReport,
-    finished: usize,
-    finished_right: usize,
 }
 
 impl Window {
@@ -465,46 +507,12 @@ impl Window {
             begun: Instant::now(),
             steps: 0,
             sum: StepReport::default(),
-            finished: 0,
-            finished_right: 0,
         }
     }
 
     fn add(&mut self, report: &StepReport) {
         self.steps += 1;
-        self.finished += report.finished;
-        self.finished_right += report.finished_right;
-        let (sum, r) = (&mut self.sum, report);
-        for (total, value) in [
-            (&mut sum.cell_loss, r.cell_loss),
-            (&mut sum.q_halt_loss, r.q_halt_loss),
-            (&mut sum.q_continue_loss, r.q_continue_loss),
-            (&mut sum.loss, r.loss),
-            (&mut sum.cell_accuracy, r.cell_accuracy),
-            (&mut sum.exact_accuracy, r.exact_accuracy),
-            (&mut sum.q_halt_accuracy, r.q_halt_accuracy),
-            (&mut sum.segments, r.segments),
-            (&mut sum.gradient_norm, r.gradient_norm),
-        ] {
-            *total += value;
-        }
-    }
-
-    fn mean(&self) -> StepReport {
-        let n = self.steps.max(1) as f64;
-        let s = &self.sum;
-        StepReport {
-            cell_loss: s.cell_loss / n,
-            q_halt_loss: s.q_halt_loss / n,
-            q_continue_loss: s.q_continue_loss / n,
-            loss: s.loss / n,
-            cell_accuracy: s.cell_accuracy / n,
-            exact_accuracy: s.exact_accuracy / n,
-            q_halt_accuracy: s.q_halt_accuracy / n,
-            segments: s.segments / n,
-            gradient_norm: s.gradient_norm / n,
-            ..StepReport::default()
-        }
+        self.sum.add(report);
     }
 }
 

@@ -13,10 +13,9 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::config::TrainConfig;
-use super::score::Score;
 use crate::checkpoint::{CARD, CONFIG, MODEL};
 use crate::output::errln;
-use hrm_core::model::Trainer;
+use hrm_core::train::{Backend, Score, Trainer};
 
 /// Name of the trainer's memory.
 pub(crate) const OPTIMIZER: &str = "optimizer.safetensors";
@@ -189,10 +188,10 @@ impl Folder {
 
     /// Writes a checkpoint, or finds that of this very step. Those that
     /// `config` does not keep go.
-    pub(crate) fn write(
+    pub(crate) fn write<B: Backend>(
         &self,
         config: &TrainConfig,
-        trainer: &Trainer,
+        trainer: &Trainer<B>,
         state: &TrainState,
         card: &str,
     ) -> Result<PathBuf> {
@@ -202,7 +201,7 @@ impl Folder {
             return Ok(target);
         }
         let plan = trainer.plan();
-        let weights = trainer.averaged().to_weights(plan)?.to_safetensors(plan)?;
+        let weights = trainer.averaged()?.to_safetensors(plan)?;
         let mut files = memory(config, trainer)?;
         files.push((MODEL, weights));
         self.publish(&name, files, state, card).with_context(|| {
@@ -219,10 +218,10 @@ impl Folder {
 
     /// Writes what is needed to look at a step that diverged, and to take it
     /// again with `--resume`: the state before it, and its `batch` as JSON.
-    pub(crate) fn write_diverged(
+    pub(crate) fn write_diverged<B: Backend>(
         &self,
         config: &TrainConfig,
-        trainer: &Trainer,
+        trainer: &Trainer<B>,
         state: &TrainState,
         batch: Vec<u8>,
         card: &str,
@@ -232,7 +231,7 @@ impl Folder {
         let mut files = memory(config, trainer)?;
         let plan = trainer.plan();
         // Weights that are no numbers are in the optimiser's file all the same.
-        if let Ok(weights) = trainer.averaged().to_weights(plan) {
+        if let Ok(weights) = trainer.averaged() {
             files.push((MODEL, weights.to_safetensors(plan)?));
         }
         files.push((BATCH, batch));
@@ -309,7 +308,10 @@ impl Folder {
 const BATCH: &str = "batch.json";
 
 /// The files that hold everything but the weights to use.
-fn memory(config: &TrainConfig, trainer: &Trainer) -> Result<Vec<(&'static str, Vec<u8>)>> {
+fn memory<B: Backend>(
+    config: &TrainConfig,
+    trainer: &Trainer<B>,
+) -> Result<Vec<(&'static str, Vec<u8>)>> {
     Ok(vec![
         (CONFIG, trainer.plan().config.to_json().into_bytes()),
         (OPTIMIZER, trainer.save_state()?),
@@ -370,9 +372,9 @@ fn point_latest(out: &Path, name: &str) -> Result<()> {
 }
 
 /// The model card of a checkpoint.
-pub(crate) fn card(
+pub(crate) fn card<B: Backend>(
     config: &TrainConfig,
-    trainer: &Trainer,
+    trainer: &Trainer<B>,
     state: &TrainState,
     data: &str,
     held_out: Option<(&str, &Score)>,
@@ -418,7 +420,7 @@ pub(crate) fn card(
         },
     );
     if let Some((set, score)) = held_out {
-        let (low, high) = score.interval();
+        let accuracy = score.accuracy();
         text += &format!(
             "- accuracy: {} of {} solved, {:.1} % (95 % Wilson interval {:.1} to {:.1} %), \
              after {} segments, one pass\n\
@@ -426,9 +428,9 @@ pub(crate) fn card(
              - q_halt right about being solved: {:.1} %\n",
             score.right(),
             score.puzzles,
-            100.0 * score.accuracy(),
-            100.0 * low,
-            100.0 * high,
+            100.0 * accuracy.value,
+            100.0 * accuracy.low,
+            100.0 * accuracy.high,
             score.solved.len(),
             100.0 * score.q_accuracy,
         );

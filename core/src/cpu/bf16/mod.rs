@@ -39,7 +39,6 @@ fn tile() -> Tile {
 
 /// Whether the processor multiplies bf16 by itself; elsewhere it is slower
 /// than f32.
-#[cfg(feature = "burn")]
 #[must_use]
 pub fn native_bf16() -> bool {
     #[cfg(target_arch = "x86_64")]

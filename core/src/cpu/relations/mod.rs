@@ -6,13 +6,11 @@
 //! the gate's projection: that is computed once a group and added to the
 //! members, which saves most of the arithmetic of the definition.
 
-#[cfg(any(feature = "burn", test))]
 mod backward;
 mod forward;
 #[cfg(test)]
 mod tests;
 
-#[cfg(any(feature = "burn", test))]
 pub(super) use backward::{Accumulated, Kept, backward};
 
 use super::lanes::Width;
@@ -66,12 +64,10 @@ pub(super) struct Packed {
     messages: Vec<f32>,
     /// `[inner, hidden]`.
     down: Vec<f32>,
-    #[cfg(any(feature = "burn", test))]
     rows: Rows,
 }
 
 /// What the backward pass needs besides: the matrices as they are stored.
-#[cfg(any(feature = "burn", test))]
 #[derive(Debug)]
 struct Rows {
     ids: [TensorId; 3],
@@ -139,7 +135,6 @@ impl Packed {
             wide: transposed(&wide_rows, dims.hidden),
             messages,
             down: transposed(values(down), inner),
-            #[cfg(any(feature = "burn", test))]
             rows: Rows {
                 ids: [project, gate_up, down],
                 wide: wide_rows,

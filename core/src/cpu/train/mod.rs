@@ -20,8 +20,6 @@ use super::run::{add, damp};
 use crate::plan::{Embedding, Level, Update};
 use backward::Backward;
 
-pub(crate) use super::input::{fresh_probabilities, role};
-
 /// Gradients in the plan's order; empty for tensors that are not trained.
 pub(crate) type Gradients = Vec<Vec<f32>>;
 

@@ -1,16 +1,18 @@
 //! `hrm bench train`: how long a training step takes, and what of it. The
 //! PyTorch twin's counterpart is `native-trainer/benches/pytorch/bench.py`.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use hrm_core::config::ModelConfig;
-use hrm_core::model::{
-    AdamSettings, Example, LossKind, OptimizerKind, OptimizerSettings, Part, Precision, Trainer,
-    TrainerSettings,
-};
+use hrm_core::model::Burn;
 use hrm_core::plan::Plan;
 use hrm_core::puzzle::{Generated, GeneratorOptions, Symmetry, generate};
+use hrm_core::train::{
+    AdamSettings, Backend, Clock, Example, LossKind, OptimizerKind, OptimizerSettings, Part,
+    Precision, Trainer, TrainerSettings,
+};
 use hrm_core::weights::Weights;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -104,48 +106,21 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     };
     let weights = Weights::random(&plan, 0);
     let flops = plan.training_flops() * f64::from(args.batch);
-    let mut trainer = Trainer::new(
-        plan,
-        &weights,
-        settings(&config, args, precision, threads),
-        devices.first,
-    );
-    if args.graph {
-        trainer.use_graph();
-    }
+    let settings = settings(&config, args, precision, threads);
     let mut draws = Draws::new(&config)?;
-
-    let mut times = Vec::new();
-    let mut loss = f64::NAN;
-    let mut cpu = None;
-    for step in 0..args.warmup + args.steps {
-        if step == args.warmup {
-            cpu = cpu_seconds();
-        }
-        let begun = Instant::now();
-        // A step ends with a read-back, so its time is the device's too.
-        let report = trainer.step(1.0, |_| draws.draw())?;
-        loss = report.loss;
-        if step >= args.warmup {
-            times.push(begun.elapsed().as_secs_f64() * 1e3);
-        }
-    }
-    let cpu_ms = cpu
-        .zip(cpu_seconds())
-        .map(|(before, after)| 1e3 * (after - before) / f64::from(args.steps));
-    trainer.measure_parts();
-    for _ in 0..args.part_steps {
-        trainer.step(1.0, |_| draws.draw())?;
-    }
-    let spent = trainer.clock().map(hrm_core::model::Clock::take);
-    let spent = spent.context("the parts were not timed")?;
-    let all: f64 = spent.iter().sum();
-    let parts = Part::ALL
-        .iter()
-        .zip(spent)
-        .filter(|_| all > 0.0)
-        .map(|((name, _), seconds)| ((*name).to_owned(), json!(seconds / all)))
-        .collect();
+    let measured = if devices.cpu && !args.graph {
+        measure(Trainer::on_host(plan, &weights, settings), args, &mut draws)?
+    } else {
+        let plan = Arc::new(plan);
+        let burn = Burn::new(&plan, &weights, &settings, vec![devices.first]);
+        measure(Trainer::new(plan, burn, settings), args, &mut draws)?
+    };
+    let Measured {
+        mut times,
+        loss,
+        cpu_ms,
+        parts,
+    } = measured;
 
     times.sort_by(f64::total_cmp);
     let median_ms = times[times.len() / 2];
@@ -203,6 +178,55 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
         outln!("  {:<20} {:.0} MB", "peak memory", bytes as f64 / 1e6);
     }
     Ok(())
+}
+
+/// What was measured of some steps.
+struct Measured {
+    /// Milliseconds of each.
+    times: Vec<f64>,
+    loss: f64,
+    cpu_ms: Option<f64>,
+    parts: serde_json::Map<String, serde_json::Value>,
+}
+
+fn measure<B: Backend>(
+    mut trainer: Trainer<B>,
+    args: &TrainArgs,
+    draws: &mut Draws,
+) -> Result<Measured> {
+    let mut times = Vec::new();
+    let mut loss = f64::NAN;
+    let mut cpu = None;
+    for step in 0..args.warmup + args.steps {
+        if step == args.warmup {
+            cpu = cpu_seconds();
+        }
+        let begun = Instant::now();
+        // A step ends with a read-back, so its time is the device's too.
+        let report = trainer.step(1.0, |_| draws.draw())?;
+        loss = report.loss;
+        if step >= args.warmup {
+            times.push(begun.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    let cpu_ms = cpu
+        .zip(cpu_seconds())
+        .map(|(before, after)| 1e3 * (after - before) / f64::from(args.steps));
+    trainer.measure_parts();
+    for _ in 0..args.part_steps {
+        trainer.step(1.0, |_| draws.draw())?;
+    }
+    let spent = trainer.clock().map(Clock::take);
+    let spent = spent.context("the parts were not timed")?;
+    let all: f64 = spent.iter().sum();
+    let parts = Part::ALL.iter().zip(spent).filter(|_| all > 0.0);
+    let parts = parts.map(|((name, _), seconds)| ((*name).to_owned(), json!(seconds / all)));
+    Ok(Measured {
+        times,
+        loss,
+        cpu_ms,
+        parts: parts.collect(),
+    })
 }
 
 /// The paper's optimiser for models with attention, Muon for the others.

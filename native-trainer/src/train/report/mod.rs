@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use hrm_core::reason::Proportion;
 use serde_json::Value;
 
 use self::chart::{Chart, Series, Unit, escape};
@@ -236,9 +237,9 @@ fn by_segment(held_out: &[Value]) -> Chart {
         let solved = last["score"]["solved"].as_array();
         for (i, count) in solved.into_iter().flatten().enumerate() {
             let count = count.as_u64().unwrap_or_default() as usize;
-            let share = count as f64 / puzzles.max(1) as f64;
-            series.points.push(((i + 1) as f64, share));
-            series.intervals.push(super::score::wilson(count, puzzles));
+            let share = Proportion::new(count, puzzles);
+            series.points.push(((i + 1) as f64, share.value));
+            series.intervals.push((share.low, share.high));
         }
     }
     Chart {

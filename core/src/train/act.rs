@@ -3,11 +3,12 @@
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::config::ModelConfig;
 
 /// A question with its answer, as tokens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Example {
     /// The question, one token a cell.
     pub input: Vec<u8>,
@@ -42,25 +43,6 @@ impl Carry {
         }
     }
 
-    /// The segments that each row must run before it may halt, drawn anew
-    /// at every segment, as the reference does: 0 for most, a random number
-    /// from 2 for the rows that explore.
-    pub(super) fn draw_least(&self, config: &ModelConfig, rng: &mut ChaCha8Rng) -> Vec<usize> {
-        let limit = config.halt_max_steps;
-        let explores =
-            |rng: &mut ChaCha8Rng| limit > 1 && rng.random_bool(config.halt_exploration_prob);
-        self.steps
-            .iter()
-            .map(|_| {
-                if explores(rng) {
-                    rng.random_range(2..=limit)
-                } else {
-                    0
-                }
-            })
-            .collect()
-    }
-
     /// Ends every row after `depth` segments: where only the last is trained.
     /// Returns what [`Carry::advance`] does.
     pub(super) fn finish(&mut self, depth: usize) -> Vec<bool> {
@@ -88,6 +70,23 @@ impl Carry {
         }
         last
     }
+}
+
+/// The segments that each row must run before it may halt, drawn anew at every
+/// segment, as the reference does: 0 for most, a random number from 2 for the
+/// rows that explore.
+pub(super) fn draw_least(rows: usize, config: &ModelConfig, rng: &mut ChaCha8Rng) -> Vec<usize> {
+    let limit = config.halt_max_steps;
+    let explores =
+        |rng: &mut ChaCha8Rng| limit > 1 && rng.random_bool(config.halt_exploration_prob);
+    let draw = |_| {
+        if explores(rng) {
+            rng.random_range(2..=limit)
+        } else {
+            0
+        }
+    };
+    (0..rows).map(draw).collect()
 }
 
 #[cfg(test)]
@@ -121,7 +120,7 @@ mod tests {
         config.halt_exploration_prob = 1.0;
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         let mut carry = Carry::new(64);
-        let least = carry.draw_least(&config, &mut rng);
+        let least = draw_least(64, &config, &mut rng);
         assert!(least.iter().all(|n| (2..=16).contains(n)));
         carry.advance(&config, &[true; 64], &least);
         assert!(carry.halted.iter().all(|h| !h), "no minimum is below 2");

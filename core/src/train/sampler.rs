@@ -1,44 +1,33 @@
 //! The order in which a run sees its puzzles, and what becomes of each.
 
-use anyhow::{Result, bail};
-use hrm_core::model::Example;
-use hrm_core::puzzle::{Copies, Puzzle};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
-use super::config::TrainConfig;
-use super::data::{Rows, Set, example};
+use super::TrainError;
+use super::act::Example;
+use super::rows::{Rows, example};
+use crate::puzzle::{Copies, Puzzle};
 
 /// How puzzles are varied.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Variation {
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Variation {
     /// Whether puzzles are rewritten by their symmetries.
-    augment: bool,
+    pub augment: bool,
     /// The rewritings of each puzzle; 0 for a new one each time.
-    copies: u32,
+    pub copies: u32,
     /// Share that gets hints.
-    hints: f64,
+    pub hints: f64,
     /// Rows that are one puzzle's copies already.
-    group: usize,
-}
-
-impl Variation {
-    /// What a configuration asks for.
-    pub(super) fn of(config: &TrainConfig) -> Self {
-        Self {
-            augment: !config.no_augment,
-            copies: config.copies,
-            hints: config.hints,
-            group: config.group_rows,
-        }
-    }
+    pub group: usize,
 }
 
 /// An endless, shuffled, augmented stream of a set's puzzles. What stands
 /// at a position depends on the seed alone, so a run goes on anywhere.
-pub(super) struct Sampler {
-    set: Set,
+#[derive(Debug, Clone)]
+pub struct Sampler {
+    rows: Rows,
     seed: u64,
     variation: Variation,
     /// The order of one epoch, and which.
@@ -46,20 +35,24 @@ pub(super) struct Sampler {
 }
 
 impl Sampler {
-    /// A stream of `set`, which must not be empty.
-    pub(super) fn new(set: Set, seed: u64, variation: Variation) -> Result<Self> {
-        if set.len() == 0 {
-            bail!("the training set is empty");
+    /// A stream of these puzzles.
+    ///
+    /// # Errors
+    /// If there are none, or they are not the groups of copies that they are
+    /// said to be.
+    pub fn new(rows: Rows, seed: u64, variation: Variation) -> Result<Self, TrainError> {
+        if rows.is_empty() {
+            return Err(TrainError::Method("the training set is empty".into()));
         }
-        if !set.len().is_multiple_of(variation.group) {
-            bail!(
-                "--group-rows is {}, but the training set has {} rows, which is no multiple of it",
+        if variation.group == 0 || !rows.len().is_multiple_of(variation.group) {
+            return Err(TrainError::Method(format!(
+                "groups of {} rows, but the training set has {} rows, which is no multiple of it",
                 variation.group,
-                set.len()
-            );
+                rows.len()
+            )));
         }
         Ok(Self {
-            set,
+            rows,
             seed,
             variation,
             order: (u64::MAX, Vec::new()),
@@ -67,12 +60,13 @@ impl Sampler {
     }
 
     /// Puzzles, each with all its copies counted once: the rows of an epoch.
-    pub(super) fn groups(&self) -> usize {
-        self.set.len() / self.variation.group
+    #[must_use]
+    pub fn groups(&self) -> usize {
+        self.rows.len() / self.variation.group
     }
 
     /// The puzzle at a position.
-    pub(super) fn draw(&mut self, position: u64) -> Example {
+    pub fn draw(&mut self, position: u64) -> Example {
         let n = self.groups() as u64;
         let epoch = position / n;
         if self.order.0 != epoch {
@@ -86,7 +80,7 @@ impl Sampler {
         // Another seed than the order's, so that the streams differ.
         let mut rng = ChaCha8Rng::seed_from_u64(!self.seed);
         rng.set_stream(position);
-        match &self.set.rows {
+        match &self.rows {
             Rows::Sudoku(rows) => self.vary(rows, group, &mut rng),
             Rows::Maze(rows) => self.vary(rows, group, &mut rng),
         }
@@ -136,14 +130,15 @@ impl Sampler {
 mod tests {
     use std::collections::HashMap;
 
-    use hrm_core::puzzle::{Board, Shape};
-
-    use super::super::data::Side;
     use super::*;
+    use crate::puzzle::{Board, GeneratorOptions, Shape, generate};
 
-    fn set(rows: usize) -> Set {
-        let name = ["generate:sudoku-4x4".to_owned()];
-        Set::load(&name, Shape::S4.into(), rows, 1, Side::Training).unwrap()
+    fn set(rows: usize) -> Rows {
+        let made = (0..rows as u64).map(|seed| {
+            let made = generate(seed, &GeneratorOptions::minimal(Shape::S4)).unwrap();
+            (made.question, made.answer)
+        });
+        Rows::Sudoku(made.collect())
     }
 
     const FRESH: Variation = Variation {
@@ -177,7 +172,7 @@ mod tests {
     fn copies_of_a_file_and_of_the_run_have_one_distribution() {
         let (puzzles, count, seed, draws) = (3, 9, 11, 24_000_u64);
         let plain = set(puzzles);
-        let Rows::Sudoku(rows) = &plain.rows else {
+        let Rows::Sudoku(rows) = &plain else {
             panic!("no Sudokus")
         };
         let copies = Copies { count, seed };
@@ -195,10 +190,7 @@ mod tests {
             hints: 0.0,
             group: 2 * (count as usize + 1),
         };
-        let file = Set {
-            rows: Rows::Sudoku(written.clone()),
-            description: String::new(),
-        };
+        let file = Rows::Sudoku(written.clone());
         let frequencies = |mut sampler: Sampler| {
             let mut counts: HashMap<Vec<u8>, f64> = HashMap::new();
             for position in 0..draws {
@@ -236,6 +228,6 @@ mod tests {
     fn groups_must_divide_the_rows() {
         let variation = Variation { group: 4, ..FRESH };
         let error = Sampler::new(set(10), 0, variation).err().unwrap();
-        assert!(error.to_string().contains("--group-rows is 4"), "{error}");
+        assert!(error.to_string().contains("groups of 4 rows"), "{error}");
     }
 }

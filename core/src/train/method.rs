@@ -4,7 +4,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::ModelError;
+use super::TrainError;
 use super::draws::Draws;
 use crate::plan::{Plan, Start};
 
@@ -60,8 +60,8 @@ impl TrainingMethod {
     ///
     /// # Errors
     /// Names the option that does not suit it, and why.
-    pub fn check(&self, plan: &Plan) -> Result<(), ModelError> {
-        let fail = |reason: String| Err(ModelError::Method(reason));
+    pub fn check(&self, plan: &Plan) -> Result<(), TrainError> {
+        let fail = |reason: String| Err(TrainError::Method(reason));
         if !(self.update_noise >= 0.0 && self.update_noise.is_finite()) {
             return fail(format!(
                 "update_noise is {}, must be a number from 0 up",
@@ -97,11 +97,16 @@ impl TrainingMethod {
         Ok(())
     }
 
-    /// The random numbers of a step; `rng` is asked only where there are any.
-    pub(super) fn draw(&self, plan: &Plan, rng: &mut ChaCha8Rng) -> Draws {
+    /// A seed of what a step draws; `rng` is asked only where there is any.
+    pub(super) fn draw(&self, plan: &Plan, rng: &mut ChaCha8Rng) -> u64 {
         let any = plan.start == Start::Random || self.update_noise > 0.0 || self.corrupted > 0.0;
+        if any { rng.random() } else { 0 }
+    }
+
+    /// The random numbers of a step with that seed.
+    pub(super) fn draws(&self, seed: u64) -> Draws {
         Draws {
-            seed: if any { rng.random() } else { 0 },
+            seed,
             noise: self.update_noise as f32,
             corrupted: self.corrupted,
         }

@@ -1,9 +1,6 @@
 //! What a step draws, row by row: a row's numbers depend on the step and its
 //! place in the batch alone, not on how the batch is divided.
 
-use std::sync::{Mutex, PoisonError};
-
-use burn::tensor::{Device, Distribution, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -11,10 +8,6 @@ use super::act::Example;
 use crate::plan::Plan;
 use crate::puzzle::TOKEN_BLANK;
 use crate::reason::perturb::add_normal;
-
-/// Held while a device is seeded and draws: some backends have one generator
-/// for all threads.
-static DEVICE_GENERATOR: Mutex<()> = Mutex::new(());
 
 /// The random numbers of one step.
 #[derive(Debug, Clone, Copy)]
@@ -94,63 +87,49 @@ impl Draws {
         Noise {
             deviation: self.noise,
             rows: (first..first + rows).map(|row| self.rng(row, 1)).collect(),
+            #[cfg(feature = "burn")]
             seed: self.seed.wrapping_add(first as u64),
-            drawn: 0,
         }
     }
 }
 
 /// Noise at the updates of some rows.
 #[derive(Debug)]
-pub(super) struct Noise {
-    deviation: f32,
+pub struct Noise {
+    /// Its standard deviation.
+    pub(crate) deviation: f32,
     /// A generator for each row; empty without noise.
     rows: Vec<ChaCha8Rng>,
     /// For a device's own generator.
-    seed: u64,
-    /// Tensors drawn there so far.
-    drawn: u64,
+    #[cfg(feature = "burn")]
+    pub(crate) seed: u64,
 }
 
 impl Noise {
     /// None at all.
-    pub(super) fn none() -> Self {
+    #[must_use]
+    pub fn none() -> Self {
         Self {
             deviation: 0.0,
             rows: Vec::new(),
+            #[cfg(feature = "burn")]
             seed: 0,
-            drawn: 0,
         }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.rows.is_empty()
     }
 
     /// Disturbs states `[rows, positions, hidden]` on the host.
     pub(super) fn add(&mut self, states: &mut [f32]) {
         let width = states.len() / self.rows.len().max(1);
-        for (rng, state) in self
-            .rows
-            .iter_mut()
-            .zip(states.chunks_exact_mut(width.max(1)))
-        {
+        let states = states.chunks_exact_mut(width.max(1));
+        for (rng, state) in self.rows.iter_mut().zip(states) {
             add_normal(rng, self.deviation, state);
         }
-    }
-
-    /// Noise for states of this shape, drawn by the device itself: the host's
-    /// generator would hold a GPU up.
-    pub(super) fn tensor(&mut self, shape: [usize; 3], device: &Device) -> Option<Tensor<3>> {
-        if self.rows.is_empty() {
-            return None;
-        }
-        self.drawn += 1;
-        // Far from what the steps before and after draw, as their seeds are
-        // random themselves.
-        let seed = self.seed ^ self.drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let _held = DEVICE_GENERATOR
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        device.seed(seed);
-        let normal = Distribution::Normal(0.0, f64::from(self.deviation));
-        Some(Tensor::random(shape, normal, device))
     }
 }
 
@@ -188,34 +167,5 @@ mod tests {
         };
         assert_eq!(noise(0, 4)[2 * size..], noise(2, 2));
         assert_ne!(noise(0, 1), noise(1, 1));
-    }
-
-    #[test]
-    fn a_device_draws_normal_noise_that_can_be_repeated() {
-        let device = Device::flex();
-        let draw = |seed| {
-            let draws = Draws {
-                seed,
-                noise: 0.5,
-                corrupted: 0.0,
-            };
-            let mut noise = draws.noise(0, 4);
-            let mut next = || -> Vec<f32> {
-                let tensor = noise.tensor([4, 50, 50], &device).unwrap();
-                tensor.try_into_vec_as().unwrap()
-            };
-            [next(), next()]
-        };
-        let [first, second] = draw(3);
-        assert_ne!(first, second);
-        assert_eq!([first.clone(), second], draw(3));
-        assert_ne!(draw(4)[0], first);
-        let mean = |k: i32| {
-            let powers = first.iter().map(|v| f64::from(*v).powi(k));
-            powers.sum::<f64>() / first.len() as f64
-        };
-        // 10,000 values: standard errors 0.005 and 0.0035.
-        assert!(mean(1).abs() < 0.03 && (mean(2) - 0.25).abs() < 0.02);
-        assert!(Noise::none().tensor([1, 1, 1], &device).is_none());
     }
 }

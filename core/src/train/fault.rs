@@ -1,7 +1,7 @@
 //! Where a step stopped being a number.
 
-use super::ModelError;
-use super::parameters::read;
+use super::TrainError;
+use super::backend::Backend;
 use super::trainer::Trainer;
 
 /// What a shard's forward passes brought to the host, row after row.
@@ -17,7 +17,7 @@ pub(super) struct Outputs<'a> {
 impl Outputs<'_> {
     /// The first part and row that is not finite. `step` counts from 1,
     /// `first` is the shard's first row in the batch.
-    pub(super) fn blame(&self, step: u64, first: usize) -> ModelError {
+    pub(super) fn blame(&self, step: u64, first: usize) -> TrainError {
         let rows = self.segments.len();
         let parts = [
             ("the cells' logits", self.logits),
@@ -27,7 +27,7 @@ impl Outputs<'_> {
         for (part, values) in parts {
             if let Some(i) = values.iter().position(|v| !v.is_finite()) {
                 let row = i * rows / values.len();
-                return ModelError::Diverged {
+                return TrainError::Diverged {
                     step,
                     part: part.to_owned(),
                     at: Some((first + row, self.segments[row])),
@@ -35,7 +35,7 @@ impl Outputs<'_> {
             }
         }
         // Finite logits, yet so far apart that their loss is not.
-        ModelError::Diverged {
+        TrainError::Diverged {
             step,
             part: "the loss".to_owned(),
             at: None,
@@ -43,21 +43,19 @@ impl Outputs<'_> {
     }
 }
 
-impl Trainer {
+impl<B: Backend> Trainer<B> {
     /// Goes back from what a failed step saw to what it started from: a
     /// weight or a carried state that was not finite before it is the cause.
     /// The trainer is as before the step.
-    pub(super) fn trace_back(&self, error: ModelError) -> ModelError {
-        let ModelError::Diverged { step, .. } = error else {
+    pub(super) fn trace_back(&self, error: TrainError) -> TrainError {
+        let TrainError::Diverged { step, .. } = error else {
             return error;
         };
         // Finite for all that can be told, where it can't be read.
-        let broken = |values: Result<Vec<f32>, ModelError>| {
-            values.is_ok_and(|values| values.iter().any(|v| !v.is_finite()))
-        };
-        for (spec, tensor) in self.plan.tensors.iter().zip(self.parameters.tensors()) {
-            if broken(read(tensor.clone(), &spec.name)) {
-                return ModelError::Diverged {
+        let values = self.backend.values().unwrap_or_default();
+        for (spec, values) in self.plan.tensors.iter().zip(values) {
+            if values.iter().any(|v| !v.is_finite()) {
+                return TrainError::Diverged {
                     step,
                     part: format!("weight `{}` before the step", spec.name),
                     at: None,
@@ -65,10 +63,10 @@ impl Trainer {
             }
         }
         for shard in &self.shards {
-            for (name, state) in [("z_H", &shard.state.h), ("z_L", &shard.state.l)] {
-                let Ok(values) = read(state.clone(), name) else {
-                    continue;
-                };
+            let Ok(states) = self.backend.read_states(&shard.states) else {
+                continue;
+            };
+            for (name, values) in ["z_H", "z_L"].into_iter().zip(&states) {
                 // A row's chains stand together.
                 let per_row = values.len() / shard.carry.steps.len().max(1);
                 // Rows that have halted start anew: their old state is no cause.
@@ -77,7 +75,7 @@ impl Trainer {
                     .zip(&shard.carry.halted)
                     .position(|(row, &halted)| !halted && row.iter().any(|v| !v.is_finite()));
                 if let Some(row) = row {
-                    return ModelError::Diverged {
+                    return TrainError::Diverged {
                         step,
                         part: format!("state {name} carried into the step"),
                         at: Some((shard.first + row, shard.carry.steps[row] + 1)),

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use burn::tensor::Device;
+use super::backend::Backend;
 
 /// The parts of a training step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,20 +55,19 @@ impl Clock {
     }
 }
 
-/// Runs a part of a step. With a clock it waits for the device, so that the
+/// Runs a part of a step. With a clock it waits for the devices, so that the
 /// part's time is its own; without one it costs nothing.
-pub(super) fn timed<T>(
+pub(crate) fn timed<T>(
     clock: Option<&Clock>,
     part: Part,
-    device: &Device,
+    backend: &impl Backend,
     work: impl FnOnce() -> T,
 ) -> T {
+    // There may be no clock at all: browsers have another.
     let Some(clock) = clock else { return work() };
     let begun = Instant::now();
     let out = work();
-    // A device that fails here fails again, with an error, where the step
-    // reads its results.
-    let _ = device.sync();
+    backend.wait();
     clock.add(part, begun);
     out
 }
