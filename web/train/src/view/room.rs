@@ -48,8 +48,11 @@ fn Room() -> impl IntoView {
     let owner = Owner::current();
     let beside = move |settings: Settings| {
         // As long as the room, whatever has asked for it.
-        let make = || Run::new("run-b", settings, (workers / 2).max(1));
-        let other = owner.as_ref().map_or_else(make, |owner| owner.with(make));
+        let make = move || Run::new("run-b", settings, (workers / 2).max(1));
+        let other = match &owner {
+            Some(owner) => owner.with(make),
+            None => make(),
+        };
         other.connect();
         second.set(Some(other));
     };
