@@ -246,12 +246,7 @@ pub(crate) enum Room {
 
 impl Room {
     /// Every room.
-    pub(crate) const ALL: [Self; 4] = [
-        Self::Guesses,
-        Self::Latent,
-        Self::Experiments,
-        Self::Train,
-    ];
+    pub(crate) const ALL: [Self; 4] = [Self::Guesses, Self::Latent, Self::Experiments, Self::Train];
 
     /// The name used in addresses.
     pub(crate) const fn name(self) -> &'static str {

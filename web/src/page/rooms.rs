@@ -32,7 +32,9 @@ pub(crate) fn Rooms(page: Page) -> impl IntoView {
     // What is trained there is that room's to say, and a link keeps it.
     effect(move || place.keep("train", &place.asked("train").unwrap_or_default()));
     let told = window_event_listener_untyped("hrm-train", move |event| {
-        let detail = event.dyn_ref().and_then(|e: &web_sys::CustomEvent| e.detail().as_string());
+        let detail = event
+            .dyn_ref()
+            .and_then(|e: &web_sys::CustomEvent| e.detail().as_string());
         place.keep("train", &detail.unwrap_or_default());
     });
     on_cleanup(move || told.remove());

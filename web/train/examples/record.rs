@@ -21,6 +21,8 @@ mod native {
 
     /// Evaluations of a recording: as many as its file has room for.
     const EVALUATIONS: u64 = 36;
+    /// The same of its curve of the loss.
+    const MARKS: usize = 120;
 
     pub(super) fn run() -> Result<(), Box<dyn Error>> {
         let args: Vec<String> = std::env::args().skip(1).collect();
@@ -49,14 +51,19 @@ mod native {
         }
         session.take_marks();
         let place = session.place(0.0, false);
+        let mut run = session.begun();
+        run.history.thin(MARKS);
         let recording = Recording {
-            run: session.begun(),
+            run,
             seconds: place.seconds,
             machine: "one core, natively".to_owned(),
         };
         std::fs::write(file, serde_json::to_string(&recording)?)?;
         let rate = place.step as f64 / place.seconds;
-        eprintln!("{} steps in {:.1} s, {rate:.2} a second", place.step, place.seconds);
+        eprintln!(
+            "{} steps in {:.1} s, {rate:.2} a second",
+            place.step, place.seconds
+        );
         Ok(())
     }
 

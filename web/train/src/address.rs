@@ -265,7 +265,10 @@ mod tests {
         assert_eq!(parse("hrm-8x8,seed:1"), None);
         assert_eq!(parse("hrm-4x4,channels:20"), None);
         let plain = Preset::Hrm4.settings();
-        assert_eq!(parse("hrm-4x4,channels:,seed:x,,:,y:2"), Some(plain.clone()));
+        assert_eq!(
+            parse("hrm-4x4,channels:,seed:x,,:,y:2"),
+            Some(plain.clone())
+        );
         assert_eq!(runs("hrm-4x4*nothing*hrm-4x4"), [plain]);
         assert!(runs("*").is_empty());
     }

@@ -94,10 +94,20 @@ mod tests {
         let back = unpack(&packed).unwrap();
         assert_eq!(back[0], ("config.json".to_owned(), b"{}".to_vec()));
         assert_eq!(back[1], files[1]);
-        assert_eq!(opened(vec![("x.zip".to_owned(), packed.clone())]).unwrap(), back);
-        let at = packed.windows(4).position(|w| w == [10, 11, 12, 13]).unwrap();
+        assert_eq!(
+            opened(vec![("x.zip".to_owned(), packed.clone())]).unwrap(),
+            back
+        );
+        let at = packed
+            .windows(4)
+            .position(|w| w == [10, 11, 12, 13])
+            .unwrap();
         packed[at] ^= 1;
-        assert!(unpack(&packed).unwrap_err().contains("model.safetensors is damaged"));
+        assert!(
+            unpack(&packed)
+                .unwrap_err()
+                .contains("model.safetensors is damaged")
+        );
         assert!(unpack(&packed[..40]).is_err());
         let twice = vec![files[0].clone(), files[0].clone()];
         assert!(pack(&twice).is_err());

@@ -110,7 +110,11 @@ impl Evaluator {
             }
         }
         let segments = self.evaluation.solved.len();
-        if part.courses.first().is_some_and(|c| c.moments.len() < segments) {
+        if part
+            .courses
+            .first()
+            .is_some_and(|c| c.moments.len() < segments)
+        {
             self.part = Some(part);
             return Ok(None);
         }
@@ -204,7 +208,8 @@ mod tests {
         let plan = Arc::new(Plan::new(&settings.config().unwrap()).unwrap());
         let weights = Weights::random(&plan, 1);
         let rows: Arc<[Row]> = make(&settings, Side::HeldOut, 21).unwrap().into();
-        let mut evaluator = Evaluator::new(Arc::clone(&plan), &weights, Arc::clone(&rows), 3, 5, 1.0);
+        let mut evaluator =
+            Evaluator::new(Arc::clone(&plan), &weights, Arc::clone(&rows), 3, 5, 1.0);
         let mut pieces = 1;
         let evaluation = loop {
             match evaluator.work().unwrap() {
@@ -232,7 +237,12 @@ mod tests {
                     assert_eq!(evaluation.grid(i, segment), Some(spelled(&last).as_str()));
                 }
             }
-            let right = answer.tokens().iter().zip(&last).filter(|(a, b)| a == b).count();
+            let right = answer
+                .tokens()
+                .iter()
+                .zip(&last)
+                .filter(|(a, b)| a == b)
+                .count();
             cells += right as f64 / 16.0 / 21.0;
         }
         assert!((cells - evaluation.cells).abs() < 1e-9);

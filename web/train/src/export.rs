@@ -41,7 +41,10 @@ pub fn model(
     let manifest = Manifest {
         id: format!("trained-{}", settings.preset.name()),
         title: format!("{}, trained here", settings.title()),
-        summary: format!("Trained on this page for {} steps.{found}", grouped(step as usize)),
+        summary: format!(
+            "Trained on this page for {} steps.{found}",
+            grouped(step as usize)
+        ),
         puzzle: settings.shape,
         boards: plan.further_boards(),
         sees_images_alike: plan.sees_images_alike(),

@@ -1,7 +1,12 @@
 //! What a run has measured so far, thinned so that it stays small however long
 //! the run: the loss of its steps, and evaluations on held-out puzzles.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// Writes a measure with four decimals: pictures show no more.
+fn short<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((value * 1e4).round() / 1e4)
+}
 
 /// Means over some steps that follow one another.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -9,19 +14,25 @@ pub struct Mark {
     /// The last of the steps, from 1.
     pub step: u64,
     /// Seconds of training until then.
+    #[serde(serialize_with = "short")]
     pub seconds: f64,
     /// Steps that it is of.
     pub steps: u64,
     /// What was minimised.
+    #[serde(serialize_with = "short")]
     pub loss: f64,
     /// Share of right cells in the training batches, givens included.
+    #[serde(serialize_with = "short")]
     pub cells: f64,
     /// Share of right grids in the training batches.
+    #[serde(serialize_with = "short")]
     pub exact: f64,
     /// Mean segments done by the rows of a batch: how long it thinks before it
     /// halts.
+    #[serde(serialize_with = "short")]
     pub segments: f64,
     /// Share of rows in which the q head is right about the grid.
+    #[serde(serialize_with = "short")]
     pub q: f64,
 }
 
@@ -50,16 +61,20 @@ pub struct Evaluation {
     /// Steps done before it.
     pub step: u64,
     /// Seconds of training before it.
+    #[serde(serialize_with = "short")]
     pub seconds: f64,
     /// Held-out puzzles.
     pub puzzles: usize,
     /// How many of them were right after each segment.
     pub solved: Vec<usize>,
     /// Share of right cells after the last segment, givens included.
+    #[serde(serialize_with = "short")]
     pub cells: f64,
     /// Share of puzzles where the q head is right about the grid at the end.
+    #[serde(serialize_with = "short")]
     pub q: f64,
     /// Share of puzzles where it says at the end that it is done.
+    #[serde(serialize_with = "short")]
     pub halted: f64,
     /// Runs whose conflicts stayed on a plateau of two segments or more and
     /// then lost most of the way in one (a grok).
@@ -148,7 +163,12 @@ impl History {
                 _ => self.marks.push(*mark),
             }
         }
-        while self.marks.len() > MARKS {
+        self.thin(MARKS);
+    }
+
+    /// Puts marks together until there are so many at most.
+    pub fn thin(&mut self, marks: usize) {
+        while self.marks.len() > marks.max(1) {
             self.every *= 2;
             let pairs = self.marks.chunks(2);
             self.marks = pairs
@@ -214,7 +234,11 @@ mod tests {
         let total: f64 = history.marks.iter().map(|m| m.steps as f64 * m.loss).sum();
         assert!((total / 10_000.0 - 5_000.5).abs() < 1e-6);
         let whole = history.marks.len() - 1;
-        assert!(history.marks[..whole].iter().all(|m| m.steps == history.every));
+        assert!(
+            history.marks[..whole]
+                .iter()
+                .all(|m| m.steps == history.every)
+        );
         assert_eq!(history.last_step(), 10_000);
         assert!(history.marks.windows(2).all(|m| m[0].step < m[1].step));
     }
@@ -231,7 +255,12 @@ mod tests {
         }
         assert!(history.evaluations.len() <= EVALUATIONS);
         assert_eq!(history.evaluations[0].step, 0);
-        assert!(history.evaluations.windows(2).all(|e| e[0].step < e[1].step));
+        assert!(
+            history
+                .evaluations
+                .windows(2)
+                .all(|e| e[0].step < e[1].step)
+        );
         let at = history.nearest(250).unwrap();
         assert!(history.evaluations[at].step.abs_diff(250) <= 16);
     }

@@ -14,10 +14,9 @@ pub enum Order {
     /// Look whether a run is kept. Answered by [`News::Begun`] or
     /// [`News::Nothing`].
     TakeUp {
-        /// Workers that share the work, the leader included.
+        /// Workers that share the work, the leader included, if the run does
+        /// not say how many it had.
         workers: usize,
-        /// Whether to train as soon as it is there.
-        train: bool,
     },
     /// Begin a run, at rest before its first step; whatever was there goes.
     Begin {
@@ -51,7 +50,7 @@ pub enum Order {
     Import {
         /// Their names, in their order.
         names: Vec<String>,
-        /// Workers that share the work.
+        /// As for [`Order::TakeUp`].
         workers: usize,
     },
 }
@@ -201,10 +200,7 @@ mod tests {
     #[test]
     fn messages_round_trip() {
         let orders = [
-            Order::TakeUp {
-                workers: 1,
-                train: false,
-            },
+            Order::TakeUp { workers: 1 },
             Order::Begin {
                 settings: Box::new(Preset::Hrm4.settings()),
                 workers: 2,

@@ -46,7 +46,10 @@ impl Scale {
             far
         };
         let first = history.marks.iter().map(|mark| mark.loss);
-        let loss = first.fold(0.0, |top: f64, loss| if loss.is_finite() { top.max(loss) } else { top });
+        let loss = first.fold(
+            0.0,
+            |top: f64, loss| if loss.is_finite() { top.max(loss) } else { top },
+        );
         Self {
             end: end.max(1.0),
             loss: round_up(loss),
@@ -109,20 +112,37 @@ pub fn draw(history: &History, scale: Scale, seen: Option<usize>) -> String {
 
 fn frame(d: &mut Drawing, scale: Scale, history: &History) {
     let mut tick = |y: f64, label: &str| {
-        d.line("t-grid", [LEFT, y], [RIGHT, y])
-            .text("t-tick", Anchor::End, [LEFT - 5.0, y + 4.0], label);
+        d.line("t-grid", [LEFT, y], [RIGHT, y]).text(
+            "t-tick",
+            Anchor::End,
+            [LEFT - 5.0, y + 4.0],
+            label,
+        );
     };
     for part in [0.0, 0.5, 1.0] {
-        tick(scale.loss(scale.loss * part), &format!("{}", scale.loss * part));
+        tick(
+            scale.loss(scale.loss * part),
+            &format!("{}", scale.loss * part),
+        );
         tick(height(ACCURACY, part), &format!("{:.0} %", 100.0 * part));
     }
     let name = |d: &mut Drawing, x: f64, y: f64, class: &str, text: &str| {
-        d.line(class, [x, y - 4.0], [x + 16.0, y - 4.0])
-            .text("t-name", Anchor::Start, [x + 21.0, y], text);
+        d.line(class, [x, y - 4.0], [x + 16.0, y - 4.0]).text(
+            "t-name",
+            Anchor::Start,
+            [x + 21.0, y],
+            text,
+        );
     };
     name(d, LEFT, 13.0, "t-loss", "loss of the training steps");
     name(d, LEFT, ACCURACY.0 - 9.0, "t-solved", "new puzzles solved");
-    name(d, LEFT + 165.0, ACCURACY.0 - 9.0, "t-cells", "their cells right");
+    name(
+        d,
+        LEFT + 165.0,
+        ACCURACY.0 - 9.0,
+        "t-cells",
+        "their cells right",
+    );
     d.text(
         "t-name",
         Anchor::Start,
@@ -130,13 +150,20 @@ fn frame(d: &mut Drawing, scale: Scale, history: &History) {
         "solved after each segment:",
     );
     legend(d);
-    let segments = history.evaluations.last().map_or(16, |e| e.solved.len().max(1));
+    let segments = history
+        .evaluations
+        .last()
+        .map_or(16, |e| e.solved.len().max(1));
     for segment in [1, segments.div_ceil(2), segments] {
         let row = (SEGMENTS.1 - SEGMENTS.0) / segments as f64;
         let y = SEGMENTS.0 + (segment as f64 - 0.5) * row + 4.0;
         d.text("t-tick", Anchor::End, [LEFT - 5.0, y], &segment.to_string());
     }
-    for (part, anchor) in [(0.0, Anchor::Start), (0.5, Anchor::Middle), (1.0, Anchor::End)] {
+    for (part, anchor) in [
+        (0.0, Anchor::Start),
+        (0.5, Anchor::Middle),
+        (1.0, Anchor::End),
+    ] {
         let x = LEFT + (RIGHT - LEFT) * part;
         let step = (scale.end * part).round();
         let text = if part < 1.0 {
@@ -183,10 +210,17 @@ fn heat(d: &mut Drawing, scale: Scale, evaluations: &[Evaluation]) {
             let y = SEGMENTS.0 + row * segment as f64;
             let (width, height) = (right - left + 0.3, row + 0.3);
             // Writing to a string can't fail.
-            let _ = write!(path, "M{left:.1} {y:.1}h{width:.1}v{height:.1}h-{width:.1}z");
+            let _ = write!(
+                path,
+                "M{left:.1} {y:.1}h{width:.1}v{height:.1}h-{width:.1}z"
+            );
         }
     }
-    for (value, path) in paths.iter().enumerate().filter(|(_, path)| !path.is_empty()) {
+    for (value, path) in paths
+        .iter()
+        .enumerate()
+        .filter(|(_, path)| !path.is_empty())
+    {
         d.filled(&colour(value as f32 / COLOURS as f32), path);
     }
 }

@@ -103,8 +103,14 @@ impl TrainFile {
             ("L_layers".to_owned(), number(config.L_layers)),
             ("H_cycles".to_owned(), number(config.H_cycles)),
             ("L_cycles".to_owned(), number(config.L_cycles)),
-            ("gradient_updates".to_owned(), number(config.gradient_updates)),
-            ("q_continue".to_owned(), toml::Value::Boolean(config.q_continue)),
+            (
+                "gradient_updates".to_owned(),
+                number(config.gradient_updates),
+            ),
+            (
+                "q_continue".to_owned(),
+                toml::Value::Boolean(config.q_continue),
+            ),
         ]);
         for (name, value) in [("message", config.message), ("mlp_inner", config.mlp_inner)] {
             architecture.extend(value.map(|n| (name.to_owned(), number(n))));
@@ -222,6 +228,9 @@ pub struct RoomFile {
     pub settings: Settings,
     /// What it has measured.
     pub history: History,
+    /// Workers that share the work: with another number it would go on as
+    /// another run, by the rounding of sums.
+    pub workers: usize,
 }
 
 /// Everything of a run that its files are made of.
@@ -233,6 +242,8 @@ pub struct Whole<'a> {
     pub plan: &'a Plan,
     /// Where it is.
     pub state: TrainState,
+    /// Workers that share the work.
+    pub workers: usize,
     /// What it has measured.
     pub history: &'a History,
     /// The weights to use, as a safetensors file.
@@ -257,6 +268,7 @@ impl Whole<'_> {
         let room = RoomFile {
             settings: self.settings.clone(),
             history: self.history.clone(),
+            workers: self.workers,
         };
         let card = card(self.settings, self.plan, &self.state, self.measured);
         let mut files = vec![
@@ -309,7 +321,11 @@ fn card(s: &Settings, plan: &Plan, state: &TrainState, measured: Option<&Evaluat
         plan.config.puzzle,
         plan.parameter_count(),
         s.training,
-        if s.shape.side() == 4 { "puzzles" } else { "solution grids" },
+        if s.shape.side() == 4 {
+            "puzzles"
+        } else {
+            "solution grids"
+        },
         s.hints,
         state.step,
         s.batch,
@@ -352,6 +368,8 @@ pub struct Restored {
     pub weights: Vec<u8>,
     /// The trainer's memory; none to begin anew with these weights.
     pub optimizer: Option<Vec<u8>>,
+    /// Workers that have shared the work, if the files say it.
+    pub workers: Option<usize>,
 }
 
 /// Reads a run from files: everything of a run goes on, weights with their
@@ -400,6 +418,7 @@ pub fn restore(files: Vec<File>) -> Result<Restored, String> {
             history: History::default(),
             weights,
             optimizer: None,
+            workers: None,
         });
     };
     for (name, content) in [(MODEL, &weights), (OPTIMIZER, &optimizer)] {
@@ -414,6 +433,7 @@ pub fn restore(files: Vec<File>) -> Result<Restored, String> {
     }
     Ok(Restored {
         settings,
+        workers: room.as_ref().map(|room| room.workers),
         history: room.map(|room| room.history).unwrap_or_default(),
         state,
         weights,
@@ -485,6 +505,7 @@ mod tests {
                 ..TrainState::default()
             },
             history: &history,
+            workers: 2,
             weights: vec![1, 2, 3],
             optimizer: vec![4, 5],
             measured: None,
@@ -499,7 +520,7 @@ mod tests {
             let settings = preset.settings();
             let restored = restore(files(&settings)).unwrap();
             assert_eq!(restored.settings, settings);
-            assert_eq!(restored.state.step, 7);
+            assert_eq!((restored.state.step, restored.workers), (7, Some(2)));
             assert_eq!(restored.state.files["model.safetensors"], 3);
             assert_eq!(restored.optimizer.as_deref(), Some(&[4, 5][..]));
             // As `hrm train` writes it, without what only the room knows.
@@ -530,8 +551,16 @@ mod tests {
             let kept = all.iter().filter(|(n, _)| n != name).cloned();
             restore(kept.collect())
         };
-        assert!(without(CONFIG).unwrap_err().contains("config.json is missing"));
-        assert!(without(MODEL).unwrap_err().contains("model.safetensors is missing"));
+        assert!(
+            without(CONFIG)
+                .unwrap_err()
+                .contains("config.json is missing")
+        );
+        assert!(
+            without(MODEL)
+                .unwrap_err()
+                .contains("model.safetensors is missing")
+        );
         let mut cut = all.clone();
         cut[0].1.pop();
         assert!(restore(cut).unwrap_err().contains("has 2 bytes"));
@@ -545,7 +574,9 @@ mod tests {
         decayed.retain(|(name, _)| name != ROOM);
         let toml = decayed.iter_mut().find(|(n, _)| n == TRAIN_CONFIG).unwrap();
         let text = String::from_utf8(toml.1.clone()).unwrap();
-        toml.1 = text.replace("weight_decay = 0.1", "weight_decay = 0.3").into_bytes();
+        toml.1 = text
+            .replace("weight_decay = 0.1", "weight_decay = 0.3")
+            .into_bytes();
         assert!(restore(decayed).unwrap_err().contains("no setting for"));
     }
 }

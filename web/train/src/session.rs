@@ -133,10 +133,12 @@ impl Preparation {
         )
     }
 
-    /// Puzzles that are trained on at a time.
+    /// Workers that are to share the work, where `wanted` are and it had none
+    /// before.
     #[must_use]
-    pub fn batch(&self) -> usize {
-        self.settings.batch
+    pub fn workers(&self, wanted: usize) -> usize {
+        let had = self.restored.as_ref().and_then(|r| r.workers);
+        had.unwrap_or(wanted).clamp(1, self.settings.batch)
     }
 
     /// The run, of which `workers` share the work.
@@ -416,7 +418,11 @@ impl Session {
     ///
     /// # Errors
     /// If the weights are no finite numbers.
-    pub fn evaluator_on(&self, rows: Arc<[Row]>, samples: usize) -> Result<Evaluator, SessionError> {
+    pub fn evaluator_on(
+        &self,
+        rows: Arc<[Row]>,
+        samples: usize,
+    ) -> Result<Evaluator, SessionError> {
         let weights = self.trainer.averaged()?;
         let (step, seconds) = (self.state.step, self.state.seconds);
         let plan = Arc::clone(self.trainer.plan());
@@ -446,6 +452,7 @@ impl Session {
             settings: &self.settings,
             plan,
             state: self.state.clone(),
+            workers: self.workers,
             history: &self.history,
             weights: self.trainer.averaged()?.to_safetensors(plan)?,
             optimizer: self.trainer.save_state_with(others)?,

@@ -163,12 +163,7 @@ impl Settings {
         between("The rate", self.rate, 1e-6, 1.0)?;
         between("The batch", self.batch as f64, 1.0, 512.0)?;
         between("The number of steps", self.steps as f64, 1.0, 1e6)?;
-        between(
-            "The warm-up",
-            self.warmup as f64,
-            0.0,
-            self.steps as f64,
-        )?;
+        between("The warm-up", self.warmup as f64, 0.0, self.steps as f64)?;
         between("Training puzzles", self.training as f64, 1.0, 20_000.0)?;
         between("Held-out puzzles", self.held_out as f64, 1.0, 1_000.0)?;
         if self.kind == Kind::Hrm && !self.channels.is_multiple_of(8) {

@@ -27,7 +27,9 @@ pub enum Phase {
 pub fn sentence(phase: &Phase, run: Option<&Begun>, place: &Place) -> String {
     match phase {
         Phase::Making(done, total) => {
-            return format!("Making its puzzles: {done} of {total}. What is held out is new to it.");
+            return format!(
+                "Making its puzzles: {done} of {total}. What is held out is new to it."
+            );
         }
         Phase::Broken(why) => return format!("Training stopped: {why}"),
         _ => {}
@@ -37,10 +39,7 @@ pub fn sentence(phase: &Phase, run: Option<&Begun>, place: &Place) -> String {
     };
     let newest = run.history.evaluations.last();
     let level = newest.map_or_else(|| "It has not been asked yet.".to_owned(), level);
-    let network = format!(
-        "a network of {} numbers",
-        grouped(run.parameters)
-    );
+    let network = format!("a network of {} numbers", grouped(run.parameters));
     if *phase == Phase::Recorded {
         return format!(
             "Recorded: {network} learned to solve {} Sudokus in {}. Press Train to watch one learn here.",
@@ -67,8 +66,12 @@ pub fn level(e: &Evaluation) -> String {
     let right = e.right();
     let cells = 100.0 * e.cells;
     match right {
-        0 if e.cells < 0.55 => format!("It fills the grids with noise: {cells:.0} % of the cells right, none of {n} new puzzles solved."),
-        0 => format!("{cells:.0} % of the cells are right, but no grid is: none of {n} new puzzles solved."),
+        0 if e.cells < 0.55 => format!(
+            "It fills the grids with noise: {cells:.0} % of the cells right, none of {n} new puzzles solved."
+        ),
+        0 => format!(
+            "{cells:.0} % of the cells are right, but no grid is: none of {n} new puzzles solved."
+        ),
         _ if right == n && first == n => format!("It solves all of {n} new puzzles, at a glance."),
         _ => format!(
             "It solves {right} of {n} new puzzles in {} segments, {first} of them in the first.",
@@ -189,7 +192,10 @@ mod tests {
         assert!(level(&evaluation([3, 41], 0.9)).starts_with("It solves 41 of 100"));
         assert!(level(&evaluation([100, 100], 1.0)).contains("at a glance"));
         let text = behaviour(&evaluation([3, 41], 0.9), Some(7.25));
-        assert!(text.contains("15 %") && text.contains("7.2 segments"), "{text}");
+        assert!(
+            text.contains("15 %") && text.contains("7.2 segments"),
+            "{text}"
+        );
 
         let mut run = Begun {
             settings: Preset::Relational4.settings(),
@@ -211,7 +217,10 @@ mod tests {
             sentence(&phase, Some(run), &place)
         };
         let recorded = say(Phase::Recorded, &run, false, false, 0);
-        assert!(recorded.contains("5,281 numbers") && recorded.contains("4×4"), "{recorded}");
+        assert!(
+            recorded.contains("5,281 numbers") && recorded.contains("4×4"),
+            "{recorded}"
+        );
         assert!(recorded.contains("1 min 15 s"));
         assert!(say(Phase::There, &run, false, false, 0).starts_with("An untrained network"));
         run.history.evaluate(evaluation([0, 7], 0.8));

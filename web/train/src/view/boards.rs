@@ -12,6 +12,8 @@ use crate::run::Run;
 
 /// Time of a segment.
 const TICK: Duration = Duration::from_millis(260);
+/// Ticks of a moment of a recording.
+const PAGE: usize = 4;
 /// Ticks that the last segment stays.
 const REST: usize = 7;
 
@@ -22,8 +24,12 @@ pub(crate) fn Boards(run: Run) -> impl IntoView {
     let still = dom::keeps_still();
     let clock = set_interval_with_handle(
         move || {
-            if !dom::is_hidden() {
-                tick.update(|tick| *tick += 1);
+            if dom::is_hidden() {
+                return;
+            }
+            tick.update(|tick| *tick += 1);
+            if tick.get_untracked().is_multiple_of(PAGE) && !still {
+                run.play_on();
             }
         },
         TICK,
@@ -50,7 +56,10 @@ pub(crate) fn Boards(run: Run) -> impl IntoView {
             let seen = run.with_seen(|begun, seen| {
                 let asked = begun.samples.get(sample)?;
                 let digits = seen.grid(sample, segment).map(digits).unwrap_or_default();
-                Some((mini(&asked.question, &digits), view_box(asked.question.shape())))
+                Some((
+                    mini(&asked.question, &digits),
+                    view_box(asked.question.shape()),
+                ))
             });
             // Before the first evaluation: the question.
             seen.flatten().or_else(|| {
@@ -118,6 +127,12 @@ pub(crate) fn Boards(run: Run) -> impl IntoView {
 /// The digits of a line, 0 for none.
 fn digits(line: &str) -> Vec<u8> {
     line.bytes()
-        .map(|byte| if byte.is_ascii_digit() { byte - b'0' } else { 0 })
+        .map(|byte| {
+            if byte.is_ascii_digit() {
+                byte - b'0'
+            } else {
+                0
+            }
+        })
         .collect()
 }

@@ -15,8 +15,10 @@ use crate::run::Run;
 pub(crate) fn Column(run: Run, other: RwSignal<Option<Run>>) -> impl IntoView {
     let sentence = move || {
         let place = run.place.get();
-        run.phase
-            .with(|phase| run.begun.with(|begun| telling::sentence(phase, begun.as_ref(), &place)))
+        run.phase.with(|phase| {
+            run.begun
+                .with(|begun| telling::sentence(phase, begun.as_ref(), &place))
+        })
     };
     let making = move || run.phase.with(|phase| matches!(phase, Phase::Making(..)));
     let running = move || {

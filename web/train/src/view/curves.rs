@@ -37,7 +37,7 @@ pub(crate) fn Curves(run: Run) -> impl IntoView {
     let choose = move |at: Option<usize>| {
         let newest = untrack(last);
         // The newest stays the newest.
-        run.chosen.set(at.filter(|at| *at < newest));
+        run.look(at.filter(|at| *at < newest));
     };
     let slide = move |event: leptos::ev::Event| choose(event_target_value(&event).parse().ok());
     let label = move || {
@@ -47,7 +47,9 @@ pub(crate) fn Curves(run: Run) -> impl IntoView {
     let story = move || {
         run.with_seen(|begun, seen| {
             let marks = &begun.history.marks;
-            let near = marks.iter().min_by_key(|mark| mark.step.abs_diff(seen.step));
+            let near = marks
+                .iter()
+                .min_by_key(|mark| mark.step.abs_diff(seen.step));
             telling::behaviour(seen, near.map(|mark| mark.segments))
         })
         .unwrap_or_default()

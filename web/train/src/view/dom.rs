@@ -45,7 +45,11 @@ pub(crate) fn processors() -> usize {
 /// Whether the visitor wants things to keep still.
 pub(crate) fn keeps_still() -> bool {
     window()
-        .and_then(|w| w.match_media("(prefers-reduced-motion: reduce)").ok().flatten())
+        .and_then(|w| {
+            w.match_media("(prefers-reduced-motion: reduce)")
+                .ok()
+                .flatten()
+        })
         .is_some_and(|query| query.matches())
 }
 

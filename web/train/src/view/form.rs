@@ -22,7 +22,10 @@ const SETTINGS: [(Field, &str, Control); 19] = [
     (
         Field::Kind,
         "Network",
-        Control::Choice(&[("hrm", "HRM: attention, two modules"), ("relational", "Relational")]),
+        Control::Choice(&[
+            ("hrm", "HRM: attention, two modules"),
+            ("relational", "Relational"),
+        ]),
     ),
     (
         Field::Shape,
@@ -61,7 +64,11 @@ const SETTINGS: [(Field, &str, Control); 19] = [
     (Field::Seed, "Seed", Control::Number),
     (Field::Training, "Training puzzles", Control::Number),
     (Field::HeldOut, "Held-out puzzles", Control::Number),
-    (Field::Filled, "Share of their blanks filled in", Control::Number),
+    (
+        Field::Filled,
+        "Share of their blanks filled in",
+        Control::Number,
+    ),
 ];
 
 /// The form.
@@ -83,7 +90,10 @@ pub(crate) fn Form(run: Run) -> impl IntoView {
             </label>
         }
     });
-    let own = move || run.settings.with(hrm_train_room::settings::Settings::is_own);
+    let own = move || {
+        run.settings
+            .with(hrm_train_room::settings::Settings::is_own)
+    };
     let fields = SETTINGS.map(|(field, label, control)| {
         let value = move || run.settings.with(|s| field.value(s));
         let change = move |text: String| {
@@ -120,7 +130,11 @@ pub(crate) fn Form(run: Run) -> impl IntoView {
     let wrong = move || run.settings.with(|s| s.check().err());
     let drawn = move || {
         let place = run.place.get();
-        let step = if run.is_live() && !run.differs() { place.step } else { 0 };
+        let step = if run.is_live() && !run.differs() {
+            place.step
+        } else {
+            0
+        };
         run.settings.with(|s| course(s, step))
     };
     let most = dom::processors().clamp(1, 8);

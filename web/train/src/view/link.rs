@@ -21,10 +21,7 @@ pub(crate) struct Link {
 impl Link {
     /// Starts a worker that keeps its run under that name; `hear` gets all
     /// news from it with the files beside them.
-    pub(crate) fn open(
-        name: &str,
-        hear: impl Fn(News, Vec<Uint8Array>) + Clone + 'static,
-    ) -> Self {
+    pub(crate) fn open(name: &str, hear: impl Fn(News, Vec<Uint8Array>) + Clone + 'static) -> Self {
         let early = Rc::new(RefCell::new(Some(Vec::new())));
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);

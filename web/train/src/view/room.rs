@@ -31,11 +31,14 @@ pub(crate) fn mount() {
 
 #[component]
 fn Room() -> impl IntoView {
-    let asked = dom::asked().map(|text| address::runs(&text)).unwrap_or_default();
+    let asked = dom::asked()
+        .map(|text| address::runs(&text))
+        .unwrap_or_default();
+    let linked = !asked.is_empty();
     let mut asked = asked.into_iter();
     let first = asked.next().unwrap_or_else(|| Preset::ALL[0].settings());
     let workers = dom::processors().clamp(1, USUAL);
-    let run = Run::new("run-a", first, workers);
+    let run = Run::new("run-a", first, linked, workers);
     let second = RwSignal::new(None::<Run>);
     run.connect();
     spawn_local(async move {
@@ -48,7 +51,7 @@ fn Room() -> impl IntoView {
     let owner = Owner::current();
     let beside = move |settings: Settings| {
         // As long as the room, whatever has asked for it.
-        let make = move || Run::new("run-b", settings, (workers / 2).max(1));
+        let make = move || Run::new("run-b", settings, true, (workers / 2).max(1));
         let other = match &owner {
             Some(owner) => owner.with(make),
             None => make(),
@@ -74,7 +77,9 @@ fn Room() -> impl IntoView {
         }
     });
     let linked = window_event_listener(leptos::ev::hashchange, move |_| {
-        let runs = dom::asked().map(|text| address::runs(&text)).unwrap_or_default();
+        let runs = dom::asked()
+            .map(|text| address::runs(&text))
+            .unwrap_or_default();
         if let Some(settings) = runs.into_iter().next() {
             run.settings.set(settings);
         }

@@ -21,6 +21,8 @@ pub(crate) const MANY: usize = 500;
 pub(crate) struct Run {
     /// Its name, which ends the ids of its elements.
     pub(crate) name: &'static str,
+    /// Whether an address has asked for its settings.
+    linked: bool,
     /// The settings that are chosen, which a new run begins with.
     pub(crate) settings: RwSignal<Settings>,
     /// The run that is shown.
@@ -33,6 +35,8 @@ pub(crate) struct Run {
     pub(crate) chosen: RwSignal<Option<usize>>,
     /// The one under the pointer.
     pub(crate) hovered: RwSignal<Option<usize>>,
+    /// Whether a recording moves on by itself.
+    pub(crate) plays: RwSignal<bool>,
     /// Workers that share the work.
     pub(crate) workers: RwSignal<usize>,
     /// Whether it goes on though nobody sees it.
@@ -48,15 +52,22 @@ pub(crate) struct Run {
 
 impl Run {
     /// A run of these settings, which is not begun.
-    pub(crate) fn new(name: &'static str, settings: Settings, workers: usize) -> Self {
+    pub(crate) fn new(
+        name: &'static str,
+        settings: Settings,
+        linked: bool,
+        workers: usize,
+    ) -> Self {
         Self {
             name,
+            linked,
             settings: RwSignal::new(settings),
             begun: RwSignal::new(None),
             phase: RwSignal::new(Phase::default()),
             place: RwSignal::new(Place::default()),
             chosen: RwSignal::new(None),
             hovered: RwSignal::new(None),
+            plays: RwSignal::new(true),
             workers: RwSignal::new(workers),
             unseen: RwSignal::new(false),
             kept: RwSignal::new(String::new()),
@@ -72,7 +83,6 @@ impl Run {
         let link = Rc::new(link);
         link.send(Order::TakeUp {
             workers: self.workers.get_untracked(),
-            train: false,
         });
         self.link.set_value(Some(link));
     }
@@ -85,7 +95,9 @@ impl Run {
 
     /// Shows a recorded training, as long as there is no run.
     pub(crate) fn show(self, recording: Recording) {
-        if self.phase.get_untracked() != Phase::Recorded || self.begun.with_untracked(Option::is_some) {
+        if self.phase.get_untracked() != Phase::Recorded
+            || self.begun.with_untracked(Option::is_some)
+        {
             return;
         }
         self.place.set(Place {
@@ -95,6 +107,28 @@ impl Run {
             ..Place::default()
         });
         self.begun.set(Some(recording.run));
+    }
+
+    /// Looks at an evaluation, or at the newest one again.
+    pub(crate) fn look(self, at: Option<usize>) {
+        self.plays.set(false);
+        self.chosen.set(at);
+    }
+
+    /// Shows the next moment of a recording, and begins it again after a rest
+    /// at its end.
+    pub(crate) fn play_on(self) {
+        const REST: usize = 6;
+        if !self.plays.get_untracked() || untrack(|| self.is_live()) {
+            return;
+        }
+        let count = self
+            .begun
+            .with_untracked(|run| run.as_ref().map_or(0, |run| run.history.evaluations.len()));
+        if count > 0 {
+            let next = self.chosen.get_untracked().map_or(0, |at| at + 1);
+            self.chosen.set(Some(next % (count + REST)));
+        }
     }
 
     fn send(self, order: Order) {
@@ -121,7 +155,9 @@ impl Run {
             .begun
             .with(|run| run.as_ref().map_or(0, |run| run.history.evaluations.len()));
         let at = self.hovered.get().or(self.chosen.get());
-        count.checked_sub(1).map(|last| at.map_or(last, |at| at.min(last)))
+        count
+            .checked_sub(1)
+            .map(|last| at.map_or(last, |at| at.min(last)))
     }
 
     /// The same with what it has measured. Tracked.
@@ -235,8 +271,8 @@ impl Run {
             News::Making { done, total } => self.phase.set(Phase::Making(done, total)),
             News::Begun { run } => {
                 let asked = self.settings.get_untracked();
-                // A link or the form may ask for something else than was kept.
-                if run.step == 0 || asked == asked.preset.settings() || asked == run.settings {
+                // A link may ask for something else than was kept.
+                if run.step == 0 || !self.linked || asked == run.settings {
                     self.settings.set(run.settings.clone());
                 } else {
                     self.note.set(
@@ -251,6 +287,7 @@ impl Run {
                         telling::grouped(run.step as usize)
                     ));
                 }
+                self.workers.set(run.workers);
                 self.chosen.set(None);
                 self.hovered.set(None);
                 self.begun.set(Some(*run));
@@ -292,7 +329,8 @@ impl Run {
     fn take(self, names: &[String], files: &[Uint8Array]) {
         if let ([name], [bytes]) = (names, files) {
             if dom::download(name, bytes).is_none() {
-                self.note.set("The browser refused to save the file.".to_owned());
+                self.note
+                    .set("The browser refused to save the file.".to_owned());
             }
             return;
         }
@@ -304,7 +342,9 @@ impl Run {
                 );
                 dom::show_networks();
             }
-            None => self.note.set("The browser refused to hand it over.".to_owned()),
+            None => self
+                .note
+                .set("The browser refused to hand it over.".to_owned()),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Time in a worker, and turns for its messages.
 
 use js_sys::Promise;
+use wasm_bindgen::JsCast;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::closure::Closure;
-use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::MessageChannel;
 
@@ -53,9 +53,7 @@ impl Gate {
                 // Nothing can go wrong in resolving.
                 let _ = resolve.call0(&JsValue::UNDEFINED);
             });
-            channel
-                .port1()
-                .set_onmessage(Some(arrived.unchecked_ref()));
+            channel.port1().set_onmessage(Some(arrived.unchecked_ref()));
             let _ = channel.port2().post_message(&JsValue::NULL);
         });
         let _ = JsFuture::from(promise).await;

@@ -50,7 +50,11 @@ fn answer(trainer: &mut Option<Trainer>, message: &Array) -> Result<(Array, Arra
             // That there is another step says that the last one was finished.
             trainer.go_on();
             let values: Float32Array = message.get(1).unchecked_into();
-            let lengths = trainer.plan().tensors.iter().map(|t| t.shape.iter().product());
+            let lengths = trainer
+                .plan()
+                .tensors
+                .iter()
+                .map(|t| t.shape.iter().product());
             let values = cut(&values.to_vec(), lengths);
             trainer.backend_mut().set_values(values);
             step(trainer, &orders)

@@ -82,8 +82,9 @@ struct Making {
     request: u32,
     preparation: Preparation,
     workers: usize,
-    /// Whether to train at once.
+    /// Whether to train at once, or do so many steps.
     train: bool,
+    steps: u32,
     said: f64,
 }
 
@@ -178,12 +179,12 @@ impl Leader {
             .map_err(|error| format!("The worker does not understand {text:?}: {error}"))?;
         let request = asked.request;
         match asked.order {
-            Order::TakeUp { workers, train } => match self.shelf.take().await {
+            Order::TakeUp { workers } => match self.shelf.take().await {
                 None => post::tell(Some(request), News::Nothing),
                 Some(files) => {
                     let restored = saved::restore(files)?;
                     let preparation = Preparation::restored(restored);
-                    self.prepare(request, preparation, workers, train);
+                    self.prepare(request, preparation, workers, false);
                 }
             },
             Order::Begin {
@@ -207,13 +208,11 @@ impl Leader {
                 self.shelf.clear().await;
                 post::tell(Some(request), News::Nothing);
             }
-            Order::Train => {
-                match &mut self.state {
-                    State::Preparing(making) => making.train = true,
-                    State::There(run) => run.go(true),
-                    State::Idle => {}
-                }
-            }
+            Order::Train => match &mut self.state {
+                State::Preparing(making) => making.train = true,
+                State::There(run) => run.go(true),
+                State::Idle => {}
+            },
             Order::Pause => match &mut self.state {
                 State::Preparing(making) => making.train = false,
                 State::There(run) => {
@@ -222,11 +221,11 @@ impl Leader {
                 }
                 State::Idle => {}
             },
-            Order::Step => {
-                if let State::There(run) = &mut self.state {
-                    run.steps += 1;
-                }
-            }
+            Order::Step => match &mut self.state {
+                State::Preparing(making) => making.steps += 1,
+                State::There(run) => run.steps += 1,
+                State::Idle => {}
+            },
             Order::Keep => {
                 if let State::There(run) = &mut self.state {
                     run.keep(&mut self.shelf).await?;
@@ -240,7 +239,8 @@ impl Leader {
             Order::Export => {
                 if let State::There(run) = &mut self.state {
                     let files = run.files().await?;
-                    let name = export::archive_name(run.session.settings(), run.session.step_number());
+                    let name =
+                        export::archive_name(run.session.settings(), run.session.step_number());
                     let packed = archive::pack(&files)?;
                     post::files(Some(request), &[(name, packed)]);
                 }
@@ -267,9 +267,10 @@ impl Leader {
     fn prepare(&mut self, request: u32, preparation: Preparation, workers: usize, train: bool) {
         self.state = State::Preparing(Box::new(Making {
             request,
-            workers: workers.clamp(1, preparation.batch()),
+            workers: preparation.workers(workers),
             preparation,
             train,
+            steps: 0,
             said: 0.0,
         }));
     }
@@ -310,7 +311,7 @@ impl Making {
             session,
             crew,
             running: self.train,
-            steps: 0,
+            steps: self.steps,
             evaluator,
             measuring: None,
             evaluation: Pace::default(),
