@@ -3,8 +3,10 @@
 use hrm_core::train::{Backend, CarriedRows, Trainer};
 use hrm_train_room::address;
 use hrm_train_room::archive::{self, File};
+use hrm_train_room::message::Recording;
+use hrm_train_room::presets::Preset;
 use hrm_train_room::saved;
-use hrm_train_room::session::{Preparation, Session, rows, trainer};
+use hrm_train_room::session::{Preparation, SAMPLES, Session, rows, trainer};
 use hrm_train_room::settings::Settings;
 
 fn settings(preset: &str) -> Settings {
@@ -145,4 +147,23 @@ fn weights_alone_begin_a_run_from_its_start() {
         .to_safetensors(other.plan())
         .unwrap();
     assert!(weights == bytes(&files, saved::MODEL));
+}
+
+#[test]
+fn the_recording_of_the_page_is_of_its_first_preset() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../train.json");
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(text.len() < 60_000, "{}", text.len());
+    let recording: Recording = serde_json::from_str(&text).unwrap();
+    let run = recording.run;
+    assert_eq!(run.settings, Preset::ALL[0].settings());
+    assert_eq!(run.samples.len(), SAMPLES);
+    let evaluations = &run.history.evaluations;
+    assert_eq!(evaluations[0].step, 0);
+    assert!(evaluations[0].right() == 0 && evaluations.last().unwrap().accuracy() > 0.95);
+    for evaluation in evaluations {
+        for sample in 0..SAMPLES {
+            assert!(evaluation.grid(sample, evaluation.solved.len()).is_some());
+        }
+    }
 }

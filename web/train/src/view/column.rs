@@ -72,27 +72,29 @@ pub(crate) fn Column(run: Run, other: RwSignal<Option<Run>>) -> impl IntoView {
         <section class="run" aria-label="A run">
             <p id=id("sentence") class="happening" role="status">{sentence}</p>
             <p class="differs">{differs}</p>
-            <div class="controls">
-                <button id=id("train") type="button" class="primary" class=("playing", running) on:click=move |_| run.toggle() disabled=making>
-                    <span class="glyph" aria-hidden="true"></span>
-                    <span>{label}</span>
-                </button>
-                <button id=id("one-step") type="button" on:click=move |_| run.step() disabled=move || running() || making()>"One step"</button>
-                <button id=id("restart") type="button" on:click=restart disabled=move || !run.is_live() || making()>"Restart"</button>
-                <label class="check">
-                    <input
-                        id=id("unseen")
-                        type="checkbox"
-                        prop:checked=move || run.unseen.get()
-                        on:change=move |event| run.unseen.set(event_target_checked(&event))
-                    />
-                    <span>"go on in the background"</span>
-                </label>
+            <div class="doing">
+                <div class="controls">
+                    <button id=id("train") type="button" class="primary" class=("playing", running) on:click=move |_| run.toggle() disabled=making>
+                        <span class="glyph" aria-hidden="true"></span>
+                        <span>{label}</span>
+                    </button>
+                    <button id=id("one-step") type="button" on:click=move |_| run.step() disabled=move || running() || making()>"One step"</button>
+                    <button id=id("restart") type="button" on:click=restart disabled=move || !run.is_live() || making()>"Restart"</button>
+                    <label class="check">
+                        <input
+                            id=id("unseen")
+                            type="checkbox"
+                            prop:checked=move || run.unseen.get()
+                            on:change=move |event| run.unseen.set(event_target_checked(&event))
+                        />
+                        <span>"go on in the background"</span>
+                    </label>
+                </div>
+                <p class="anew">{anew}</p>
+                <p id=id("note") class="problem" role="status">{move || run.note.get()}</p>
+                <p id=id("numbers") class="room-status">{numbers}</p>
+                <Boards run/>
             </div>
-            <p class="anew">{anew}</p>
-            <p id=id("note") class="problem" role="status">{move || run.note.get()}</p>
-            <p id=id("numbers") class="room-status">{numbers}</p>
-            <Boards run/>
             <Curves run/>
             <Form run/>
             <Files run/>

@@ -26,6 +26,10 @@ const WORD: f64 = 120.0;
 /// Milliseconds of training between two evaluations at least, and times as
 /// long as an evaluation takes: it gets a sixth of the time at most.
 const EVALUATION: (f64, f64) = (700.0, 5.0);
+/// The same of the first few, in which the most is to be seen.
+const EARLY: (f64, f64) = (250.0, 1.0);
+/// How many those are.
+const EARLIEST: usize = 10;
 /// The same of keeping the run: it gets a twentieth.
 const KEEPING: (f64, f64) = (5_000.0, 19.0);
 /// Puzzles of the evaluation of an untrained network, which comes first and
@@ -368,7 +372,9 @@ impl Run {
         if self.running && self.keeping.is_due(KEEPING) {
             return self.keep(shelf).await;
         }
-        if (self.running || self.steps > 0) && self.evaluation.is_due(EVALUATION) {
+        let early = self.session.history().evaluations.len() <= EARLIEST;
+        let pace = if early { EARLY } else { EVALUATION };
+        if (self.running || self.steps > 0) && self.evaluation.is_due(pace) {
             self.evaluation = Pace::default();
             self.evaluator = Some(self.session.evaluator().map_err(|e| e.to_string())?);
             return Ok(());
