@@ -26,9 +26,22 @@
 
   // Files for the person; what makes them is fetched when it is wanted.
   const files = (use) => import("./picture.js").then(use).catch((error) => console.error(error));
+  const brought = (use) => import("./bring.js").then(use).catch((error) => console.error(error));
+  let live = false;
   window.hrmFiles = {
     save: (...what) => files((module) => module.save(...what)),
     download: (...what) => files((module) => module.download(...what)),
+    // Files from the person, of a drop or of a list. What a drop holds can be
+    // asked for while its event lasts, and not later.
+    take: (from, keeper, base, hear) => {
+      const entry = (item) => item.webkitGetAsEntry?.() ?? item.getAsFile();
+      const own = (file) => (file.webkitRelativePath ?? "").split("/").length < 3;
+      const items = from.items ? [...from.items].map(entry) : [...from].filter(own);
+      const text = from.getData?.("text/plain");
+      if (items.some(Boolean)) brought((module) => module.take(items.filter(Boolean), keeper, base, hear));
+      else if (text) hear(text);
+    },
+    callOff: () => brought((module) => module.callOff()),
   };
 
   const parsed = new Promise((resolve) => {
@@ -36,10 +49,18 @@
     else resolve();
   });
 
-  // A puzzle from the clipboard becomes the address, as a link's does. Where a
-  // page may not read the clipboard, there is a field to paste into.
+  // A puzzle from the clipboard; before the program is there it becomes the
+  // address, as a link's does. Where a page may not read the clipboard, there is
+  // a field to paste into.
   const paste = async () => {
     const text = await navigator.clipboard.readText().catch(() => "");
+    if (live && text.trim() !== "") {
+      // The program reads whatever is pasted.
+      const event = new Event("paste", { bubbles: true, cancelable: true });
+      Object.defineProperty(event, "clipboardData", { value: { getData: () => text } });
+      document.body.dispatchEvent(event);
+      return;
+    }
     if (text.trim() !== "") {
       location.hash = `#puzzle=${encodeURIComponent(text.trim())}`;
       return;
@@ -85,6 +106,7 @@
       const demo = Promise.race([window.hrmDemo?.ready, late]);
       const [page] = await Promise.all([import("./playground.js"), demo]);
       await page.default();
+      live = true;
     } catch (error) {
       console.error(error);
       await fail("The page's program could not be started. Reloading may help; if it doesn't, this browser may be too old.", error);

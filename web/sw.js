@@ -3,6 +3,8 @@
 "use strict";
 const VERSION = "dev";
 const FILES = [];
+// What few visitors need, kept when it is first used.
+const LATER = /\/import[^/]*\.(js|wasm)$/;
 const CACHE = `hrm-page-${VERSION}`;
 
 self.addEventListener("install", (event) => {
@@ -37,7 +39,10 @@ self.addEventListener("fetch", (event) => {
   const answer = async () => {
     const cache = await caches.open(CACHE);
     const kept = await cache.match(page ? "./" : url.pathname);
-    return kept ?? fetch(event.request);
+    if (kept) return kept;
+    const fetched = await fetch(event.request);
+    if (fetched.ok && LATER.test(url.pathname)) await cache.put(url.pathname, fetched.clone());
+    return fetched;
   };
   event.respondWith(answer());
 });

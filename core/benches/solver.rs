@@ -22,7 +22,7 @@ fn sets() -> Vec<(String, Vec<Board>)> {
                 std::process::exit(2);
             }
         },
-        Err(_) => Shape::ALL
+        Err(_) => Shape::COMMON
             .into_iter()
             .map(|shape| {
                 let options = GeneratorOptions::minimal(shape);

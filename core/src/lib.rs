@@ -10,6 +10,7 @@ pub mod cpu;
 pub mod engine;
 #[cfg(feature = "data")]
 pub mod files;
+mod gemm;
 #[cfg(feature = "import")]
 pub mod import;
 pub mod lens;

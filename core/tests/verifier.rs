@@ -13,7 +13,7 @@ fn no_sudoku_is_accepted_that_breaks_a_rule_or_changes_a_given() {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     let (mut accepted, mut refused) = (0, 0);
     for round in 0..2_000 {
-        let shape = Shape::ALL[round % 3];
+        let shape = Shape::COMMON[round % 3];
         let solution = random_solution(shape, &mut rng);
         let share = rng.random::<f64>();
         let givens = fill_share(&mut rng, &Board::blank(shape), &solution, share);

@@ -23,6 +23,10 @@ pub(crate) struct PuzzleArgs {
     pub(crate) data: PathBuf,
     #[command(flatten)]
     pub(crate) columns: ColumnArgs,
+    /// Report lines that are no puzzle, count them and go on, instead of
+    /// stopping at the first
+    #[arg(long)]
+    pub(crate) skip_bad: bool,
     /// Use only the first N rows
     #[arg(long)]
     pub(crate) limit: Option<usize>,
@@ -64,6 +68,54 @@ pub(crate) fn explained(error: DatasetError) -> anyhow::Error {
     }
 }
 
+/// Bad lines that are shown; of more there is the number.
+const SHOWN: usize = 20;
+
+/// Lines of a file that are no puzzle: the end of it, or passed over and counted.
+#[derive(Debug, Default)]
+pub(crate) struct BadLines {
+    skip: bool,
+    /// Those passed over.
+    pub(crate) count: usize,
+}
+
+impl BadLines {
+    /// With `skip` they are passed over.
+    pub(crate) fn new(skip: bool) -> Self {
+        Self { skip, count: 0 }
+    }
+
+    /// The row; none for a bad line that is passed over, which goes to `report` as long
+    /// as there are few.
+    ///
+    /// # Errors
+    /// Any other error of the file, and a bad line that is not passed over.
+    pub(crate) fn pass<T>(
+        &mut self,
+        row: Result<T, DatasetError>,
+        report: impl FnOnce(&DatasetError),
+    ) -> Result<Option<T>> {
+        match row {
+            Ok(row) => Ok(Some(row)),
+            Err(error @ DatasetError::Line { .. }) if self.skip => {
+                self.count += 1;
+                if self.count <= SHOWN {
+                    report(&error);
+                }
+                Ok(None)
+            }
+            Err(error @ DatasetError::Line { .. }) => Err(anyhow::Error::new(error)
+                .context("a line is no puzzle; --skip-bad passes over such lines")),
+            Err(error) => Err(explained(error)),
+        }
+    }
+
+    /// Shows a line that is passed over.
+    pub(crate) fn show(error: &DatasetError) {
+        errln!("skipped: {error}");
+    }
+}
+
 /// One puzzle of a set.
 #[derive(Debug, Clone)]
 pub(crate) struct Row<P = Board> {
@@ -79,6 +131,8 @@ pub(crate) struct PuzzleSet<P = Board> {
     /// sha256 of the file.
     pub(crate) sha256: String,
     pub(crate) rows: Vec<Row<P>>,
+    /// Lines before the last row that are no puzzle and were passed over.
+    pub(crate) skipped: usize,
 }
 
 impl PuzzleArgs {
@@ -91,7 +145,7 @@ impl PuzzleArgs {
         let file = File::open(&self.data).ok()?;
         let options = self.columns.options(None);
         let mut rows = Records::<Board>::with(file, "", &options).ok()?;
-        let first = rows.next()?.ok()?;
+        let first = rows.find_map(Result::ok)?;
         Some(first.question.shape().into())
     }
 
@@ -114,8 +168,15 @@ impl PuzzleArgs {
         let mut records = Records::<P>::with(&mut hashed, &name.to_string(), &options)
             .map_err(explained)
             .with_context(|| format!("the model plays {kind}"))?;
-        for row in records.by_ref().take(self.limit.unwrap_or(usize::MAX)) {
-            let row = row.with_context(|| format!("the model plays {kind}"))?;
+        let limit = self.limit.unwrap_or(usize::MAX);
+        let mut bad = BadLines::new(self.skip_bad);
+        while rows.len() < limit
+            && let Some(row) = records.next()
+        {
+            let row = bad.pass(row, BadLines::show);
+            let Some(row) = row.with_context(|| format!("the model plays {kind}"))? else {
+                continue;
+            };
             let theirs = row.question.kind();
             let number = rows.len() + 1;
             if theirs.into() != kind {
@@ -130,6 +191,9 @@ impl PuzzleArgs {
             });
         }
         ensure!(!rows.is_empty(), "{name} has no puzzles");
+        if bad.count > 0 {
+            errln!("{name}: {} lines skipped that are no puzzle", bad.count);
+        }
         let notes = records.notes();
         if !notes.is_empty() {
             errln!("{name}: {notes}");
@@ -140,6 +204,7 @@ impl PuzzleArgs {
             name: file_name(&self.data),
             sha256: hex(&hashed.hash.finalize()),
             rows,
+            skipped: bad.count,
         })
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use crate::output::outln;
 use anyhow::{Context, Result, ensure};
-use hrm_core::cpu::{CpuModel, CpuRun, Statistics};
+use hrm_core::cpu::{CpuModel, CpuRun};
 use hrm_core::engine::Taps;
 use hrm_core::plan::{Plan, TensorId};
 use hrm_core::puzzle::{GeneratorOptions, generate};
+use hrm_core::weights::Statistics;
 use hrm_core::weights::{TensorError, Weights, quantize_q4};
 use indicatif::{ProgressBar, ProgressStyle};
 

@@ -231,19 +231,13 @@ fn token_tables(
 ) -> Result<Tables, EngineError> {
     let d = plan.hidden;
     let table = |name, id| table(context, weights, d, name, id);
-    // Every puzzle is of the first kind: identifiers are not used. Of the
-    // positions in front the first has its row, the others zeros.
-    let front = |id| {
-        let mut rows = weights.dense(id)[..d].to_vec();
-        rows.resize(plan.prefix * d, 0.0);
-        restride(&rows, d, fours(d))
-    };
     Ok(Tables {
         tokens: table("token embedding", e.tokens)?,
-        prefix: e
+        puzzles: e
             .puzzle
-            .map(|id| Array::new(context, "puzzle embedding", &front(id)))
+            .map(|id| table("puzzle embedding", id))
             .transpose()?,
+        prefix: plan.prefix,
         positions: e
             .positions
             .map(|id| table("position embedding", id))

@@ -21,6 +21,8 @@ use crate::pack::fours;
 #[derive(Debug)]
 pub(crate) struct Program {
     pub(crate) tokens: Array,
+    /// Of each sequence, the row of the puzzle embedding.
+    pub(crate) identifiers: Array,
     /// `[batch]`: 1 for sequences without a last answer.
     pub(crate) fresh: Array,
     /// `z_H` and `z_L`, `[batch, positions, hidden]`, and what they were
@@ -100,6 +102,7 @@ impl Program {
         let (cells, form) = (plan.config.seq_len, model.logits());
         let state = |name| Array::zeros(context, name, batch * n * hidden);
         let tokens = Array::zeros(context, "tokens", batch * cells)?;
+        let identifiers = Array::zeros(context, "identifiers", batch)?;
         let fresh = Array::zeros(context, "fresh", batch)?;
         let input = state("embedded puzzle")?;
         let states = [state("z_H")?, state("z_L")?];
@@ -120,7 +123,14 @@ impl Program {
         let embed = match &model.entry {
             Entry::Tokens(tables) => {
                 let shape = [batch, n, hidden];
-                vec![embed::dispatch(kernels, shape, tables, &tokens, &input)?]
+                vec![embed::dispatch(
+                    kernels,
+                    shape,
+                    tables,
+                    &tokens,
+                    &identifiers,
+                    &input,
+                )?]
             }
             Entry::Roles(vectors) => {
                 let given = Given {
@@ -222,6 +232,7 @@ impl Program {
 
         Ok(Self {
             tokens,
+            identifiers,
             fresh,
             states,
             before,

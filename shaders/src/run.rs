@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hrm_core::engine::{
-    EngineError, Probe, Probed, SegmentOutput, Taps, check_inputs, check_place,
+    EngineError, Probe, Probed, SegmentOutput, Taps, check_identifier, check_inputs, check_place,
 };
 use hrm_core::noise::UpdateNoise;
 use hrm_core::plan::Level;
@@ -50,6 +50,8 @@ pub struct GpuRun {
 struct Part {
     /// `[size, cells]`, the last part padded.
     tokens: Vec<u32>,
+    /// `[size]`, rows of the puzzle embedding.
+    identifiers: Vec<u32>,
     sequences: usize,
     /// `z_H` and `z_L` between segments, if there are several parts.
     parked: Option<[Array; 2]>,
@@ -116,6 +118,7 @@ impl GpuRun {
                 let park = |name| Array::zeros(model.context(), name, program.states[0].len());
                 Ok(Part {
                     tokens: Vec::new(),
+                    identifiers: vec![0; size],
                     sequences: size.min(batch - i * size),
                     parked: match count {
                         1 => None,
@@ -191,6 +194,36 @@ impl GpuRun {
         Ok(())
     }
 
+    /// From now on each sequence has the row of the puzzle embedding that its
+    /// identifier picks; at first all have the first row, and so has a puzzle
+    /// that takes another's place.
+    ///
+    /// # Errors
+    /// If there are not as many as sequences, or the model has no such row.
+    pub fn set_identifiers(&mut self, identifiers: &[usize]) -> Result<(), EngineError> {
+        if identifiers.len() != self.batch {
+            let reason = format!(
+                "there are {} puzzle identifiers for {} sequences",
+                identifiers.len(),
+                self.batch
+            );
+            return Err(EngineError::Input {
+                sequence: identifiers.len().min(self.batch),
+                reason,
+            });
+        }
+        for (sequence, &identifier) in identifiers.iter().enumerate() {
+            check_identifier(self.model.plan(), sequence, identifier)?;
+        }
+        for (part, identifiers) in self.parts.iter_mut().zip(identifiers.chunks(self.size)) {
+            for (word, &identifier) in part.identifiers.iter_mut().zip(identifiers) {
+                *word = identifier as u32;
+            }
+            part.stale = true;
+        }
+        Ok(())
+    }
+
     /// Puts every sequence back to the initial state.
     pub fn reset_states(&mut self) {
         self.set_fresh(true);
@@ -227,6 +260,7 @@ impl GpuRun {
         }
         let place = sequence % self.size;
         self.parts[sequence / self.size].fresh[place] = 1;
+        self.parts[sequence / self.size].identifiers[place] = 0;
         let part = &self.parts[sequence / self.size];
         for (level, state) in states.iter().enumerate() {
             let home = self.home(part, level);
@@ -420,6 +454,7 @@ impl GpuRun {
         let embeds = part.stale || part.parked.is_some() || feeds_back;
         if embeds {
             program.tokens.write(context, &part.tokens);
+            program.identifiers.write(context, &part.identifiers);
         }
         if feeds_back {
             program.fresh.write(context, &part.fresh);

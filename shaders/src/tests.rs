@@ -9,7 +9,7 @@ use hrm_core::config::{Gate, ModelConfig, QPool};
 use hrm_core::cpu::{Arithmetic, CpuModel, CpuRun};
 use hrm_core::engine::{EngineError, Probe, SegmentOutput, Taps};
 use hrm_core::noise::UpdateNoise;
-use hrm_core::plan::{Level, Plan};
+use hrm_core::plan::{Level, Plan, TensorKind};
 use hrm_core::puzzle::Shape;
 use hrm_core::weights::{Scheme, Tensor, Values, Weights};
 use rand::Rng;
@@ -76,11 +76,14 @@ fn architectures() -> Vec<(&'static str, ModelConfig)> {
 fn weights(plan: &Plan, seed: u64) -> Weights {
     let mut rng = rng(seed);
     let mut tensors = Weights::random(plan, seed).tensors().to_vec();
-    for id in [plan.heads.q_weight, plan.heads.q_bias] {
+    // These begin at zero, which would hide what is made of them.
+    let heads = [plan.heads.q_weight, plan.heads.q_bias].map(|id| id.index());
+    let is_table = |&i: &usize| plan.tensors[i].kind == TensorKind::PuzzleEmbedding;
+    for i in heads.into_iter().chain((0..tensors.len()).filter(is_table)) {
         let Tensor {
             shape,
             values: slot,
-        } = &mut tensors[id.index()];
+        } = &mut tensors[i];
         *slot = Values::F32(values(&mut rng, shape.iter().product()));
     }
     Weights::from_tensors(plan, tensors).unwrap()
@@ -434,6 +437,41 @@ gpu_test! {
         run.set_inputs(&first).unwrap();
         run.reset_states();
         assert_eq!(run.segment(ALL).await.unwrap(), start_of_first);
+    }
+}
+
+gpu_test! {
+    async fn sequences_have_the_row_of_their_identifier(context) {
+        for front in [None, Some(3)] {
+            let config = ModelConfig {
+                num_puzzle_identifiers: 5,
+                puzzle_emb_len: front,
+                ..ModelConfig::hrm(Shape::S4, 30, 3, 1)
+            };
+            let plan = Arc::new(Plan::new(&config).unwrap());
+            let weights = weights(&plan, 5);
+            let inputs = inputs(&plan, 3, 6);
+            let model = Arc::new(CpuModel::new(Arc::clone(&plan), &weights));
+            let mut gpu = start(&context, &plan, &weights, &inputs).await;
+            let first_rows = gpu.segment(ALL).await.unwrap();
+            gpu.set_identifiers(&[4, 0, 2]).unwrap();
+            gpu.reset_states();
+            let mut cpu = CpuRun::with_identifiers(Arc::clone(&model), &inputs, &[4, 0, 2]).unwrap();
+            let what = format!("{front:?} in front, {:?}", context.variant());
+            let found = gpu.segment(ALL).await.unwrap();
+            for (found, expected) in found.iter().zip(&cpu.segment(ALL)) {
+                assert_same(found, expected, 1e-3, &what);
+            }
+            // Rows matter, and the first is another's where none was asked for.
+            assert_eq!(found[1], first_rows[1]);
+            assert_ne!(found[0].logits, first_rows[0].logits);
+            // A puzzle that takes a place begins with the first row.
+            gpu.replace(0, &inputs[0], None).unwrap();
+            assert_eq!(gpu.segment(ALL).await.unwrap()[0].logits, first_rows[0].logits);
+            for wrong in [vec![5, 0, 0], vec![0, 0]] {
+                assert!(matches!(gpu.set_identifiers(&wrong), Err(EngineError::Input { .. })));
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The page as a user sees it.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -210,6 +211,36 @@ impl Playground {
         self.client
             .execute(script, vec![json!(name), json!(content)])
             .await?;
+        Ok(())
+    }
+
+    /// Drops files of the disk on the page, all at once.
+    ///
+    /// # Errors
+    /// If one is not there, or the page throws.
+    pub async fn drop_paths(&self, paths: &[PathBuf]) -> Result<()> {
+        let field = "const field = document.createElement('input'); \
+            Object.assign(field, { type: 'file', multiple: true, id: 'carried' }); \
+            document.body.prepend(field);";
+        self.script(field).await?;
+        self.choose_paths("#carried", paths).await?;
+        let script = "const field = document.querySelector('#carried'); \
+            const data = new DataTransfer(); \
+            for (const file of field.files) data.items.add(file); \
+            field.remove(); \
+            document.body.dispatchEvent(new DragEvent('drop', \
+            { dataTransfer: data, bubbles: true, cancelable: true }));";
+        self.script(script).await.map(drop)
+    }
+
+    /// Chooses files of the disk in a field.
+    ///
+    /// # Errors
+    /// If one is not there, or there is no such field.
+    pub async fn choose_paths(&self, selector: &str, paths: &[PathBuf]) -> Result<()> {
+        let paths: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
+        let field = self.client.find(Locator::Css(selector)).await?;
+        field.send_keys(&paths.join("\n")).await?;
         Ok(())
     }
 

@@ -10,9 +10,9 @@ use hrm_core::config::{
 use hrm_core::cpu::{CpuModel, CpuRun};
 use hrm_core::engine::{SegmentOutput, Taps};
 use hrm_core::model::{Device, Inputs, Network, Parameters, State};
-use hrm_core::plan::{Init, Plan, TensorKind};
+use hrm_core::plan::{Init, Plan, TensorKind, sample};
 use hrm_core::puzzle::Shape;
-use hrm_core::weights::{Tensor, Values, Weights, sample};
+use hrm_core::weights::{Tensor, Values, Weights};
 use hrm_shaders::{GpuContext, GpuModel, GpuOptions, GpuRun};
 use pollster::block_on;
 use rand::{Rng, SeedableRng};

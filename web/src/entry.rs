@@ -32,8 +32,8 @@ struct Moment {
     /// The puzzle as it was put there as a whole.
     base: Board,
     /// Pencilled digits of each cell, bit `d` for the digit `d`.
-    corner: Vec<u16>,
-    centre: Vec<u16>,
+    corner: Vec<u32>,
+    centre: Vec<u32>,
 }
 
 impl Moment {
@@ -47,7 +47,7 @@ impl Moment {
         }
     }
 
-    fn marks(&mut self, mode: Mode) -> &mut [u16] {
+    fn marks(&mut self, mode: Mode) -> &mut [u32] {
         if mode == Mode::Corner {
             &mut self.corner
         } else {
@@ -105,7 +105,9 @@ impl Entry {
             Mode::Centre => &self.now.centre,
         };
         let bits = marks.get(cell).copied().unwrap_or(0);
-        (1..=9).filter(|digit| bits >> digit & 1 == 1).collect()
+        (1..=Shape::LARGEST as u8)
+            .filter(|digit| bits >> digit & 1 == 1)
+            .collect()
     }
 
     /// Writes a digit, or clears the cell with 0. Returns whether that

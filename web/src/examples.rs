@@ -49,13 +49,14 @@ const NINE: [Example; 4] = [
     ),
 ];
 
-/// The examples of a size, easiest first.
+/// The examples of a size, easiest first; of large boards there are none.
 #[must_use]
 pub fn of(shape: Shape) -> &'static [Example] {
     match shape.side() {
         4 => &FOUR,
         6 => &SIX,
-        _ => &NINE,
+        9 => &NINE,
+        _ => &[],
     }
 }
 
@@ -63,8 +64,9 @@ pub fn of(shape: Shape) -> &'static [Example] {
 /// within reach of a small model.
 #[must_use]
 pub fn first(shape: Shape) -> Board {
-    let line = of(shape)[1].line;
-    Board::parse(line, Some(shape)).unwrap_or_else(|_| Board::blank(shape))
+    let example = of(shape).get(1);
+    let board = example.and_then(|e| Board::parse(e.line, Some(shape)).ok());
+    board.unwrap_or_else(|| Board::blank(shape))
 }
 
 #[cfg(test)]
@@ -93,7 +95,7 @@ mod tests {
 
     #[test]
     fn examples_are_puzzles_of_rising_difficulty() {
-        for shape in Shape::ALL {
+        for shape in Shape::COMMON {
             assert_eq!(first(shape).to_string(), of(shape)[1].line);
             let ratings: Vec<_> = of(shape)
                 .iter()

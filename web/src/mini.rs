@@ -1,6 +1,6 @@
 //! Small boards, drawn: for guesses and experiments.
 
-use hrm_core::puzzle::{Board, Shape};
+use hrm_core::puzzle::{Board, Shape, digit_char};
 use hrm_core::reason::SegmentReport;
 
 use crate::draw::{Anchor, Drawing};
@@ -75,7 +75,7 @@ pub fn ballot(puzzle: &Board, votes: &[Vote]) -> String {
         } else {
             "mini-digit"
         };
-        let winner = vote.digit.to_string();
+        let winner = digit_char(vote.digit).to_string();
         d.faint_text(
             class,
             Anchor::Middle,
@@ -168,7 +168,7 @@ fn digits(d: &mut Drawing, shape: Shape, cells: &[u8], class: &str) {
             .map(|&digit| match digit {
                 // A space that is not collapsed.
                 0 => '\u{a0}',
-                digit => char::from(b'0' + digit),
+                digit => digit_char(digit),
             })
             .collect();
         d.spread_text(class, &xs, (row as f64 + 0.5) * CELL + FOOT, &text);

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::num::{NonZeroUsize, ParseIntError};
 use std::str::FromStr;
 
-use hrm_core::puzzle::Board;
+use hrm_core::puzzle::{Board, digit_char};
 use hrm_core::reason::SegmentReport;
 
 /// Segments without change after which a cell counts as settled.
@@ -39,11 +39,11 @@ impl CellState {
     pub fn label(self) -> String {
         let mut text = match self.digit {
             0 => "empty".to_owned(),
-            digit => digit.to_string(),
+            digit => digit_char(digit).to_string(),
         };
         let given = if self.own { "yours" } else { "given" };
         if self.overwritten() {
-            text.push_str(&format!(", {given} was {}", self.given));
+            text.push_str(&format!(", {given} was {}", digit_char(self.given)));
         } else if self.given != 0 {
             text.push_str(", ");
             text.push_str(given);

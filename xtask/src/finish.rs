@@ -126,8 +126,12 @@ fn keep_offline(dist: &Path) -> Result<()> {
     fs::write(&path, script).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Whether the service worker keeps a file.
+/// Whether the service worker keeps a file from the start.
 fn is_kept(name: &str) -> bool {
+    // Only who brings a network of their own needs what reads it.
+    if name.starts_with("import") {
+        return false;
+    }
     let weights = name.starts_with("models/") && !name.ends_with(".json");
     // The page itself is kept under its folder's name, and a service worker
     // that keeps itself is never replaced.
@@ -184,6 +188,7 @@ mod tests {
                 "const VERSION = \"dev\";\nconst FILES = [];".to_owned(),
             ),
             ("page.js", "1".to_owned()),
+            ("import_bg.wasm", "read when it is wanted".to_owned()),
             ("models/m/manifest.json", "{}".to_owned()),
             ("models/m/model.safetensors", "weights".to_owned()),
         ] {

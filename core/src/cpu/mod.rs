@@ -7,7 +7,6 @@
 //! brought into the processor's form, once, when a model is made.
 
 mod bf16;
-mod gemm;
 pub(crate) mod input;
 mod int4;
 mod int8;
@@ -22,16 +21,13 @@ mod relations;
 mod relaxed;
 mod run;
 pub(crate) mod simd;
-mod statistics;
 pub(crate) mod train;
 
 use std::sync::Arc;
 
 pub use bf16::native_bf16;
-pub(crate) use gemm::{View, ViewMut, gemm};
 pub use read_out::ReadOut;
 pub use run::CpuRun;
-pub use statistics::{Moments, Statistics};
 
 use crate::plan::{Plan, Sublayer, TensorId};
 use crate::weights::{Scheme, Weights};
@@ -133,7 +129,7 @@ impl CpuModel {
     /// A model to be trained, of dense values in the plan's order; `bf16`:
     /// its matrices are multiplied in bf16.
     pub(crate) fn for_training(plan: Arc<Plan>, tensors: Vec<Vec<f32>>, bf16: bool) -> Self {
-        use gemm::View;
+        use crate::gemm::View;
         let bf16 = bf16 && plan.relations.is_empty();
         let matrices = plan.matrices();
         let store = |(i, dense): (usize, Vec<f32>)| {

@@ -1,14 +1,15 @@
 //! The sublayers of a plan on activations `[batch, positions, hidden]`, in
 //! place, residual and norm included.
 
-use super::gemm::{View, ViewMut, gemm};
 use super::int4::Buffers;
 use super::int8::Activations;
 use super::math::{exp, largest, sigmoid, sum, sum_of_squares};
 use super::simd::simd;
-use super::{CpuModel, Statistics, Stored};
+use super::{CpuModel, Stored};
 use crate::config::Gate;
+use crate::gemm::{View, ViewMut, gemm};
 use crate::plan::{Axis, Plan, Sublayer, TensorId};
+use crate::weights::Statistics;
 
 /// Tables of the rotary position embedding, `[positions, head_dim / 2]`.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! The output head on its own: an answer read off any `z_H`.
 
-use super::gemm::{View, ViewMut, gemm};
+use crate::gemm::{View, ViewMut, gemm};
 use crate::plan::{Answers, Plan};
 use crate::puzzle::PuzzleKind;
 use crate::weights::Weights;

@@ -4,16 +4,17 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::CpuModel;
 use super::input::input;
 use super::ops::{self, Scratch};
 use super::probe::CpuProbe;
-use super::{CpuModel, Statistics};
 use crate::config::QPool;
 use crate::engine::{
     EngineError, Probe, Probed, SegmentOutput, Taps, check_identifier, check_inputs, check_place,
 };
 use crate::noise::UpdateNoise;
 use crate::plan::{Level, Plan};
+use crate::weights::Statistics;
 
 /// Sequences that go through a module together.
 const TOGETHER: usize = 4;

@@ -14,6 +14,7 @@ mod select;
 mod sniff;
 mod torch;
 
+use std::collections::BTreeSet;
 use std::io::{Read, Seek};
 
 use safetensors::Dtype;
@@ -26,7 +27,7 @@ pub use sniff::{FileKind, SNIFFED};
 
 use crate::config::{ConfigError, ModelConfig, Modules, TokenMixer};
 use crate::plan::Plan;
-use crate::weights::{RawTensor, Weights, WeightsError};
+use crate::weights::{RawTensor, SCALE, Tensor, Weights, WeightsError};
 use config::Given;
 use select::Chosen;
 
@@ -92,6 +93,33 @@ pub fn read<R: Read + Seek>(
     config: Option<Value>,
     choice: &Choice,
 ) -> Result<Imported, ImportError> {
+    read_as(file, below, config, choice, |_, _, tensor| tensor)
+}
+
+/// As [`read`], with the modules' matrices in 8 bits as soon as each is read:
+/// the memory never holds much more than what comes out.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_small<R: Read + Seek>(
+    file: &mut WeightsFile<R>,
+    below: Option<&mut WeightsFile<R>>,
+    config: Option<Value>,
+    choice: &Choice,
+) -> Result<Imported, ImportError> {
+    read_as(file, below, config, choice, |plan, place, tensor| {
+        let matrix = plan.matrices().iter().any(|id| id.index() == place);
+        if matrix { tensor.to_q8() } else { tensor }
+    })
+}
+
+fn read_as<R: Read + Seek>(
+    file: &mut WeightsFile<R>,
+    below: Option<&mut WeightsFile<R>>,
+    config: Option<Value>,
+    choice: &Choice,
+    keep: impl Fn(&Plan, usize, Tensor) -> Tensor,
+) -> Result<Imported, ImportError> {
     let mut notes = Vec::new();
     let mut chosen = select::choose(&file.entries, choice.tensors.as_deref(), &mut notes)?;
     select::drop_left_overs(&mut chosen, &file.entries, &mut notes);
@@ -145,39 +173,43 @@ pub fn read<R: Read + Seek>(
     }
     let plan = Plan::new(&model)?;
 
-    let mut raw = Vec::new();
-    let mut converted = Converted::default();
-    for (name, &at) in &chosen.tensors {
-        let entry = file.entries[at].clone();
-        raw.push(take(
-            file,
-            &entry,
-            name,
-            &plan,
-            drop_continue,
-            &mut converted,
-        )?);
+    let mut left: BTreeSet<String> = chosen.tensors.keys().cloned().collect();
+    let filled: Vec<String> = match &under {
+        Some((_, base)) => base.tensors.keys().cloned().collect(),
+        None => Vec::new(),
+    };
+    left.extend(filled.iter().cloned());
+    // Before any values are read: there may be many.
+    let known = |name: &str| plan.tensors.iter().any(|t| t.name == name);
+    if let Some(extra) = left.iter().find(|n| !known(n) && !n.ends_with(SCALE)) {
+        let name = extra.clone();
+        return Err(WeightsError::Extra { name }.into());
     }
-    if let Some((below, base)) = &mut under {
-        for (name, &at) in &base.tensors {
-            let entry = below.entries[at].clone();
-            raw.push(take(
-                below,
-                &entry,
-                name,
-                &plan,
-                drop_continue,
-                &mut converted,
-            )?);
-        }
-        let filled: Vec<String> = base.tensors.keys().cloned().collect();
+    let mut converted = Converted::default();
+    let mut one = |name: &str| -> Result<Option<RawTensor<'static>>, ImportError> {
+        left.remove(name);
+        let (from, at) = match (chosen.tensors.get(name), &mut under) {
+            (Some(&at), _) => (&mut *file, at),
+            (None, Some((below, base))) => match base.tensors.get(name) {
+                Some(&at) => (&mut **below, at),
+                None => return Ok(None),
+            },
+            (None, None) => return Ok(None),
+        };
+        let entry = from.entries[at].clone();
+        take(from, &entry, name, &plan, drop_continue, &mut converted).map(Some)
+    };
+    let weights = Weights::read_each(&plan, &mut one, |place, tensor| keep(&plan, place, tensor))?;
+    if let Some(name) = left.pop_first() {
+        return Err(WeightsError::Extra { name }.into());
+    }
+    if !filled.is_empty() {
         notes.push(format!(
             "not in the average, taken from the raw weights: {}",
             note_list(&filled)
         ));
     }
     converted.say(&mut notes);
-    let weights = Weights::from_raw(&plan, raw.into_iter())?;
     Ok(Imported {
         plan,
         weights,
@@ -244,7 +276,7 @@ fn take<R: Read + Seek>(
     plan: &Plan,
     drop_continue: bool,
     converted: &mut Converted,
-) -> Result<(String, RawTensor<'static>), ImportError> {
+) -> Result<RawTensor<'static>, ImportError> {
     let dtype = entry.dtype.ok_or_else(|| WeightsError::Dtype {
         name: name.to_owned(),
         dtype: "one that no weights have".into(),
@@ -274,12 +306,6 @@ fn take<R: Read + Seek>(
         }
         .into());
     }
-    if wanted.is_none() && !name.ends_with(".scale") {
-        return Err(WeightsError::Extra {
-            name: name.to_owned(),
-        }
-        .into());
-    }
     let mut data = file.read(entry)?;
     if one_output {
         data.truncate(data.len() / 2);
@@ -299,7 +325,7 @@ fn take<R: Read + Seek>(
             .entry(format!("{dtype:?}").to_lowercase())
             .or_default() += 1;
     }
-    Ok((name.to_owned(), RawTensor::new(dtype, shape, data)))
+    Ok(RawTensor::new(dtype, shape, data))
 }
 
 /// Without axes of length 1 around a vector.

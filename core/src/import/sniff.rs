@@ -20,6 +20,8 @@ pub enum FileKind {
     LfsPointer,
     /// A web page: of an error, a login, a captcha.
     Html,
+    /// Another text in XML: an answer of a store of files that has not the file, say.
+    Xml,
     /// A JSON text.
     Json,
     /// Compressed with gzip.
@@ -107,11 +109,13 @@ impl FileKind {
         }
         let text = text.trim_start_matches('\u{feff}').trim_start();
         let lower = text.to_ascii_lowercase();
-        if ["<!doctype html", "<html", "<head", "<body", "<?xml"]
-            .iter()
-            .any(|tag| lower.starts_with(tag))
+        let begins = |tags: &[&str]| tags.iter().any(|tag| lower.starts_with(tag));
+        let xml = begins(&["<?xml"]);
+        if begins(&["<!doctype html", "<html", "<head", "<body"]) || xml && lower.contains("<html")
         {
             Self::Html
+        } else if xml {
+            Self::Xml
         } else if text.starts_with('{') || text.starts_with('[') {
             Self::Json
         } else {
@@ -141,6 +145,9 @@ impl FileKind {
             }
             Self::Html => {
                 "this is a web page (HTML), not the file: an error or login page was saved in its place, download it again"
+            }
+            Self::Xml => {
+                "this is a text in XML, not the file: the message of an error was saved in its place, perhaps"
             }
             Self::Json => "this is a JSON text, not weights; give it as the configuration",
             Self::Gzip => "compressed with gzip: unpack it first (gunzip, or tar xzf)",
@@ -181,6 +188,15 @@ mod tests {
             FileKind::LfsPointer
         );
         assert_eq!(of(b"\n <!DOCTYPE HTML><html>"), FileKind::Html);
+        let xml = "<?xml version=\"1.0\"?>\n";
+        let page = "<!DOCTYPE html><html>";
+        for (rest, kind) in [
+            ("<Error><Code>AccessDenied</Code></Error>", FileKind::Xml),
+            ("<opensudoku><game data=\"1\"/></opensudoku>", FileKind::Xml),
+            (page, FileKind::Html),
+        ] {
+            assert_eq!(of(format!("{xml}{rest}").as_bytes()), kind);
+        }
         assert_eq!(of("\u{feff}{\"a\": 1}".as_bytes()), FileKind::Json);
         assert_eq!(of(b"\x02\0\0\0\0\0\0\0{}"), FileKind::Safetensors);
         // A header of 128 bytes begins with a pickle's first opcode.

@@ -8,10 +8,12 @@
 //! Shapes follow the reference's layout: a linear map is `[out, in]`, applied
 //! as `y = x · Wᵀ`; activations are `[batch, position, channel]`.
 
+mod init;
 mod start;
 mod tensors;
 
 pub use crate::config::Axis;
+pub use init::sample;
 pub use start::{PLAIN_START, Start};
 pub use tensors::{Init, TensorId, TensorKind, TensorSpec};
 
@@ -377,7 +379,7 @@ impl Plan {
     /// Boards that the same weights play beside the configuration's.
     #[must_use]
     pub fn further_boards(&self) -> Vec<Shape> {
-        let others = Shape::ALL.into_iter().rev();
+        let others = Shape::ALL.into_iter();
         others
             .filter(|shape| !self.relations.is_empty() && self.config.puzzle != *shape)
             .collect()

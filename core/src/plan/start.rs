@@ -8,7 +8,6 @@ use rand_chacha::ChaCha8Rng;
 use super::tensors::TensorList;
 use super::{Init, Plan, TensorId, TensorKind};
 use crate::config::InitialState;
-use crate::weights::sample;
 
 /// Seed of the draw that a plain pass begins from, where states are drawn:
 /// the same for every puzzle, so that it can be repeated anywhere.
@@ -46,7 +45,7 @@ impl Start {
     /// One random state of so many elements.
     #[must_use]
     pub fn draw(elements: usize, rng: &mut impl Rng) -> Vec<f32> {
-        sample(UNIT, elements, rng)
+        super::sample(UNIT, elements, rng)
     }
 }
 

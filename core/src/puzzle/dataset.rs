@@ -195,7 +195,7 @@ pub fn write<P: Puzzle>(writer: impl Write, rows: &[Row<P>]) -> io::Result<()> {
 
 fn write_each<P: Puzzle>(writer: impl Write, rows: impl Iterator<Item = Row<P>>) -> io::Result<()> {
     // No source is to be taken for a remark.
-    let remarks = (!P::is_cell('#')).then_some(b'#');
+    let remarks = (!P::LITERAL).then_some(b'#');
     let mut writer = csv::WriterBuilder::new()
         .comment(remarks)
         .from_writer(writer);

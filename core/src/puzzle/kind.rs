@@ -23,7 +23,7 @@ pub enum PuzzleKind {
 /// A name that is no [`PuzzleKind`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown puzzle kind {0:?}; known are sudoku-4x4, sudoku-6x6, sudoku-9x9 and maze-NxN with N from 2 to 64"
+    "unknown puzzle kind {0:?}; known are sudoku-NxN with N of 4, 6, 8, 9, 10, 12, 16 or 25 and maze-NxN with N from 2 to 64"
 )]
 pub struct UnknownKind(pub String);
 

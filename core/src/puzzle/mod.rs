@@ -35,6 +35,7 @@ pub use sudoku::generator::{
     Difficulty, GenerateError, Generated, GeneratorOptions, UnknownDifficulty, generate,
     generate_with, random_solution,
 };
+pub use sudoku::numerals::{Numerals, digit_char};
 pub use sudoku::parse::ParseError;
 pub use sudoku::shape::{Shape, UnknownShape};
 pub use sudoku::solver::{SolveReport, Uniqueness, solve, solve_within};
@@ -56,6 +57,10 @@ pub trait Puzzle: Sized + Clone + Eq + Debug + Display + Send + Sync {
     /// answer may be valid and no solution ([`Puzzle::is_valid`]), and a solution need
     /// not be the one that a file holds.
     const GRADED: bool = false;
+
+    /// Whether every character of a text counts, so that it is a board as it stands or
+    /// not at all: a space is a cell of a maze, and `#` its wall.
+    const LITERAL: bool = false;
 
     /// The kind and size of a puzzle, with a name such as `sudoku-9x9`.
     type Kind: Copy + Eq + Debug + Display + FromStr + Into<PuzzleKind> + Send + Sync;
@@ -80,7 +85,7 @@ pub trait Puzzle: Sized + Clone + Eq + Debug + Display + Send + Sync {
 
     /// Whether a character of a text stands for a cell; what does not is white space, a
     /// line between cells or a mark around them.
-    fn is_cell(character: char) -> bool;
+    fn is_cell(kind: Self::Kind, character: char) -> bool;
 
     /// The kind with so many cells, if there is one.
     fn kind_of_cells(cells: usize) -> Option<Self::Kind>;

@@ -155,6 +155,20 @@ pub enum Request {
         /// How many.
         segments: usize,
     },
+    /// Remove a model that the visitor has brought. Answered by
+    /// [`Event::Catalog`].
+    Forget {
+        /// As in [`Request::Catalog`].
+        base: String,
+        /// Folder name of the model.
+        model: String,
+    },
+    /// Find the puzzle in a text of any of the forms that people have. Answered
+    /// by [`Event::Read`].
+    Read {
+        /// The text.
+        text: String,
+    },
     /// Count a puzzle's solutions. Answered by [`Event::Checked`].
     Check {
         /// The question.
@@ -187,6 +201,9 @@ pub enum Event {
     Catalog {
         /// Their manifests.
         models: Vec<Manifest>,
+        /// The one that the visitor has just brought.
+        #[serde(default)]
+        brought: Option<String>,
     },
     /// Weights are arriving.
     Progress {
@@ -232,6 +249,14 @@ pub enum Event {
         run: u32,
         /// How it ended.
         verdict: Verdict,
+    },
+    /// A text was read.
+    Read {
+        /// The puzzle in it, if there is one.
+        puzzle: Option<Board>,
+        /// What there is to say about the text, a sentence: what is wrong, or
+        /// what else it holds.
+        said: Option<String>,
     },
     /// A puzzle's solutions were counted.
     Checked {

@@ -4,7 +4,7 @@
 //! update of the weights. What a step decides (which puzzles begin, the loss,
 //! who halts, what is drawn) is here and the same everywhere; its arithmetic
 //! is a [`Backend`]'s: [`Host`], the CPU engine's forward and backward passes,
-//! natively and in browsers, or burn on a GPU ([`crate::model::Burn`]).
+//! natively and in browsers, or burn on a GPU (`model::Burn`).
 //!
 //! Several processes, as the workers of a page, can share a batch: each has a
 //! trainer for some of its rows. The leader hands out [`Orders`], everyone

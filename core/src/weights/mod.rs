@@ -11,6 +11,7 @@ mod q4;
 mod quantize;
 mod read;
 mod rounding;
+mod statistics;
 mod write;
 
 use std::borrow::Cow;
@@ -18,12 +19,14 @@ use std::borrow::Cow;
 use half::f16;
 
 pub use error::WeightsError;
-pub use init::sample;
 pub use manifest::{Manifest, ManifestError, ModelIndex, Part, sha256_hex};
 pub use q4::{Q4_GROUP, q4_groups, q4_row_bytes, quantize_q4};
 pub(crate) use quantize::int8_rows;
 pub use quantize::{Scheme, TensorError};
+#[cfg(feature = "import")]
+pub(crate) use read::SCALE;
 pub use read::{RawTensor, plain_name};
+pub use statistics::{Moments, Statistics};
 
 use crate::plan::{Plan, TensorId};
 

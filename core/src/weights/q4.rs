@@ -3,9 +3,9 @@
 
 use half::f16;
 
+use super::Moments;
 use super::rounding::{Steps, round_matrix};
 use super::{Tensor, Values};
-use crate::cpu::Moments;
 
 /// Weights along a row that share a scale.
 pub const Q4_GROUP: usize = 32;

@@ -6,8 +6,8 @@ use half::f16;
 use serde::{Deserialize, Serialize};
 
 use super::rounding::{Steps, round_matrix};
+use super::{Moments, Statistics};
 use super::{Tensor, Values, Weights, quantize_q4};
-use crate::cpu::{Moments, Statistics};
 use crate::plan::{Plan, TensorId};
 
 /// How values are stored.

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors};
 
+use super::error::check_values;
 use super::{Tensor, Values, Weights, WeightsError, q4_groups, q4_row_bytes};
 use crate::plan::Plan;
 
 /// Suffix of the tensor that holds a quantized tensor's scales.
-pub(super) const SCALE: &str = ".scale";
+pub(crate) const SCALE: &str = ".scale";
 
 /// A tensor's name without the prefixes that wrappers add (`torch.compile`'s
 /// `_orig_mod.`, the reference's `model.inner.`), in any order and number.
@@ -91,8 +92,31 @@ impl Weights {
             found.insert(name, raw);
         }
 
-        let mut take = |name: &str, shape: &[usize]| -> Result<RawTensor<'a>, WeightsError> {
-            let raw = found.remove(name).ok_or_else(|| WeightsError::Missing {
+        let weights = Self::read_each(
+            plan,
+            |name| Ok::<_, WeightsError>(found.remove(name)),
+            |_, tensor| tensor,
+        )?;
+        match found.pop_first() {
+            Some((name, _)) => Err(WeightsError::Extra { name }),
+            None => Ok(weights),
+        }
+    }
+
+    /// Reads a plan's tensors one after the other: `read` gives the one of a
+    /// name, none if the file has none, and `keep` makes of it, whose place in
+    /// the plan it gets too, what is kept. So no more than one is in memory as
+    /// the file has it.
+    ///
+    /// # Errors
+    /// As [`Weights::from_safetensors`], and those of `read`.
+    pub(crate) fn read_each<'a, E: From<WeightsError>>(
+        plan: &Plan,
+        mut read: impl FnMut(&str) -> Result<Option<RawTensor<'a>>, E>,
+        mut keep: impl FnMut(usize, Tensor) -> Tensor,
+    ) -> Result<Self, E> {
+        let mut take = |name: &str, shape: &[usize]| -> Result<RawTensor<'a>, E> {
+            let raw = read(name)?.ok_or_else(|| WeightsError::Missing {
                 name: name.to_owned(),
             })?;
             // Of 4-bit values a row is a row of bytes.
@@ -107,12 +131,13 @@ impl Weights {
                     name: name.to_owned(),
                     expected: expected.to_vec(),
                     found: raw.shape,
-                });
+                }
+                .into());
             }
             Ok(raw)
         };
         let mut tensors = Vec::with_capacity(plan.tensors.len());
-        for spec in &plan.tensors {
+        for (place, spec) in plan.tensors.iter().enumerate() {
             let raw = take(&spec.name, &spec.shape)?;
             let scale = format!("{}{SCALE}", spec.name);
             let rows = spec.shape.first().copied().unwrap_or(1);
@@ -132,15 +157,16 @@ impl Weights {
                 Dtype::F16 => Values::F16(halves(&spec.name, &raw)?),
                 _ => Values::F32(floats(&spec.name, &raw)?),
             };
-            tensors.push(Tensor {
+            drop(raw);
+            let tensor = Tensor {
                 shape: spec.shape.clone(),
                 values,
-            });
+            };
+            // Before it may become one of integers, which are always finite.
+            check_values(&spec.name, &tensor)?;
+            tensors.push(keep(place, tensor));
         }
-        if let Some((name, _)) = found.pop_first() {
-            return Err(WeightsError::Extra { name });
-        }
-        Self::from_tensors(plan, tensors)
+        Ok(Self::from_tensors(plan, tensors)?)
     }
 }
 

@@ -6,7 +6,7 @@
 //! outputs is made up for in the columns still to come, as far as inputs are
 //! correlated (GPTQ, arXiv 2210.17323).
 
-use crate::cpu::Moments;
+use super::Moments;
 
 /// The integers that weights become, and the steps between them.
 pub(super) struct Steps {

@@ -15,16 +15,11 @@ impl Weights {
     /// # Errors
     /// If the format can't hold them (it holds every plan's).
     pub fn to_safetensors(&self, plan: &Plan) -> Result<Vec<u8>, WeightsError> {
-        let mut buffers: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
+        let mut buffers: Vec<(String, Dtype, Vec<usize>, &[u8])> = Vec::new();
         for (spec, tensor) in plan.tensors.iter().zip(&self.tensors) {
             let shape = tensor.shape.clone();
-            let mut push = |suffix: &str, dtype, shape, bytes: &[u8]| {
-                buffers.push((
-                    format!("{}{suffix}", spec.name),
-                    dtype,
-                    shape,
-                    bytes.to_vec(),
-                ));
+            let mut push = |suffix: &str, dtype, shape, bytes| {
+                buffers.push((format!("{}{suffix}", spec.name), dtype, shape, bytes));
             };
             match &tensor.values {
                 Values::F32(values) => push("", Dtype::F32, shape, bytemuck::cast_slice(values)),

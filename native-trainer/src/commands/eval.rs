@@ -320,6 +320,7 @@ fn evaluation_of<P: Guessable>(
             sha256: set.sha256.clone(),
         },
         rows: set.rows.len(),
+        skipped: set.skipped,
         filled: args.puzzles.filled,
         checkpoints,
         how: Guessing {
@@ -440,6 +441,9 @@ fn print_table(e: &Evaluation) {
         setup.how.segments,
         setup.how.guesses
     );
+    if setup.skipped > 0 {
+        outln!("  {} lines of it are no puzzle", setup.skipped);
+    }
     if setup.shard[1] > 1 {
         outln!("  shard {} of {}", setup.shard[0] + 1, setup.shard[1]);
     }

@@ -59,6 +59,7 @@ impl<P: Serialize + DeserializeOwned> Log<P> {
             let (theirs, records, before, mut whole) = parse(path)?;
             let with_more = Setup {
                 rows: setup.rows,
+                skipped: setup.skipped,
                 ..theirs.clone()
             };
             let more = theirs.rows < setup.rows && with_more == *setup;

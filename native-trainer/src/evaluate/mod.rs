@@ -44,6 +44,9 @@ pub(crate) struct Setup {
     pub(crate) data: Named,
     /// How many of its rows, from the first.
     pub(crate) rows: usize,
+    /// Lines among them that are no puzzle and were passed over.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) skipped: usize,
     /// Share of blanks filled in.
     pub(crate) filled: f64,
     /// The checkpoints in order.
@@ -57,6 +60,11 @@ pub(crate) struct Setup {
     pub(crate) engine: String,
     /// Rows i, i + n, i + 2n, …: `[i, n]`, i from 0.
     pub(crate) shard: [usize; 2],
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Setup {

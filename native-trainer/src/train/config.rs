@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use hrm_core::train::{
     AdamSettings, LossKind, OptimizerKind, OptimizerSettings, Precision, Rows, Sampler,
@@ -11,6 +11,7 @@ use hrm_core::train::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::data::Reading;
 use crate::engine::Device;
 
 /// The loss of a cell.
@@ -107,6 +108,16 @@ pub(crate) struct TrainConfig {
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) held_out: Option<String>,
+    /// Columns of the puzzle files, by name or by number, where they are not found by
+    /// themselves: `quizzes,solutions`, `2,3`, `question=a,rating=b`
+    #[arg(long, value_name = "NAMES")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) columns: Option<String>,
+    /// Report lines of the puzzle files that are no puzzle, count them and go on, instead
+    /// of stopping at the first
+    #[arg(long)]
+    #[serde(default)]
+    pub(crate) skip_bad: bool,
     /// Puzzles of a generated training set
     #[arg(long, default_value_t = 20_000)]
     pub(crate) generate_rows: usize,
@@ -309,6 +320,7 @@ impl TrainConfig {
                 bail!("--{name} is {value}, must be in [0, 1]")
             }
         };
+        self.reading()?;
         share("hints", self.hints)?;
         share("ema", self.ema)?;
         share("decay-share", self.decay_share)?;
@@ -387,6 +399,15 @@ impl TrainConfig {
     pub(crate) fn checkpoint_due(&self, step: u64) -> bool {
         let due = |every: u64| every > 0 && step.is_multiple_of(every);
         due(self.checkpoint_steps) || due(self.keep_every)
+    }
+
+    /// How the puzzle files are read.
+    pub(super) fn reading(&self) -> Result<Reading> {
+        let columns = self.columns.as_deref().map(str::parse).transpose();
+        Ok(Reading {
+            columns: columns.context("--columns")?,
+            skip_bad: self.skip_bad,
+        })
     }
 
     /// What the trainer needs to know. `cpu`: whether it runs on processors.

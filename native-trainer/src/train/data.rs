@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use hrm_core::puzzle::dataset::Records;
+use hrm_core::puzzle::dataset::{ColumnNames, ReadOptions, Records};
 use hrm_core::puzzle::sudoku::generator::generate_with;
 use hrm_core::puzzle::{
     GeneratorOptions, Maze, MazeOptions, Puzzle, PuzzleKind, Shape, generate_maze,
@@ -13,10 +13,19 @@ use hrm_core::train::held_out::{self, Side};
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::Rng;
 
-use crate::puzzles::explained;
+use crate::puzzles::{BadLines, explained};
 
 /// Prefix of a generated set's name.
 const GENERATE: &str = "generate:";
+
+/// How puzzle files are read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reading {
+    /// Where the columns are, if they are not found by themselves.
+    pub(crate) columns: Option<ColumnNames>,
+    /// Whether lines that are no puzzle are passed over.
+    pub(crate) skip_bad: bool,
+}
 
 /// A set of puzzles.
 #[derive(Debug, Clone)]
@@ -30,6 +39,7 @@ impl Set {
     /// Reads the named files, or generates.
     pub(crate) fn load(
         names: &[String],
+        reading: &Reading,
         kind: PuzzleKind,
         rows: usize,
         seed: u64,
@@ -40,7 +50,7 @@ impl Set {
                 let options = GeneratorOptions::minimal(shape);
                 let what = format!("minimal puzzles ({shape}, {})", split(shape, side));
                 let mut rng = side.stream(seed);
-                let (rows, text) = gather(names, shape, &what, || {
+                let (rows, text) = gather(names, reading, shape, &what, || {
                     collect(rows, side, held_out::sudoku_class, || {
                         let made = generate_with(&mut rng, &options)?;
                         Ok((made.question, made.answer))
@@ -56,7 +66,7 @@ impl Set {
                     classes("mazes", side)
                 );
                 let mut rng = side.stream(seed);
-                let (rows, text) = gather(names, size, &what, || {
+                let (rows, text) = gather(names, reading, size, &what, || {
                     collect(rows, side, Maze::class, || {
                         Ok(generate_maze(rng.random(), &options)?)
                     })
@@ -79,6 +89,7 @@ impl Set {
 /// The rows of all names in order, with a description.
 fn gather<P: Puzzle>(
     names: &[String],
+    reading: &Reading,
     kind: P::Kind,
     generated: &str,
     mut generate: impl FnMut() -> Result<Vec<(P, P)>>,
@@ -97,9 +108,16 @@ fn gather<P: Puzzle>(
             described.push(format!("{} generated {generated}", rows.len() - before));
         } else {
             let path = Path::new(name);
-            let mut records = Records::<P>::open(path).map_err(explained)?;
+            let options = ReadOptions {
+                columns: reading.columns.clone(),
+                ..ReadOptions::default()
+            };
+            let mut records = Records::<P>::open_with(path, &options).map_err(explained)?;
+            let mut bad = BadLines::new(reading.skip_bad);
             for row in records.by_ref() {
-                let row = row?;
+                let Some(row) = bad.pass(row, BadLines::show)? else {
+                    continue;
+                };
                 if row.question.kind() != kind {
                     bail!(
                         "{name}: a puzzle is {}, the model plays {kind}",
@@ -112,12 +130,14 @@ fn gather<P: Puzzle>(
                 bail!("{name}: there is no puzzle in it");
             }
             let label = path.file_name().unwrap_or_default().to_string_lossy();
-            let notes = records.notes();
-            let notes = if notes.is_empty() {
-                String::new()
-            } else {
-                format!(" ({notes})")
-            };
+            let mut notes = records.notes().to_string();
+            if bad.count > 0 {
+                let and = if notes.is_empty() { "" } else { "; " };
+                notes += &format!("{and}{} lines skipped that are no puzzle", bad.count);
+            }
+            if !notes.is_empty() {
+                notes = format!(" ({notes})");
+            }
             described.push(format!("{} puzzles of {label}{notes}", rows.len() - before));
         }
     }
@@ -176,7 +196,7 @@ mod tests {
         for (name, rows) in [("sudoku-4x4", 60), ("sudoku-6x6", 20), ("maze-6x6", 40)] {
             let kind: PuzzleKind = name.parse().unwrap();
             let name = [format!("{GENERATE}{name}")];
-            let load = |side| Set::load(&name, kind, rows, 3, side).unwrap();
+            let load = |side| Set::load(&name, &Reading::default(), kind, rows, 3, side).unwrap();
             let (train, held_out) = (load(Side::Training), load(Side::HeldOut));
             assert_eq!((train.rows.len(), held_out.rows.len()), (rows, rows));
             match (&train.rows, &held_out.rows) {

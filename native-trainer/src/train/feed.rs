@@ -60,7 +60,7 @@ mod tests {
     use hrm_core::puzzle::Shape;
 
     use super::super::args::tests::parse;
-    use super::super::data::Set;
+    use super::super::data::{Reading, Set};
     use super::*;
     use hrm_core::train::held_out::Side;
 
@@ -70,7 +70,15 @@ mod tests {
             .config(None)
             .unwrap();
         let name = ["generate:sudoku-4x4".to_owned()];
-        let set = Set::load(&name, Shape::S4.into(), 10, 1, Side::Training).unwrap();
+        let set = Set::load(
+            &name,
+            &Reading::default(),
+            Shape::S4.into(),
+            10,
+            1,
+            Side::Training,
+        )
+        .unwrap();
         let sampler = || Sampler::new(set.rows.clone(), 5, config.variation()).unwrap();
         let mut direct = sampler();
         let mut whole = Feed::start(sampler(), 3, 0).unwrap();

@@ -190,8 +190,10 @@ impl<B: Backend> Run<B> {
         }
 
         let folder = Folder::open(&out, state.step)?;
+        let reading = config.reading()?;
         let set = Set::load(
             &config.data,
+            &reading,
             shape,
             config.generate_rows,
             config.seed,
@@ -202,6 +204,7 @@ impl<B: Backend> Run<B> {
                 let name = std::slice::from_ref(name);
                 let mut set = Set::load(
                     name,
+                    &reading,
                     shape,
                     config.held_out_rows,
                     config.seed,

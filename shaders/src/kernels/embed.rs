@@ -23,24 +23,29 @@ struct Params {
 pub(crate) struct Tables {
     /// `[vocabulary, hidden]`.
     pub(crate) tokens: Array,
-    /// `[prefix, hidden]`, where there is a prefix.
-    pub(crate) prefix: Option<Array>,
+    /// `[identifiers, hidden]`, where there are positions in front.
+    pub(crate) puzzles: Option<Array>,
+    /// How many there are: the first is the puzzle's row, the others are zeros.
+    pub(crate) prefix: usize,
     /// `[positions, hidden]`, where positions are learned.
     pub(crate) positions: Option<Array>,
     pub(crate) scale: f32,
 }
 
-/// `tokens` is `[sequences, positions - prefix]`, `y` `[sequences,
-/// positions, hidden]`.
+/// `tokens` is `[sequences, positions - prefix]`, `identifiers` `[sequences]`,
+/// each one of a row of the puzzles' table, `y` `[sequences, positions,
+/// hidden]`.
 pub(crate) fn dispatch(
     kernels: &Kernels,
     [sequences, positions, hidden]: [usize; 3],
     tables: &Tables,
     tokens: &Array,
+    identifiers: &Array,
     y: &Array,
 ) -> Result<Dispatch, EngineError> {
     check_fours("embed", "hidden", hidden)?;
-    let prefix = tables.prefix.as_ref().map_or(0, |p| p.len() / hidden);
+    let prefix = tables.prefix;
+    check_shape("embed", identifiers, &[("sequences", sequences)])?;
     check_shape(
         "embed",
         tokens,
@@ -75,9 +80,10 @@ pub(crate) fn dispatch(
     let arrays = [
         (1, tokens),
         (2, &tables.tokens),
-        (3, tables.prefix.as_ref().unwrap_or(absent)),
+        (3, tables.puzzles.as_ref().unwrap_or(absent)),
         (4, tables.positions.as_ref().unwrap_or(absent)),
         (5, y),
+        (6, identifiers),
     ];
     let kernel = kernels.get("embed", &[include_str!("embed.wgsl")]);
     let groups = [(hidden / 4).div_ceil(64), positions, sequences];
@@ -97,20 +103,23 @@ mod tests {
             let tokens: Vec<u32> = (0..sequences * cells).map(|i| (i * i % vocabulary) as u32).collect();
             let table = values(&mut rng, vocabulary * hidden);
             let tokens_array = Array::new(&context, "tokens", &tokens).unwrap();
-            for prefix in [0, 1] {
+            let kinds = [2u32, 0, 1];
+            let kinds_array = Array::new(&context, "identifiers", &kinds).unwrap();
+            for prefix in [0, 1, 3] {
                 for learned in [false, true] {
                     let positions = cells + prefix;
-                    let (first, places) = (values(&mut rng, hidden), values(&mut rng, positions * hidden));
+                    let (first, places) = (values(&mut rng, 3 * hidden), values(&mut rng, positions * hidden));
                     let array = |v: &[f32]| Array::new(&context, "table", v).unwrap();
                     let tables = Tables {
                         tokens: array(&table),
-                        prefix: (prefix > 0).then(|| array(&first)),
+                        puzzles: (prefix > 0).then(|| array(&first)),
+                        prefix,
                         positions: learned.then(|| array(&places)),
                         scale: 1.5,
                     };
                     let y = Array::zeros(&context, "y", sequences * positions * hidden).unwrap();
                     let found = run(&kernels, &[&y], || {
-                        dispatch(&kernels, [sequences, positions, hidden], &tables, &tokens_array, &y).unwrap()
+                        dispatch(&kernels, [sequences, positions, hidden], &tables, &tokens_array, &kinds_array, &y).unwrap()
                     }).await;
                     let mut expected = Vec::new();
                     for s in 0..sequences {
@@ -118,7 +127,8 @@ mod tests {
                             for c in 0..hidden {
                                 let base = match p.checked_sub(prefix) {
                                     Some(cell) => table[tokens[s * cells + cell] as usize * hidden + c],
-                                    None => first[c],
+                                    None if p == 0 => first[kinds[s] as usize * hidden + c],
+                                    None => 0.0,
                                 };
                                 let place = if learned { places[p * hidden + c] } else { 0.0 };
                                 expected.push(1.5 * (f64::from(base) + f64::from(place)));

@@ -1,4 +1,4 @@
-// y[sequence, position] = scale * (token or prefix, plus position)
+// y[sequence, position] = scale * (token or puzzle, plus position)
 
 struct Params {
     sequences: u32,
@@ -17,11 +17,13 @@ struct Params {
 @group(0) @binding(1) var<storage, read> tokens: array<u32>;
 // [vocabulary, hidden].
 @group(0) @binding(2) var<storage, read> table: array<vec4<f32>>;
-// [prefix, hidden].
-@group(0) @binding(3) var<storage, read> prefixes: array<vec4<f32>>;
+// [identifiers, hidden]: the first position in front; further ones are zeros.
+@group(0) @binding(3) var<storage, read> puzzles: array<vec4<f32>>;
 // [positions, hidden].
 @group(0) @binding(4) var<storage, read> places: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
+// [sequences].
+@group(0) @binding(6) var<storage, read> identifiers: array<u32>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -33,7 +35,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     var value = vec4<f32>();
     if position < params.prefix {
-        value = prefixes[position * params.hidden4 + i];
+        if position == 0u {
+            value = puzzles[identifiers[sequence] * params.hidden4 + i];
+        }
     } else {
         let cell = sequence * (params.positions - params.prefix) + position - params.prefix;
         value = table[tokens[cell] * params.hidden4 + i];

@@ -162,3 +162,28 @@ gpu_test! {
         }
     }
 }
+
+gpu_test! {
+    /// Boards larger than any that networks are trained on.
+    async fn large_boards_agree_with_the_cpu_engine(context) {
+        for shape in [Shape::S8, Shape::S12, Shape::S16] {
+            let config = ModelConfig {
+                message: Some(3),
+                mlp_inner: Some(7),
+                ..ModelConfig::relational(shape, 6)
+            };
+            let plan = Arc::new(Plan::new(&config).unwrap());
+            let weights = felt(&plan, 5);
+            let inputs = inputs(&plan, 2, 6);
+            let mut gpu = start(&context, &plan, &weights, &inputs).await;
+            let model = Arc::new(CpuModel::new(Arc::clone(&plan), &weights));
+            let mut cpu = CpuRun::new(model, &inputs).unwrap();
+            for _ in 0..2 {
+                let expected = cpu.segment(ALL);
+                for (found, expected) in gpu.segment(ALL).await.unwrap().iter().zip(&expected) {
+                    assert_same(found, expected, 1e-3, shape.name());
+                }
+            }
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 mod driver;
 mod make;
+mod memory;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,7 +36,7 @@ pub struct Browser {
     make: Make,
     _driver: Driver,
     // Removed last, when nothing writes to it any more.
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 /// The built page's folder, or `None` (after saying why) where there is no
@@ -100,7 +101,7 @@ impl Browser {
             client,
             make,
             _driver: driver,
-            _profile: profile,
+            profile,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use hrm_core::puzzle::{Board, Difficulty, Shape};
+use hrm_core::puzzle::{Board, Difficulty, Shape, digit_char};
 use hrm_core::reason::State as Standing;
 use hrm_core::reason::lab::LabEvent;
 use hrm_core::reason::message::{DeviceChoice, ErrorKind, Event, Request};
@@ -12,6 +12,7 @@ use hrm_web::entry::{Entry, Mode};
 use hrm_web::examples;
 use leptos::prelude::*;
 
+use crate::bring::call_off;
 use crate::dom;
 use crate::lab::Runs;
 use crate::link::Link;
@@ -175,11 +176,14 @@ impl Page {
                     self.send(&request);
                 }
             }
-            Event::Catalog { models } => {
-                let brought = self.brought(&models);
+            Event::Catalog { models, brought } => {
                 s.models.set(models);
                 match brought {
-                    Some(id) => self.choose_model(&id),
+                    Some(id) => {
+                        call_off();
+                        self.choose_model(&id);
+                    }
+                    None if self.is_in_use() => {}
                     None => self.choose_first_model(),
                 }
             }
@@ -253,6 +257,13 @@ impl Page {
             }
             // Of a run that was given up.
             Event::Segment { .. } | Event::Finished { .. } => {}
+            Event::Read { puzzle, said } => {
+                s.misread.set(puzzle.is_none());
+                // What is said of its size comes before what is said of the rest.
+                if puzzle.is_none_or(|puzzle| self.set_puzzle(puzzle)) {
+                    s.notice.set(said);
+                }
+            }
             Event::Checked {
                 puzzle,
                 solutions,
@@ -288,6 +299,7 @@ impl Page {
             s.started.set(false);
         }
         s.lab.give_up("It was given up: something has failed.");
+        call_off();
         if s.generating.get_untracked() && kind == ErrorKind::Input {
             s.generating.set(false);
             s.notice.set(Some(message));
@@ -331,6 +343,17 @@ impl Page {
         if let Some(wanted) = wanted {
             self.miss(&wanted);
         }
+    }
+
+    /// Whether the chosen model is among those there are and may be kept.
+    fn is_in_use(&self) -> bool {
+        let s = self.state;
+        let id = s.model.get_untracked();
+        let loaded = s
+            .phase
+            .with_untracked(|phase| matches!(phase, Phase::Loaded { .. }));
+        let there = |models: &Vec<Manifest>| models.iter().any(|m| Some(&m.id) == id.as_ref());
+        loaded && s.models.with_untracked(there)
     }
 
     /// Says that there is no model of that folder name, if that is so.
@@ -420,16 +443,17 @@ impl Page {
 
     // The puzzle.
 
-    /// Reads a puzzle from text; what is wrong with it goes to the notice.
-    pub(crate) fn paste(&self, text: &str) -> bool {
+    /// Reads a puzzle from text. What is none at first sight the worker looks
+    /// at: it knows more forms.
+    pub(crate) fn paste(&self, text: &str) {
         match Board::parse(text, None) {
-            Ok(board) => self.set_puzzle(board),
-            Err(error) => {
-                self.state
-                    .notice
-                    .set(Some(format!("Not a puzzle: {error}.")));
-                false
+            Ok(board) => {
+                self.state.misread.set(false);
+                self.set_puzzle(board);
             }
+            Err(_) => self.send(&Request::Read {
+                text: text.to_owned(),
+            }),
         }
     }
 
@@ -477,7 +501,7 @@ impl Page {
             .entry
             .with_untracked(|entry| entry.shape().side());
         if usize::from(digit) > side {
-            let message = format!("This board has the digits 1 to {side}.");
+            let message = format!("This board has the digits 1 to {}.", digit_char(side as u8));
             self.state.notice.set(Some(message));
             return;
         }
@@ -567,12 +591,11 @@ impl Page {
     }
 
     /// Asks the worker for a new puzzle.
-    pub(crate) fn generate(&self, difficulty: Difficulty) {
+    pub(crate) fn generate(&self, difficulty: Difficulty, shape: Shape) {
         let s = self.state;
         self.pause();
         s.notice.set(None);
         s.generating.set(true);
-        let shape = s.entry.with_untracked(Entry::shape);
         self.send(&Request::Generate {
             shape,
             difficulty,

@@ -1,6 +1,6 @@
 //! The board: what the cells show, and entering digits.
 
-use hrm_core::puzzle::Shape;
+use hrm_core::puzzle::{Numerals, Shape, digit_char};
 use hrm_web::entry::{Entry, Mode, moved};
 use hrm_web::timeline::CellState;
 use leptos::ev::{ClipboardEvent, KeyboardEvent, MouseEvent};
@@ -75,6 +75,7 @@ fn Grid(page: Page, shape: Shape) -> impl IntoView {
             class="board"
             class=("four", side == 4)
             class=("six", side == 6)
+            data-side=side
             role="grid"
             aria-label=label
             aria-describedby="board-keys"
@@ -220,7 +221,7 @@ fn Cell(page: Page, shape: Shape, cell: usize) -> impl IntoView {
             {live(pencilled)}
             {live(move || match look.with(|look| look.state.digit) {
                 0 => String::new(),
-                digit => digit.to_string(),
+                digit => digit_char(digit).to_string(),
             })}
         </div>
     }
@@ -250,7 +251,7 @@ fn on_enter(page: Page, event: &MouseEvent) {
 }
 
 fn digits_text(digits: &[u8]) -> String {
-    digits.iter().map(ToString::to_string).collect()
+    digits.iter().map(|&digit| digit_char(digit)).collect()
 }
 
 /// A press of the mouse: selects this cell alone, or with a modifier, or while
@@ -307,6 +308,7 @@ fn on_key(page: Page, event: &KeyboardEvent) {
     }
     let s = page.state;
     let cursor = s.cursor.get_untracked();
+    let side = s.shape.get_untracked().side();
     if let Some(cell) = moved(s.shape.get_untracked(), cursor, &key, control) {
         if event.shift_key() {
             drag_to(page, cell);
@@ -328,6 +330,8 @@ fn on_key(page: Page, event: &KeyboardEvent) {
             ("z", true) | ("y", _) => page.redo(),
             _ => return,
         }
+    } else if let Some(digit) = letter(&key).filter(|&d| usize::from(d) <= side) {
+        page.write(digit);
     } else {
         match key.as_str() {
             "Backspace" | "Delete" | "." | "0" => page.write(0),
@@ -347,6 +351,14 @@ fn on_key(page: Page, event: &KeyboardEvent) {
     event.prevent_default();
 }
 
+/// The digit beyond 9 that a key writes on a large board.
+fn letter(key: &str) -> Option<u8> {
+    let [character @ (b'a'..=b'z' | b'A'..=b'Z')] = key.as_bytes() else {
+        return None;
+    };
+    Numerals::FromOne.value(char::from(*character))
+}
+
 /// The digit of the pressed key, whatever a modifier makes of it.
 fn typed_digit(event: &KeyboardEvent) -> Option<u8> {
     let code = event.code();
@@ -362,10 +374,13 @@ pub(crate) fn Pad(page: Page) -> impl IntoView {
     let s = page.state;
     let digits = move || {
         (1..=s.shape.get().side() as u8)
-            .map(|digit| view! {
-                <button type="button" class="digit" aria-label=format!("Write {digit}") on:click=move |_| page.write(digit)>
-                    {digit}
-                </button>
+            .map(|digit| {
+                let sign = digit_char(digit);
+                view! {
+                    <button type="button" class="digit" aria-label=format!("Write {sign}") on:click=move |_| page.write(digit)>
+                        {sign}
+                    </button>
+                }
             })
             .collect_view()
     };

@@ -1,77 +1,66 @@
-//! Networks from the visitor's disk: files as they are published, handed to
-//! the worker, which reads and quantizes them and lists them with the others.
+//! What people bring: runs, puzzles and networks from their disk. Files are
+//! told apart and networks made outside the program (`web/bring.js`), kept by
+//! the worker and listed with the others.
 
-use hrm_core::weights::Manifest;
-use js_sys::Uint8Array;
+use hrm_core::reason::message::Request;
+use leptos::attr::custom::custom_attribute;
 use leptos::prelude::*;
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{File, HtmlInputElement};
+use wasm_bindgen::prelude::*;
+use web_sys::HtmlInputElement;
 
 use crate::actions::{Page, models_base};
-use crate::state::Phase;
-
-/// Bytes by which a text is told from weights.
-const HEAD: f64 = 512.0;
 
 /// How names of imported networks begin.
-const IMPORTED: &str = "imported-";
+pub(crate) const IMPORTED: &str = "imported-";
 
-impl Page {
-    /// Makes a network of files; it is chosen once the worker lists it.
-    pub(crate) fn bring(&self, files: &[File]) {
-        let total: f64 = files.iter().map(|file| file.size()).sum();
-        self.state.phase.set(Phase::Loading(0, total as u64));
-        if let Some(link) = self.link() {
-            link.send_files(&models_base(), files);
-        }
-    }
+#[wasm_bindgen]
+extern "C" {
+    /// Takes what a drop holds or the files of a list. `hear` gets the text of
+    /// one that is a text; of anything else a network is made for `keeper`, and
+    /// how far that is is shown where [`PLACE`] is.
+    #[wasm_bindgen(js_namespace = hrmFiles)]
+    fn take(from: &JsValue, keeper: &JsValue, base: &str, hear: &JsValue);
 
-    /// The imported network that was not among the models before.
-    pub(crate) fn brought(&self, models: &[Manifest]) -> Option<String> {
-        let known = self.state.models.get_untracked();
-        let new = |m: &&Manifest| m.id.starts_with(IMPORTED) && !known.iter().any(|k| k.id == m.id);
-        let waiting = matches!(self.state.phase.get_untracked(), Phase::Loading(..));
-        models
-            .iter()
-            .find(new)
-            .filter(|_| waiting && !known.is_empty())
-            .map(|m| m.id.clone())
-    }
+    /// Gives up the network that is being made, and what is said of it.
+    #[wasm_bindgen(js_namespace = hrmFiles, js_name = callOff)]
+    pub(crate) fn call_off();
 }
 
-/// Whether a file is no text of a puzzle or a run: then it may be a network,
-/// and the worker says what it is instead if not.
-pub(crate) async fn is_network(file: &File) -> bool {
-    let Ok(head) = file.slice_with_f64_and_f64(0.0, HEAD) else {
-        return false;
-    };
-    let Ok(buffer) = JsFuture::from(head.array_buffer()).await else {
-        return false;
-    };
-    let bytes = Uint8Array::new(&buffer).to_vec();
-    // The last character may be cut.
-    let whole = &bytes[..bytes.len().saturating_sub(4)];
-    let text = String::from_utf8_lossy(whole);
-    let begin = text.trim_start().to_ascii_lowercase();
-    bytes.contains(&0)
-        || begin.starts_with("version https://git-lfs")
-        || begin.starts_with("<!doctype html")
-        || begin.starts_with("<html")
+/// Where it is shown how far a network has come that was brought, or why it is
+/// none: the id of an element.
+pub(crate) const PLACE: &str = "brought";
+
+impl Page {
+    /// Takes what a drop holds, or the files of a list.
+    pub(crate) fn take(&self, from: &JsValue) {
+        let page = *self;
+        let hear: Box<dyn Fn(String)> = Box::new(move |text| page.open_text(&text));
+        let hear = Closure::wrap(hear).into_js_value();
+        if let Some(link) = self.link() {
+            take(from, &link.handle(), &models_base(), &hear);
+        }
+    }
 }
 
 /// Opens a network from the disk.
 #[component]
 pub(crate) fn OpenNetwork(page: Page) -> impl IntoView {
-    let take = move |event: leptos::ev::Event| {
-        let field: HtmlInputElement = event_target(&event);
-        if let Some(list) = field.files() {
-            let files: Vec<File> = (0..list.length()).filter_map(|i| list.get(i)).collect();
-            if !files.is_empty() {
-                page.bring(&files);
+    let field = move |folder: bool, label: &'static str| {
+        let folder = folder.then_some("");
+        let take = move |event: leptos::ev::Event| {
+            let field: HtmlInputElement = event_target(&event);
+            if let Some(list) = field.files() {
+                page.take(&list);
             }
+            // The same file can be opened again.
+            field.set_value("");
+        };
+        view! {
+            <label>
+                <span>{label}</span>
+                <input type="file" multiple on:change={take} {..custom_attribute("webkitdirectory", folder)}/>
+            </label>
         }
-        // The same file can be opened again.
-        field.set_value("");
     };
     view! {
         <details class="bring">
@@ -82,12 +71,23 @@ pub(crate) fn OpenNetwork(page: Page) -> impl IntoView {
                  or a folder that hrm export wrote. Choose the weights and their configuration \
                  together, or drop them anywhere on this page. They are read here and sent nowhere."
             </p>
-            <input
-                type="file"
-                multiple
-                aria-label="Files of a network: weights and configuration"
-                on:change=take
-            />
+            {field(false, "Weights and configuration")}
+            {field(true, "Or their folder")}
         </details>
+    }
+}
+
+/// Removes an imported network.
+#[component]
+pub(crate) fn Remove(page: Page, id: String) -> impl IntoView {
+    view! {
+        <button
+            type="button"
+            class="quiet remove"
+            aria-label=format!("Remove {id}")
+            on:click=move |_| page.send(&Request::Forget { base: models_base(), model: id.clone() })
+        >
+            "Remove from this browser"
+        </button>
     }
 }

@@ -1,6 +1,7 @@
 //! What the network thinks of one cell: the one under the pointer, or the one
 //! with the focus.
 
+use hrm_core::puzzle::digit_char;
 use hrm_web::draw::{Anchor, Drawing};
 use hrm_web::timeline::{CellHistory, history};
 use leptos::prelude::*;
@@ -72,7 +73,12 @@ pub(crate) fn CellFacts(page: Page) -> impl IntoView {
                 let x = BAR * i as f64;
                 d.rect("share", [x + 2.0, HEIGHT - height], [BAR - 4.0, height]);
                 let at = [x + BAR / 2.0, HEIGHT + 11.0];
-                d.text("digit-name", Anchor::Middle, at, &(i + 1).to_string());
+                d.text(
+                    "digit-name",
+                    Anchor::Middle,
+                    at,
+                    &digit_char(i as u8 + 1).to_string(),
+                );
             }
             d.svg()
         })

@@ -14,6 +14,7 @@ use crate::lab::Wish;
 use crate::live::{aria, effect, live};
 use crate::picture::Caption;
 use crate::rooms::About;
+use crate::select::select;
 
 /// The room.
 #[component]
@@ -118,17 +119,23 @@ fn Trial(page: Page, experiment: Experiment, rival: RwSignal<String>) -> impl In
     let rivals = Memo::new(move |_| page.rivals());
     let two = experiment == Experiment::TwoModels;
     let missing = move || missing(page, experiment);
+    // The first there is, where none of that name is.
+    let chosen = move || {
+        rivals.with(|rivals| {
+            let known = rivals
+                .iter()
+                .find(|(id, _)| rival.with(|rival| rival == id));
+            known
+                .or(rivals.first())
+                .map_or_else(String::new, |(id, _)| id.clone())
+        })
+    };
     let picker = move || {
         two.then(|| {
             view! {
                 <label class="choice">
                     <span>"Against"</span>
-                    <select id="rival" on:change=move |event| rival.set(event_target_value(&event))>
-                        {live(move || rivals.get().into_iter().map(|(id, title)| {
-                            let chosen = rival.with(|rival| *rival == id);
-                            view! { <option value=id selected=chosen>{title}</option> }
-                        }).collect_view())}
-                    </select>
+                    {select("rival", "", move || rivals.get(), chosen, move |value| rival.set(value))}
                 </label>
                 <a id="hints-pair" href=hints_pair()>"Trained without hints, and with: four blanks left"</a>
             }

@@ -11,6 +11,7 @@ use crate::actions::Page;
 use crate::live::{effect, live};
 use crate::picture::Caption;
 use crate::rooms::Check;
+use crate::select::{Options, select};
 use crate::state::Phase;
 use crate::surface::Surface;
 
@@ -360,11 +361,16 @@ fn Ends(page: Page) -> impl IntoView {
         count.get();
         to.set(untrack(tracks).last().map_or(0, |track| track.id));
     });
-    let options = move |chosen: RwSignal<u32>| {
-        (0..count.get())
-            .filter_map(|i| Some((i, untrack(tracks).get(i)?.id)))
-            .map(|(i, id)| view! { <option value=id prop:selected=live(move || chosen.get() == id)>{name(i)}</option> })
-            .collect_view()
+    let ends = move || -> Options {
+        count.get();
+        let tracks = untrack(tracks);
+        let ends = tracks.iter().enumerate();
+        ends.map(|(i, track)| (track.id.to_string(), name(i).to_string()))
+            .collect()
+    };
+    let end = move |id, chosen: RwSignal<u32>| {
+        let change = move |value: String| chosen.set(value.parse().unwrap_or(0));
+        select(id, "", ends, move || chosen.get().to_string(), change)
     };
     let rows = move || {
         let row = |(number, track): (usize, Track)| {
@@ -401,15 +407,11 @@ fn Ends(page: Page) -> impl IntoView {
             <div class="controls">
                 <label class="choice">
                     <span>"From"</span>
-                    <select id="line-from" on:change=move |event| from.set(event_target_value(&event).parse().unwrap_or(0))>
-                        {live(move || options(from))}
-                    </select>
+                    {end("line-from", from)}
                 </label>
                 <label class="choice">
                     <span>"to"</span>
-                    <select id="line-to" on:change=move |event| to.set(event_target_value(&event).parse().unwrap_or(0))>
-                        {live(move || options(to))}
-                    </select>
+                    {end("line-to", to)}
                 </label>
                 <button id="walk-line" type="button" on:click=move |_| page.walk_line(from.get_untracked(), to.get_untracked())>
                     "Walk the line"

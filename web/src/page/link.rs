@@ -2,7 +2,7 @@
 
 use hrm_core::reason::message::{ErrorKind, Event, Request};
 use wasm_bindgen::prelude::*;
-use web_sys::{ErrorEvent, File, ImageData, MessageEvent, Worker, WorkerOptions, WorkerType};
+use web_sys::{ErrorEvent, ImageData, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 /// A running worker. Lives as long as the page.
 pub(crate) struct Link {
@@ -59,16 +59,9 @@ impl Link {
         }
     }
 
-    /// Hands over files that are to become a model under that address.
-    pub(crate) fn send_files(&self, base: &str, files: &[File]) {
-        let message = js_sys::Object::new();
-        let list: js_sys::Array = files.iter().collect();
-        // Setting a field of a plain object does not fail.
-        let _ = js_sys::Reflect::set(&message, &"import".into(), &base.into());
-        let _ = js_sys::Reflect::set(&message, &"files".into(), &list);
-        if let Some(worker) = &self.worker {
-            let _ = worker.post_message(&message);
-        }
+    /// The worker itself, for what is handed over outside the program.
+    pub(crate) fn handle(&self) -> JsValue {
+        self.worker.clone().into()
     }
 
     /// Sends a request.

@@ -4,7 +4,7 @@ use hrm_core::weights::Manifest;
 use leptos::prelude::*;
 
 use crate::actions::Page;
-use crate::bring::OpenNetwork;
+use crate::bring::{IMPORTED, OpenNetwork, Remove};
 use crate::live::live;
 use crate::status::EngineLine;
 
@@ -41,6 +41,8 @@ fn Choice(page: Page, manifest: Manifest) -> impl IntoView {
         count(manifest.parameters),
         manifest.bytes() as f64 / 1e6
     );
+    let own = id.starts_with(IMPORTED);
+    let remove = own.then(|| view! { <Remove page id=id.clone()/> });
     view! {
         <label class="model" class=("chosen", live(move || chosen.get()))>
             <input
@@ -54,6 +56,7 @@ fn Choice(page: Page, manifest: Manifest) -> impl IntoView {
             <span class="facts">{facts}</span>
             <span class="summary">{manifest.summary}</span>
         </label>
+        {remove}
     }
 }
 

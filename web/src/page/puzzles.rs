@@ -1,6 +1,6 @@
 //! Where puzzles come from: examples, the generator, text.
 
-use hrm_core::puzzle::Difficulty;
+use hrm_core::puzzle::{Difficulty, Shape};
 use hrm_web::examples;
 use hrm_web::mini::{mini, view_box};
 use leptos::html::Textarea;
@@ -9,12 +9,21 @@ use leptos::prelude::*;
 use crate::actions::Page;
 use crate::live::{aria, live};
 use crate::picture::Caption;
+use crate::select::{options, select};
 
 /// Examples, new puzzles, and text.
 #[component]
 pub(crate) fn Puzzles(page: Page) -> impl IntoView {
     let s = page.state;
     let level = RwSignal::new(Difficulty::Medium);
+    // The board's, until another is chosen.
+    let size = RwSignal::new(None::<Shape>);
+    let make = move |_| {
+        let shape = size
+            .get_untracked()
+            .unwrap_or_else(|| s.shape.get_untracked());
+        page.generate(level.get_untracked(), shape);
+    };
     let shown = move || {
         examples::of(s.shape.get())
             .iter()
@@ -26,7 +35,7 @@ pub(crate) fn Puzzles(page: Page) -> impl IntoView {
                         type="button"
                         class="chip"
                         aria-pressed=live(move || aria(pressed()))
-                        on:click=move |_| { page.paste(line); }
+                        on:click=move |_| page.paste(line)
                     >
                         {title(example.difficulty)}
                     </button>
@@ -41,22 +50,26 @@ pub(crate) fn Puzzles(page: Page) -> impl IntoView {
             <div class="new">
                 <label>
                     <span>"Make one that is"</span>
-                    <select id="difficulty" on:change=move |event| {
-                        level.set(event_target_value(&event).parse().unwrap_or(Difficulty::Medium));
-                    }>
-                        {Difficulty::ALL
-                            .into_iter()
-                            .map(|d| view! {
-                                <option value=d.name() selected=d == level.get_untracked()>{d.name()}</option>
-                            })
-                            .collect_view()}
-                    </select>
+                    {select(
+                        "difficulty",
+                        "",
+                        options(Difficulty::ALL.map(|d| (d.name(), d.name()))),
+                        move || level.get().to_string(),
+                        move |name| level.set(name.parse().unwrap_or(Difficulty::Medium)),
+                    )}
                 </label>
+                {select(
+                    "size",
+                    "Size",
+                    options(Shape::ALL.map(|shape| (shape, format!("{0}×{0}", shape.side())))),
+                    move || size.get().unwrap_or_else(|| s.shape.get()).to_string(),
+                    move |name| size.set(name.parse().ok()),
+                )}
                 <button
                     id="generate"
                     type="button"
                     disabled=live(move || s.generating.get())
-                    on:click=move |_| page.generate(level.get_untracked())
+                    on:click=make
                 >
                     {live(move || if s.generating.get() { "Making it…" } else { "New puzzle" })}
                 </button>
@@ -72,10 +85,9 @@ pub(crate) fn Puzzles(page: Page) -> impl IntoView {
 fn AsText(page: Page) -> impl IntoView {
     let s = page.state;
     let field = NodeRef::<Textarea>::new();
-    let problem = RwSignal::new(false);
     let apply = move |_| {
         if let Some(field) = field.get_untracked() {
-            problem.set(!page.paste(&field.value()));
+            page.paste(&field.value());
         }
     };
     // Written into the field and selected, ready to be copied.
@@ -97,7 +109,8 @@ fn AsText(page: Page) -> impl IntoView {
             <summary>"Paste or copy as text"</summary>
             <label for="text" class="hint">
                 "One line or many; “.”, “0” or “_” is blank; lines between boxes may stay. \
-                 You can also paste anywhere on the page."
+                 Lists, tables and links of other programs are read too, and so is what is \
+                 pasted or dropped anywhere on the page."
             </label>
             <textarea
                 id="text"
@@ -105,7 +118,7 @@ fn AsText(page: Page) -> impl IntoView {
                 rows="4"
                 spellcheck="false"
                 autocomplete="off"
-                aria-invalid=live(move || aria(problem.get()))
+                aria-invalid=live(move || aria(s.misread.get()))
                 prop:value=live(move || s.entry.with(|entry| entry.board().to_string()))
             ></textarea>
             <div class="edits">

@@ -8,12 +8,9 @@ use hrm_core::reason::lab::LabEvent;
 use hrm_core::reason::message::Event;
 use leptos::ev::DragEvent;
 use leptos::prelude::*;
-use leptos::task::spawn_local;
-use wasm_bindgen_futures::JsFuture;
 
 use crate::actions::Page;
 use crate::batch_file::Seat;
-use crate::bring;
 use crate::dom;
 use crate::picture::download;
 use crate::state::Phase;
@@ -111,6 +108,16 @@ impl Page {
             self.load();
         }
         true
+    }
+
+    /// Shows what a text is: a run that was saved, or a puzzle.
+    pub(crate) fn open_text(&self, text: &str) {
+        let begin = text.trim_start().get(..20).unwrap_or_default();
+        if begin.starts_with('{') && begin.contains("\"hrm-run\"") {
+            self.open_recording(text);
+        } else {
+            self.paste(text);
+        }
     }
 
     /// Shows the run of a file.
@@ -314,45 +321,19 @@ fn renumbered(event: Event, run: u32) -> Option<Event> {
     }
 }
 
-/// Takes files that are dropped on the page: recorded runs, and puzzles as
-/// text.
+/// Takes what is dropped on the page: runs, puzzles as text, networks.
 pub(crate) fn take_drops(page: Page) {
     let over = window_event_listener(leptos::ev::dragover, |event: DragEvent| {
         event.prevent_default();
     });
     let drop = window_event_listener(leptos::ev::drop, move |event: DragEvent| {
         event.prevent_default();
-        let Some(list) = event.data_transfer().and_then(|data| data.files()) else {
-            return;
-        };
-        let files: Vec<_> = (0..list.length()).filter_map(|i| list.get(i)).collect();
-        match files.as_slice() {
-            [] => {}
-            [file] => spawn_local(read(page, file.clone())),
-            several => page.bring(several),
+        if let Some(data) = event.data_transfer() {
+            page.take(&data);
         }
     });
     on_cleanup(move || {
         over.remove();
         drop.remove();
     });
-}
-
-/// Reads a file: a recorded run, a puzzle as text, or a network.
-pub(crate) async fn read(page: Page, file: web_sys::File) {
-    if bring::is_network(&file).await {
-        page.bring(&[file]);
-        return;
-    }
-    let text = JsFuture::from(file.text()).await;
-    match text.ok().and_then(|text| text.as_string()) {
-        Some(text) if text.trim_start().starts_with('{') => page.open_recording(&text),
-        Some(text) => {
-            page.paste(&text);
-        }
-        None => {
-            let message = format!("The file {:?} could not be read.", file.name());
-            page.state.notice.set(Some(message));
-        }
-    }
 }

@@ -12,6 +12,7 @@ use crate::guesses::Guesses;
 use crate::lab::{Room, Runs};
 use crate::latent::LatentSpace;
 use crate::live::{aria, effect, live};
+use crate::select::{options, select};
 
 /// Tabs and the open room.
 #[component]
@@ -130,16 +131,13 @@ pub(crate) fn Choice(
     view! {
         <label class="choice">
             <span>{label}</span>
-            <select id=id on:change=move |event| {
-                chosen.set(dom::number(&event_target_value(&event)).unwrap_or_default());
-            }>
-                {values
-                    .iter()
-                    .map(|&(name, value)| view! {
-                        <option value=value prop:selected=live(move || chosen.get() == value)>{name}</option>
-                    })
-                    .collect_view()}
-            </select>
+            {select(
+                id,
+                "",
+                options(values.iter().map(|&(name, value)| (value, name))),
+                move || chosen.get().to_string(),
+                move |value| chosen.set(dom::number(&value).unwrap_or_default()),
+            )}
         </label>
     }
 }

@@ -4,11 +4,10 @@
 use hrm_core::reason::message::EngineKind;
 use leptos::html::Input;
 use leptos::prelude::*;
-use leptos::task::spawn_local;
 
 use crate::actions::Page;
+use crate::bring::PLACE;
 use crate::live::live;
-use crate::replay;
 use crate::state::Phase;
 
 /// The line, with the run as a file.
@@ -85,10 +84,12 @@ pub(crate) fn Source(page: Page) -> impl IntoView {
             </span>
         </div>
         <p id="news" class="news" role="status">{live(move || s.news.get())}</p>
+        <div id=PLACE></div>
     }
 }
 
-/// Opens a saved run; dropping the file on the page does the same.
+/// Opens a saved run or whatever else the page reads; dropping the file on the
+/// page does the same.
 #[component]
 fn Open(page: Page) -> impl IntoView {
     let field = NodeRef::<Input>::new();
@@ -109,14 +110,13 @@ fn Open(page: Page) -> impl IntoView {
             id="run-file"
             class="hidden"
             type="file"
-            accept=".json,.txt,application/json,text/plain"
             tabindex="-1"
-            aria-label="A saved run, or a puzzle as text"
+            aria-label="A saved run, a puzzle as text, or a network"
             node_ref=field
             on:change=move |_| {
                 let Some(field) = field.get_untracked() else { return };
-                if let Some(file) = field.files().and_then(|files| files.get(0)) {
-                    spawn_local(replay::read(page, file));
+                if let Some(list) = field.files() {
+                    page.take(&list);
                 }
                 // The same file can be opened again.
                 field.set_value("");

@@ -141,6 +141,8 @@ pub(crate) struct State {
     pub(crate) recorded: RwSignal<Option<Recorded>>,
     /// Something that happened and was dealt with.
     pub(crate) news: RwSignal<Option<String>>,
+    /// Whether the last text was no puzzle.
+    pub(crate) misread: RwSignal<bool>,
     /// What goes beyond the single run.
     pub(crate) lab: Lab,
     /// Size of the board.
@@ -225,6 +227,7 @@ impl State {
             goal: RwSignal::new(None),
             recorded: RwSignal::new(None),
             news: RwSignal::new(None),
+            misread: RwSignal::new(false),
             lab,
             shape,
             cells,

@@ -10,6 +10,7 @@ use crate::actions::Page;
 use crate::dom;
 use crate::lab::{Room, Wish};
 use crate::live::live;
+use crate::select::{options, select};
 use crate::source::Source;
 use crate::state::Phase;
 
@@ -321,24 +322,13 @@ pub(crate) fn EngineLine(page: Page) -> impl IntoView {
             </p>
             <label>
                 <span>"Compute on"</span>
-                <select id="device" on:change=move |event| {
-                    let choice = DeviceChoice::from_name(&event_target_value(&event));
-                    page.choose_device(choice.unwrap_or_default());
-                }>
-                    {DeviceChoice::ALL
-                        .into_iter()
-                        .map(|choice| {
-                            let name = match choice {
-                                DeviceChoice::Auto => "the best there is",
-                                DeviceChoice::Gpu => "GPU",
-                                DeviceChoice::Cpu => "CPU",
-                            };
-                            view! {
-                                <option value=choice.name() selected=live(move || s.device.get() == choice)>{name}</option>
-                            }
-                        })
-                        .collect_view()}
-                </select>
+                {select(
+                    "device",
+                    "",
+                    options([("auto", "the best there is"), ("gpu", "GPU"), ("cpu", "CPU")]),
+                    move || s.device.get().name().to_owned(),
+                    move |name| page.choose_device(DeviceChoice::from_name(&name).unwrap_or_default()),
+                )}
             </label>
         </div>
     }

@@ -6,6 +6,7 @@ use leptos::prelude::*;
 
 use crate::actions::Page;
 use crate::live::{aria, live};
+use crate::select::select;
 
 /// Segments that a run may be given.
 const DEPTHS: [usize; 7] = [8, 16, 32, 64, 128, 256, 1024];
@@ -100,22 +101,18 @@ pub(crate) fn Scrubber(page: Page) -> impl IntoView {
             </button>
             <label class="depth">
                 <span>"Up to"</span>
-                <select id="depth" aria-label="Segments of a run" on:change=move |event| {
-                    page.set_depth(event_target_value(&event).parse().unwrap_or(16));
-                }>
-                    {DEPTHS
-                        .into_iter()
-                        .map(|depth| view! {
-                            <option value=depth prop:selected=live(move || s.limit.get() == depth)>{depth}</option>
-                        })
-                        .collect_view()}
-                    {live(move || {
+                {select(
+                    "depth",
+                    "Segments of a run",
+                    move || {
                         let limit = s.limit.get();
-                        (!DEPTHS.contains(&limit)).then(|| view! {
-                            <option value=limit prop:selected=true>{limit}</option>
-                        })
-                    })}
-                </select>
+                        let other = (!DEPTHS.contains(&limit)).then_some(limit);
+                        let all = DEPTHS.into_iter().chain(other);
+                        all.map(|depth| (depth.to_string(), depth.to_string())).collect()
+                    },
+                    move || s.limit.get().to_string(),
+                    move |depth| page.set_depth(depth.parse().unwrap_or(16)),
+                )}
                 <span>"segments"</span>
             </label>
             <p class="compared" role="status">{live(move || {

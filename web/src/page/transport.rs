@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use crate::actions::Page;
 use crate::live::live;
+use crate::select::{options, select};
 use crate::state::{Phase, SPEEDS};
 use crate::time::Scrubber;
 
@@ -51,17 +52,13 @@ pub(crate) fn Transport(page: Page) -> impl IntoView {
             </button>
             <label class="speed">
                 <span>"Speed"</span>
-                <select id="speed" on:change=move |event| {
-                    page.set_speed(event_target_value(&event).parse().unwrap_or_default());
-                }>
-                    {SPEEDS
-                        .iter()
-                        .enumerate()
-                        .map(|(i, (name, _))| view! {
-                            <option value=i prop:selected=live(move || i == s.speed.get())>{*name}</option>
-                        })
-                        .collect_view()}
-                </select>
+                {select(
+                    "speed",
+                    "",
+                    options(SPEEDS.iter().enumerate().map(|(i, (name, _))| (i, *name))),
+                    move || s.speed.get().to_string(),
+                    move |speed| page.set_speed(speed.parse().unwrap_or_default()),
+                )}
             </label>
             <Scrubber page/>
         </section>

@@ -18,7 +18,7 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, Worker, WorkerOptions, WorkerType};
 
-use crate::import::Handed;
+use crate::brought::Brought;
 use crate::{clock, mailbox, post, post_text};
 
 /// What the first worker asks of a further one.
@@ -38,8 +38,8 @@ pub(crate) enum Task {
     Page(Request),
     /// A share of a batch.
     Share(Share),
-    /// Files from the visitor's disk that are to become a model.
-    Import(Handed),
+    /// A network that the visitor has brought.
+    Keep(Brought),
 }
 
 /// Some runs of a batch.

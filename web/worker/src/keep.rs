@@ -46,7 +46,7 @@ pub(crate) async fn put(url: &str, sha256: &str, content: &[u8]) -> Result<(), S
     let Some(cache) = open().await else {
         return Ok(());
     };
-    forget(&cache, url).await;
+    delete(&cache, |kept| kept == url).await;
     let bytes = Uint8Array::from(content);
     let stored = match Response::new_with_opt_js_u8_array(Some(&bytes)) {
         Ok(response) => wait(cache.put_with_str(&entry(url, sha256), &response)).await,
@@ -94,6 +94,14 @@ pub(crate) async fn any(url: &str) -> Option<Vec<u8>> {
     get(url, &sha256).await
 }
 
+/// Removes every file below an address.
+pub(crate) async fn remove(folder: &str) {
+    HELD.with_borrow_mut(|held| held.retain(|url, _| !url.starts_with(folder)));
+    if let Some(cache) = open().await {
+        delete(&cache, |url| url.starts_with(folder)).await;
+    }
+}
+
 /// Folders under `base` whose names begin so.
 pub(crate) async fn folders(base: &str, begin: &str) -> Vec<String> {
     let mut urls: Vec<String> = versions().await.into_iter().map(|(url, _)| url).collect();
@@ -125,14 +133,15 @@ async fn versions() -> Vec<(String, String)> {
         .collect()
 }
 
-/// Removes every version of a file.
-async fn forget(cache: &Cache, url: &str) {
+/// Removes every version of the files whose addresses are meant.
+async fn delete(cache: &Cache, meant: impl Fn(&str) -> bool) {
     let Ok(keys) = wait(cache.keys()).await else {
         return;
     };
     for key in js_sys::Array::from(&keys).iter() {
         let request: Request = key.unchecked_into();
-        if request.url().split('?').next() == Some(url) {
+        let url = request.url();
+        if meant(url.split('?').next().unwrap_or_default()) {
             // Should it stay, it is only in the way.
             let _ = wait(cache.delete_with_request(&request)).await;
         }

@@ -5,8 +5,8 @@ use hrm_core::plan::Plan;
 use hrm_core::reason::message::{ErrorKind, Event};
 use hrm_core::weights::{Manifest, ModelIndex, Weights};
 
+use crate::brought::IMPORTED;
 use crate::failure::Failure;
-use crate::import::IMPORTED;
 use crate::{fetch, keep, post};
 
 /// The manifests of all models under `base`, in the order of its index.

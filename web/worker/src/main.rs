@@ -14,6 +14,8 @@ use futures::channel::mpsc::{self, UnboundedSender};
 #[cfg(target_arch = "wasm32")]
 mod adapter;
 #[cfg(target_arch = "wasm32")]
+mod brought;
+#[cfg(target_arch = "wasm32")]
 mod clock;
 #[cfg(target_arch = "wasm32")]
 mod crew;
@@ -23,8 +25,6 @@ mod engine;
 mod failure;
 #[cfg(target_arch = "wasm32")]
 mod fetch;
-#[cfg(target_arch = "wasm32")]
-mod import;
 #[cfg(target_arch = "wasm32")]
 mod keep;
 #[cfg(target_arch = "wasm32")]
@@ -55,11 +55,12 @@ fn main() {
     let (sender, tasks) = mpsc::unbounded();
     MAILBOX.with(|mailbox| drop(mailbox.set(sender)));
     let listen = Closure::<dyn Fn(MessageEvent)>::new(move |message: MessageEvent| {
-        if let Some(handed) = import::Handed::of(&message.data()) {
-            mailbox(Task::Import(handed));
+        let Some(text) = message.data().as_string() else {
+            if let Some(brought) = brought::Brought::of(&message.data()) {
+                mailbox(Task::Keep(brought));
+            }
             return;
-        }
-        let text = message.data().as_string().unwrap_or_default();
+        };
         let task = if crew::is_helper() {
             crew::read(&text)
         } else {

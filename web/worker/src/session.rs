@@ -6,6 +6,7 @@ use std::rc::Rc;
 use futures::channel::mpsc::UnboundedReceiver;
 use futures::future::{Either, select};
 use futures::stream::StreamExt;
+use hrm_core::puzzle::reader::first_of;
 use hrm_core::puzzle::{Board, Uniqueness, generate, solve_within};
 use hrm_core::reason::message::{AHEAD, DeviceChoice, ErrorKind, Event, Request, Solutions};
 use hrm_core::reason::{Observer, SegmentReport};
@@ -14,7 +15,7 @@ use crate::crew::{Share, Task};
 use crate::engine::{Engine, Run};
 use crate::failure::Failure;
 use crate::lab::{self, Lab};
-use crate::{clock, load, post};
+use crate::{brought, clock, load, post};
 
 /// Answers requests until the page is gone.
 pub(crate) async fn serve(mut tasks: UnboundedReceiver<Task>) {
@@ -36,7 +37,7 @@ pub(crate) async fn serve(mut tasks: UnboundedReceiver<Task>) {
             None => return,
             Some(Task::Page(request)) => session.answer(request).await,
             Some(Task::Share(share)) => session.share(share).await,
-            Some(Task::Import(handed)) => handed.import().await,
+            Some(Task::Keep(brought)) => brought.keep().await,
         };
         session.hear(answered);
     }
@@ -130,6 +131,14 @@ impl Session {
             Request::Catalog { base } => {
                 post(&Event::Catalog {
                     models: load::catalog(&base).await?,
+                    brought: None,
+                });
+            }
+            Request::Forget { base, model } => {
+                brought::forget(&base, &model).await;
+                post(&Event::Catalog {
+                    models: load::catalog(&base).await?,
+                    brought: None,
                 });
             }
             Request::Load {
@@ -185,6 +194,7 @@ impl Session {
             }
             Request::Pause => self.playing = None,
             Request::Seen { segment } => self.seen = segment,
+            Request::Read { text } => post(&read(&text)),
             Request::Check { puzzle } => {
                 let (solutions, answer) = count_solutions(&puzzle);
                 post(&Event::Checked {
@@ -318,6 +328,19 @@ fn no_model() -> Failure {
         ErrorKind::Input,
         "there is no model loaded, or no puzzle set",
     )
+}
+
+/// The puzzle of a text, or why there is none.
+fn read(text: &str) -> Event {
+    let (puzzle, said) = match first_of::<Board>(text) {
+        Ok((puzzle, 0)) => (Some(puzzle), None),
+        Ok((puzzle, more)) => {
+            let said = format!("This is the first of {} puzzles in the text.", more + 1);
+            (Some(puzzle), Some(said))
+        }
+        Err(what) => (None, Some(format!("Not a puzzle: {what}."))),
+    };
+    Event::Read { puzzle, said }
 }
 
 /// Anybody may have typed anything: bounds the search to about a second.

@@ -10,8 +10,8 @@ mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use super::gemm::{View, ViewMut};
 use super::simd::simd;
+use crate::gemm::{View, ViewMut};
 
 /// Rows of a tile of results.
 const ROWS: usize = 12;

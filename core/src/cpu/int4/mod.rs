@@ -16,9 +16,9 @@ mod x86;
 
 use half::f16;
 
-use super::gemm::{View, ViewMut};
 use super::int8::{Activations, Form};
 use super::simd::simd;
+use crate::gemm::{View, ViewMut};
 use crate::weights::{Q4_GROUP, Tensor, Values, q4_groups, q4_row_bytes};
 
 /// Words of four channels in a group.

@@ -2,9 +2,9 @@ use half::f16;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::super::gemm::{View, ViewMut};
 use super::super::int8::Activations;
 use super::{Buffers, Kernel, Packed};
+use crate::gemm::{View, ViewMut};
 use crate::weights::{Q4_GROUP, Tensor, Values, q4_groups, q4_row_bytes};
 
 #[cfg(target_arch = "wasm32")]

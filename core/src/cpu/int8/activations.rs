@@ -1,7 +1,7 @@
 //! Activations in integers, in the order in which a kernel reads them.
 
-use super::super::gemm::View;
 use super::super::simd::simd;
+use crate::gemm::View;
 
 /// How a kernel reads activations.
 #[derive(Debug, Clone, Copy)]

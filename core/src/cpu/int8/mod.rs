@@ -19,7 +19,7 @@ mod x86;
 
 pub(super) use activations::{Activations, Form};
 
-use super::gemm::{View, ViewMut};
+use crate::gemm::{View, ViewMut};
 use crate::weights::{Tensor, Values, int8_rows};
 
 /// A processor's way to multiply: a tile of `form.rows` by `columns` results

@@ -1,7 +1,7 @@
 //! For every processor; compilers find its vector instructions in this.
 
 use super::{Form, Job, Kernel};
-use crate::cpu::gemm::ViewMut;
+use crate::gemm::ViewMut;
 
 const ROWS: usize = 4;
 const COLUMNS: usize = 8;

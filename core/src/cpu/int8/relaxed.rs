@@ -4,8 +4,8 @@
 use std::cell::{OnceCell, RefCell};
 
 use super::{Form, Job, Kernel};
-use crate::cpu::gemm::ViewMut;
 use crate::cpu::relaxed::{Export, call};
+use crate::gemm::ViewMut;
 
 const ROWS: usize = 4;
 const COLUMNS: usize = 8;

@@ -1,8 +1,8 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::super::gemm::{View, ViewMut};
 use super::{Activations, Kernel, Packed};
+use crate::gemm::{View, ViewMut};
 use crate::weights::{Tensor, Values};
 
 #[cfg(target_arch = "wasm32")]

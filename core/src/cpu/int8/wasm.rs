@@ -7,7 +7,7 @@ use std::arch::wasm32::{
 use std::cell::RefCell;
 
 use super::{Form, Job, Kernel};
-use crate::cpu::gemm::ViewMut;
+use crate::gemm::ViewMut;
 
 const ROWS: usize = 4;
 /// Vectors of four columns that are summed at a time. More accumulators than

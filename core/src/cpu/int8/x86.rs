@@ -8,7 +8,7 @@ use std::arch::x86_64::{
 };
 
 use super::{Form, Job, Kernel};
-use crate::cpu::gemm::ViewMut;
+use crate::gemm::ViewMut;
 
 /// Those that this processor has, the fastest first.
 pub(super) fn available() -> impl Iterator<Item = &'static Kernel> {

@@ -4,12 +4,12 @@ use super::heads::slot;
 use super::{Call, Gradients};
 use crate::config::Gate;
 use crate::cpu::bf16::{Operands, add_product};
-use crate::cpu::gemm::{View, ViewMut, gemm};
 use crate::cpu::math::sigmoid;
 use crate::cpu::ops::norm_factor;
 use crate::cpu::relations::{self, Accumulated, Kept};
 use crate::cpu::simd::simd;
 use crate::cpu::{CpuModel, Stored};
+use crate::gemm::{View, ViewMut, gemm};
 use crate::plan::{Axis, Sublayer, TensorId};
 
 /// The backward pass of a segment: what every sublayer's gradient needs.

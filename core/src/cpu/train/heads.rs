@@ -4,8 +4,8 @@
 use super::Gradients;
 use crate::config::QPool;
 use crate::cpu::CpuModel;
-use crate::cpu::gemm::{View, ViewMut, gemm};
 use crate::cpu::input::role;
+use crate::gemm::{View, ViewMut, gemm};
 use crate::plan::{Embedding, RoleEmbedding, TensorId, TokenEmbedding};
 
 /// The gradient of a tensor, zeros at its first use.

@@ -247,6 +247,7 @@ impl TryFrom<String> for Maze {
 }
 
 impl Puzzle for Maze {
+    const LITERAL: bool = true;
     const GRADED: bool = true;
 
     type Kind = MazeSize;
@@ -265,7 +266,7 @@ impl Puzzle for Maze {
         kind.cells()
     }
 
-    fn is_cell(character: char) -> bool {
+    fn is_cell(_: MazeSize, character: char) -> bool {
         Cell::of_char(character).is_some()
     }
 

@@ -2,18 +2,12 @@
 
 use crate::puzzle::Puzzle;
 
-/// Whether every character counts, so that a text is a board as it stands or not at
-/// all: a space is a cell of a maze, and `#` its wall.
-pub(super) fn is_literal<P: Puzzle>() -> bool {
-    P::is_cell(' ')
-}
-
 /// A board of one piece of text, in the characters of this project. Where a blank has
 /// another sign throughout (`*`, `x`, `-`), it is put in its place.
 pub(super) fn board<P: Puzzle>(text: &str, kind: Option<P::Kind>) -> Option<String> {
     let found = P::kind_of_cells(text.chars().count())?;
     let fits = kind.is_none_or(|kind| kind == found);
-    if fits { cells::<P>(text) } else { None }
+    if fits { cells::<P>(found, text) } else { None }
 }
 
 /// The largest board that is a field of a line, and a full one of the same size after
@@ -22,7 +16,7 @@ pub(super) fn boards<P: Puzzle>(
     line: &str,
     kind: Option<P::Kind>,
 ) -> Option<(String, Option<String>)> {
-    if is_literal::<P>() {
+    if P::LITERAL {
         let mut fields = line.split('\t').filter_map(|field| board::<P>(field, kind));
         return Some((fields.next()?, fields.next()));
     }
@@ -40,18 +34,17 @@ pub(super) fn boards<P: Puzzle>(
 /// A row of a board that is written line by line: its cells without what stands between
 /// them, if they are as many as a board has in a row.
 pub(super) fn row<P: Puzzle>(line: &str, kind: Option<P::Kind>) -> Option<String> {
-    let fits = |text: &str| {
+    let whole = |text: &str| {
         let side = text.chars().count();
-        let found = P::kind_of_cells(side * side);
-        found.is_some_and(|found| kind.is_none_or(|kind| kind == found))
+        let found = P::kind_of_cells(side * side)?;
+        let fits = kind.is_none_or(|kind| kind == found);
+        fits.then(|| cells::<P>(found, text)).flatten()
     };
-    if is_literal::<P>() {
-        return (fits(line) && line.chars().all(P::is_cell)).then(|| line.to_owned());
+    if P::LITERAL {
+        return whole(line);
     }
     let line = line.trim();
-    if fits(line)
-        && let Some(row) = cells::<P>(line)
-    {
+    if let Some(row) = whole(line) {
         return Some(row);
     }
     // One cell a field, nothing for a blank.
@@ -60,11 +53,11 @@ pub(super) fn row<P: Puzzle>(line: &str, kind: Option<P::Kind>) -> Option<String
         if fields.len() > 1 && fields.iter().all(|field| field.chars().count() <= 1) {
             let blank = |field: &&str| if field.is_empty() { "." } else { *field }.to_owned();
             let row: String = fields.iter().map(blank).collect();
-            return cells::<P>(&row).filter(|row| fits(row));
+            return whole(&row);
         }
     }
     let row: String = line.chars().filter(|c| !is_drawing(*c)).collect();
-    cells::<P>(&row).filter(|row| fits(row))
+    whole(&row)
 }
 
 /// Whether a line only draws: what stands above, below and between the rows of a board.
@@ -82,14 +75,15 @@ fn is_drawing(character: char) -> bool {
 }
 
 /// A text of cells only, with one sign for blanks; none if it is something else.
-fn cells<P: Puzzle>(text: &str) -> Option<String> {
-    if text.chars().all(P::is_cell) {
+fn cells<P: Puzzle>(kind: P::Kind, text: &str) -> Option<String> {
+    let is_cell = |c: char| P::is_cell(kind, c);
+    if text.chars().all(is_cell) {
         return Some(text.to_owned());
     }
-    if is_literal::<P>() {
+    if P::LITERAL {
         return None;
     }
-    let mut foreign = text.chars().filter(|&c| !P::is_cell(c));
+    let mut foreign = text.chars().filter(|&c| !is_cell(c));
     let sign = foreign.next()?;
     let one = foreign.all(|c| c == sign) && !text.contains(['.', '0', '_']);
     let known = "*-xX?~\u{b7}\u{2022}".contains(sign);
@@ -161,7 +155,7 @@ mod tests {
             let found = row::<Board>(line, None).map(|row| row.replace('0', "."));
             assert_eq!(found.as_deref(), Some("53..7...."), "{line}");
         }
-        for line in ["53..7...", "Grid 01", "53..7....x", "---------+", "1 2 3"] {
+        for line in ["53..7..", "Grid 01", "53..7....x", "---------+", "1 2 3"] {
             assert_eq!(row::<Board>(line, None), None, "{line}");
         }
         assert_eq!(

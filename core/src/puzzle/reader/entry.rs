@@ -166,7 +166,7 @@ impl Fields {
 
 /// The characters of a board as this project writes them.
 fn spelled<P: Puzzle>(text: &str, kind: Option<P::Kind>) -> String {
-    if cells::is_literal::<P>() {
+    if P::LITERAL {
         return text.to_owned();
     }
     // `[[5, 3, 0, …], …]`, as lists of programs are printed.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::marker::PhantomData;
 
-use super::cells::{boards, is_literal, is_rule, row};
+use super::cells::{boards, is_rule, row};
 use super::entry::{Fields, Raw};
 use super::lines::{Line, Lines};
 use super::link;
@@ -40,7 +40,7 @@ impl Block {
 /// Whether a line is a remark. In a maze `#` is a wall.
 pub(super) fn is_comment<P: Puzzle>(line: &str) -> bool {
     let line = line.trim_start();
-    !is_literal::<P>() && (line.starts_with('#') || line.starts_with("//"))
+    !P::LITERAL && (line.starts_with('#') || line.starts_with("//"))
 }
 
 impl<'r, P: Puzzle> List<'r, P> {
@@ -78,11 +78,11 @@ impl<'r, P: Puzzle> List<'r, P> {
             Ok(text) => text,
             Err(what) => return self.refuse(number, what),
         };
-        let empty = text.is_empty() || (!is_literal::<P>() && text.trim().is_empty());
+        let empty = text.is_empty() || (!P::LITERAL && text.trim().is_empty());
         if empty || is_comment::<P>(&text) {
             return;
         }
-        if let Some(name) = section(&text).filter(|_| !is_literal::<P>()) {
+        if let Some(name) = section(&text).filter(|_| !P::LITERAL) {
             self.end_block();
             self.elsewhere = !name.eq_ignore_ascii_case("puzzle");
             return;
@@ -94,10 +94,10 @@ impl<'r, P: Puzzle> List<'r, P> {
             .block
             .as_ref()
             .is_some_and(|block| block.dashed && text.trim() == "-".repeat(block.side()));
-        if !is_literal::<P>() && !dashes && is_rule(&text) {
+        if !P::LITERAL && !dashes && is_rule(&text) {
             return;
         }
-        if !is_literal::<P>() && link::is_link(&text) {
+        if !P::LITERAL && link::is_link(&text) {
             let question = link::cells(&text);
             return self.whole(number, question.map(|question| (question, None)));
         }
@@ -224,6 +224,6 @@ fn hodoku(line: &str) -> Option<(String, Option<String>)> {
 fn is_title<P: Puzzle>(line: &str) -> bool {
     let word = |part: &str| part.chars().count() >= 3;
     let words = line.split(|c: char| !c.is_alphabetic()).any(word);
-    let cells = line.chars().filter(|&c| P::is_cell(c)).count();
-    words && cells < 16 && !is_literal::<P>()
+    let cells = line.chars().filter(|&c| matches!(c, '.' | '_' | '0'..='9'));
+    words && cells.count() < 16 && !P::LITERAL
 }

@@ -139,7 +139,7 @@ impl<'r, P: Puzzle> Form<'r, P> {
             return Ok(Self::Xml(Games::new(lines.into_reader())));
         }
         let is_board = |text: &str| cells::board::<P>(text, options.kind).is_some();
-        let remarks = !cells::is_literal::<P>();
+        let remarks = !P::LITERAL;
         let mut separator = None;
         loop {
             let Some(line) = lines.next().map_err(io)? else {

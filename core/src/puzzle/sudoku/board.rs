@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::augment::{fill_share, random_hints};
 use super::canonical::canonical_puzzle;
+use super::numerals::{Numerals, digit_char};
 use super::parse::ParseError;
 use super::shape::Shape;
 use super::solver::{Uniqueness, solve_within};
@@ -232,9 +233,9 @@ impl Board {
             .collect()
     }
 
-    /// How often each digit stands in each row (0..9), column (9..18), box (18..27).
-    fn counts(&self) -> [[u8; 10]; 27] {
-        let mut counts = [[0; 10]; 27];
+    /// How often each digit stands in each row, then each column, then each box.
+    fn counts(&self) -> Vec<[u8; Shape::LARGEST + 1]> {
+        let mut counts = vec![[0; Shape::LARGEST + 1]; 3 * self.shape.side()];
         for (cell, &digit) in self.cells.iter().enumerate() {
             for house in self.house_indices(cell) {
                 counts[house][digit as usize] += 1;
@@ -247,8 +248,8 @@ impl Board {
         let shape = self.shape;
         [
             shape.row(cell),
-            9 + shape.column(cell),
-            18 + shape.box_of(cell),
+            shape.side() + shape.column(cell),
+            2 * shape.side() + shape.box_of(cell),
         ]
     }
 
@@ -339,14 +340,6 @@ impl Board {
     }
 }
 
-/// `.` for 0, or the digit.
-fn digit_char(digit: u8) -> char {
-    match digit {
-        0 => '.',
-        d => char::from(b'0' + d),
-    }
-}
-
 impl fmt::Display for Board {
     /// One line without separators; `.` is blank.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -382,8 +375,13 @@ impl Puzzle for Board {
         kind.cells()
     }
 
-    fn is_cell(character: char) -> bool {
-        matches!(character, '.' | '_' | '0'..='9')
+    fn is_cell(kind: Shape, character: char) -> bool {
+        if !character.is_ascii_alphabetic() {
+            return Numerals::FromOne.value(character).is_some();
+        }
+        // The last letter that some way of writing has.
+        let last = Numerals::Letters.value(character);
+        kind.side() > 9 && last.is_some_and(|last| usize::from(last) <= kind.side())
     }
 
     fn kind_of_cells(cells: usize) -> Option<Shape> {

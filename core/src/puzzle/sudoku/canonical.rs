@@ -8,7 +8,9 @@ use super::symmetry::Symmetry;
 /// solution; `None` if the board is not one.
 ///
 /// Its first row is always 1 2 3 and so on. There are 2 such forms for 4x4, 49 for
-/// 6x6 and 5,472,730,538 for 9x9.
+/// 6x6 and 5,472,730,538 for 9x9. From 12x12 on there are too many orders of the
+/// lines: boards count as equivalent there if they differ by the digits' names
+/// alone.
 #[must_use]
 pub fn canonical_solution(solution: &Board) -> Option<Board> {
     smallest(solution).map(|(board, _)| board)
@@ -40,10 +42,14 @@ fn smallest(solution: &Board) -> Option<(Board, Vec<Symmetry>)> {
     }
     let shape = solution.shape();
     let side = shape.side();
-    let column_orders = line_orders(shape.stacks(), shape.box_cols());
+    let (column_orders, firsts) = if side < 12 {
+        (line_orders(shape.stacks(), shape.box_cols()), side)
+    } else {
+        (vec![(0..side as u8).collect()], 1)
+    };
     let mut best: Option<(Board, Vec<Symmetry>)> = None;
     for transpose in [false, true] {
-        if transpose && !shape.square_boxes() {
+        if transpose && (!shape.square_boxes() || side >= 12) {
             continue;
         }
         let cell = |row: usize, column: usize| -> u8 {
@@ -54,15 +60,19 @@ fn smallest(solution: &Board) -> Option<(Board, Vec<Symmetry>)> {
             };
             solution.cells()[source]
         };
-        for first in 0..side {
+        for first in 0..firsts {
             for columns in &column_orders {
                 let mut digits = vec![0; side];
                 for (index, &column) in columns.iter().enumerate() {
                     digits[cell(first, column as usize) as usize - 1] = index as u8 + 1;
                 }
-                let rows = sorted_rows(shape, first, |row| {
-                    digits[cell(row, columns[0] as usize) as usize - 1]
-                });
+                let rows = if side < 12 {
+                    sorted_rows(shape, first, |row| {
+                        digits[cell(row, columns[0] as usize) as usize - 1]
+                    })
+                } else {
+                    (0..side as u8).collect()
+                };
                 let grid = rows.iter().flat_map(|&row| {
                     let digits = &digits;
                     columns
@@ -216,7 +226,7 @@ mod tests {
     #[test]
     fn equivalent_boards_share_their_form() {
         let mut rng = ChaCha8Rng::seed_from_u64(11);
-        for shape in Shape::ALL {
+        for shape in Shape::COMMON {
             for _ in 0..4 {
                 let solution = random_solution(shape, &mut rng);
                 let mut cells = solution.cells().to_vec();

@@ -1,6 +1,7 @@
 //! Reading a board that a person typed or pasted.
 
 use super::board::Board;
+use super::numerals::Numerals;
 use super::shape::Shape;
 
 /// Why a text is no board. Rows and columns count from 1.
@@ -56,7 +57,10 @@ pub enum ParseError {
 fn expected(shape: Option<Shape>) -> String {
     match shape {
         Some(shape) => format!("{shape} has {}", shape.cells()),
-        None => "a board has 81 (9x9), 36 (6x6) or 16 (4x4)".to_owned(),
+        None => {
+            let [cells @ .., last] = Shape::ALL.map(|shape| shape.cells().to_string());
+            format!("a board has {} or {last}", cells.join(", "))
+        }
     }
 }
 
@@ -70,19 +74,12 @@ fn is_separator(character: char) -> bool {
         )
 }
 
-fn cell_value(character: char) -> Option<u8> {
-    match character {
-        '.' | '_' => Some(0),
-        '0'..='9' => Some(character as u8 - b'0'),
-        _ => None,
-    }
-}
-
 impl Board {
-    /// Reads a board: 81, 36 or 16 cells in reading order, on one line or many. A
-    /// cell is a digit, or `.`, `0` or `_` for blank; white space, `|`, `-`, `+` and
-    /// box-drawing lines between cells are skipped. Without a `shape` the number of
-    /// cells (or, failing that, of lines) decides.
+    /// Reads a board: the cells in reading order, on one line or many. A cell is a
+    /// digit, or `.`, `0` or `_` for blank; beyond 9 letters follow, in any of the
+    /// ways of [`Numerals`]. White space, `|`, `-`, `+` and box-drawing lines between
+    /// cells are skipped. Without a `shape` the number of cells (or, failing that, of
+    /// lines) decides.
     ///
     /// ```
     /// use hrm_core::puzzle::{Board, Shape};
@@ -109,13 +106,23 @@ impl Board {
         // Even a text of a wrong length is best reported in rows and columns, so
         // guess what was meant: by cells, by lines, by the next larger size.
         let by_count = Shape::from_cells(found);
-        let by_lines = Shape::ALL.into_iter().find(|s| s.side() == lines.len());
+        let by_lines = Shape::ALL.into_iter().find(|s| {
+            let rows = lines.len() == s.side();
+            rows && (s.side() <= 9 || lines.iter().any(|line| line.len() == s.side()))
+        });
         let meant = shape.or(by_count).or(by_lines);
         let layout = meant.unwrap_or_else(|| {
             let larger = Shape::ALL.into_iter().find(|s| s.cells() >= found);
-            larger.unwrap_or(Shape::S9)
+            larger.unwrap_or(Shape::S25)
         });
         let in_rows = lines.len() == layout.side();
+
+        let numerals = Numerals::of(layout, &lines.concat());
+        let value = |character: char| {
+            // Letters are no digits of a small board, and no slip of one either.
+            let letter = character.is_ascii_alphabetic() && layout.side() <= 9;
+            numerals.value(character).filter(|_| !letter)
+        };
 
         let mut cells = Vec::with_capacity(layout.cells().min(found));
         let mut index = 0;
@@ -127,7 +134,7 @@ impl Board {
                     (index / layout.side() + 1, index % layout.side() + 1)
                 };
                 index += 1;
-                match cell_value(character) {
+                match value(character) {
                     None => {
                         return Err(ParseError::Character {
                             row,
@@ -215,6 +222,52 @@ mod tests {
         }
     }
 
+    #[test]
+    fn large_boards_are_written_in_several_ways() {
+        // A full 16x16 grid: row r shifted by 4 r and by r / 4.
+        let at = |cell: usize| {
+            let (row, column) = (cell / 16, cell % 16);
+            (4 * row + row / 4 + column) % 16
+        };
+        let write = |digits: &str, blank: char| -> String {
+            let signs: Vec<char> = digits.chars().collect();
+            let sign = |cell: usize| {
+                if cell % 3 == 0 {
+                    blank
+                } else {
+                    signs[at(cell)]
+                }
+            };
+            (0..256).map(sign).collect()
+        };
+        let own = write("123456789ABCDEFG", '.');
+        let expected = Board::parse(&own, None).unwrap();
+        assert_eq!(expected.shape(), Shape::S16);
+        assert_eq!(
+            (expected.to_string(), expected.clash()),
+            (own.clone(), None)
+        );
+        for text in [
+            write("123456789abcdefg", '_'),
+            write("123456789ABCDEFG", '0'),
+            write("0123456789ABCDEF", '.'),
+            write("ABCDEFGHIJKLMNOP", '.'),
+            write("abcdefghijklmnop", '0'),
+            expected.to_grid_string(),
+        ] {
+            assert_eq!(Board::parse(&text, None).as_ref(), Ok(&expected), "{text}");
+        }
+        assert_eq!(
+            message(&own.replacen('F', "H", 1), None),
+            "row 1, column 15: 17 is too large, sudoku-16x16 has the digits 1 to 16"
+        );
+        for shape in Shape::ALL {
+            let blank = Board::blank(shape);
+            assert_eq!(Board::parse(&blank.to_string(), None), Ok(blank.clone()));
+            assert_eq!(Board::parse(&blank.to_grid_string(), None), Ok(blank));
+        }
+    }
+
     fn message(text: &str, shape: Option<Shape>) -> String {
         Board::parse(text, shape).unwrap_err().to_string()
     }
@@ -235,7 +288,7 @@ mod tests {
         assert_eq!(message(" \n|---|\n", None), "there is no board in the text");
         assert_eq!(
             message(&LINE[1..], None),
-            "the text has 80 cells; a board has 81 (9x9), 36 (6x6) or 16 (4x4)"
+            "the text has 80 cells; a board has 16, 36, 64, 81, 100, 144, 256 or 625"
         );
         assert_eq!(
             message("1234", Some(Shape::S6)),

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 /// Size of a Sudoku, given by the size of its boxes.
 ///
-/// Only the three sizes of the project exist, so every other function can rely on
-/// a side of at most 9. Written (and serialized) as `sudoku-4x4`, `sudoku-6x6`,
-/// `sudoku-9x9`.
+/// Written (and serialized) as `sudoku-4x4`, `sudoku-9x9`, `sudoku-16x16`. Those of
+/// [`Shape::ALL`] exist, so every other function can rely on a side of at most
+/// [`Shape::LARGEST`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Shape {
@@ -19,7 +19,7 @@ pub struct Shape {
 
 /// A name that is no [`Shape`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown puzzle kind {0:?}; known are sudoku-4x4, sudoku-6x6 and sudoku-9x9")]
+#[error("unknown puzzle kind {0:?}; known are {names}", names = names())]
 pub struct UnknownShape(pub String);
 
 impl Shape {
@@ -29,8 +29,32 @@ impl Shape {
     pub const S6: Self = Self::of(2, 3);
     /// 9x9, boxes of 3 rows and 3 columns.
     pub const S9: Self = Self::of(3, 3);
+    /// 8x8, boxes of 2 rows and 4 columns.
+    pub const S8: Self = Self::of(2, 4);
+    /// 10x10, boxes of 2 rows and 5 columns.
+    pub const S10: Self = Self::of(2, 5);
+    /// 12x12, boxes of 3 rows and 4 columns.
+    pub const S12: Self = Self::of(3, 4);
+    /// 16x16, boxes of 4 rows and 4 columns.
+    pub const S16: Self = Self::of(4, 4);
+    /// 25x25, boxes of 5 rows and 5 columns.
+    pub const S25: Self = Self::of(5, 5);
     /// Every shape, smallest first.
-    pub const ALL: [Self; 3] = [Self::S4, Self::S6, Self::S9];
+    pub const ALL: [Self; 8] = [
+        Self::S4,
+        Self::S6,
+        Self::S8,
+        Self::S9,
+        Self::S10,
+        Self::S12,
+        Self::S16,
+        Self::S25,
+    ];
+    /// Those that networks of this project are trained on and that have an
+    /// exact solver of their own.
+    pub const COMMON: [Self; 3] = [Self::S4, Self::S6, Self::S9];
+    /// The largest side.
+    pub const LARGEST: usize = 25;
 
     const fn of(box_rows: u8, box_cols: u8) -> Self {
         Self { box_rows, box_cols }
@@ -111,7 +135,7 @@ impl Shape {
                 || self.box_of(a) == self.box_of(b))
     }
 
-    /// The shape with this many cells (16, 36 or 81).
+    /// The shape with this many cells.
     #[must_use]
     pub fn from_cells(cells: usize) -> Option<Self> {
         Self::ALL.into_iter().find(|shape| shape.cells() == cells)
@@ -123,9 +147,20 @@ impl Shape {
         match self.side() {
             4 => "sudoku-4x4",
             6 => "sudoku-6x6",
-            _ => "sudoku-9x9",
+            8 => "sudoku-8x8",
+            9 => "sudoku-9x9",
+            10 => "sudoku-10x10",
+            12 => "sudoku-12x12",
+            16 => "sudoku-16x16",
+            _ => "sudoku-25x25",
         }
     }
+}
+
+/// The names of all shapes, for people.
+fn names() -> String {
+    let [first @ .., last] = Shape::ALL.map(Shape::name);
+    format!("{} and {last}", first.join(", "))
 }
 
 impl fmt::Display for Shape {
@@ -171,8 +206,18 @@ mod tests {
         let sizes = Shape::ALL.map(|s| (s.side(), s.cells(), s.vocab(), s.bands(), s.stacks()));
         assert_eq!(
             sizes,
-            [(4, 16, 6, 2, 2), (6, 36, 8, 3, 2), (9, 81, 11, 3, 3)]
+            [
+                (4, 16, 6, 2, 2),
+                (6, 36, 8, 3, 2),
+                (8, 64, 10, 4, 2),
+                (9, 81, 11, 3, 3),
+                (10, 100, 12, 5, 2),
+                (12, 144, 14, 4, 3),
+                (16, 256, 18, 4, 4),
+                (25, 625, 27, 5, 5)
+            ]
         );
+        assert_eq!(sizes.last().unwrap().0, Shape::LARGEST);
     }
 
     #[test]
@@ -198,7 +243,7 @@ mod tests {
             assert_eq!(Shape::try_from(String::from(shape)), Ok(shape));
         }
         assert_eq!("6x6".parse(), Ok(Shape::S6));
-        for wrong in ["", "sudoku-", "sudoku-8x8", "Sudoku-9x9"] {
+        for wrong in ["", "sudoku-", "sudoku-7x7", "Sudoku-9x9"] {
             assert_eq!(wrong.parse::<Shape>(), Err(UnknownShape(wrong.into())));
         }
     }

@@ -9,6 +9,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::board::Board;
+use super::large;
 use super::shape::Shape;
 use super::tables::{BANDS, Bits, Tables};
 
@@ -77,7 +78,8 @@ pub fn solve_within(puzzle: &Board, limit: usize, max_guesses: u64) -> SolveRepo
     match puzzle.shape().side() {
         4 => Search::<2, 2>::of(puzzle, limit, max_guesses),
         6 => Search::<2, 3>::of(puzzle, limit, max_guesses),
-        _ => Search::<3, 3>::of(puzzle, limit, max_guesses),
+        9 => Search::<3, 3>::of(puzzle, limit, max_guesses),
+        _ => large::solve_within(puzzle, limit, max_guesses),
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) struct Tables {
 impl Tables {
     /// The tables of a shape.
     pub(super) fn of(shape: Shape) -> &'static Self {
-        static ALL: LazyLock<[Tables; 3]> = LazyLock::new(|| Shape::ALL.map(Tables::new));
+        static ALL: LazyLock<[Tables; 3]> = LazyLock::new(|| Shape::COMMON.map(Tables::new));
         match shape.side() {
             4 => &ALL[0],
             6 => &ALL[1],
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn masks_cover_the_board() {
-        for shape in Shape::ALL {
+        for shape in Shape::COMMON {
             let tables = Tables::of(shape);
             let cells: u32 = tables.full.iter().map(|b| b.count_ones()).sum();
             assert_eq!(cells as usize, shape.cells());

@@ -1,7 +1,7 @@
 //! Muon on the host: momentum made orthogonal (Jordan et al. 2024).
 
 use crate::cpu::simd::simd;
-use crate::cpu::{View, ViewMut, gemm};
+use crate::gemm::{View, ViewMut, gemm};
 
 /// Newton-Schulz steps of [`orthogonal`].
 pub(crate) const STEPS: usize = 5;

@@ -11,12 +11,9 @@ use indicatif::ProgressBar;
 
 use super::select::{Chosen, Wish, choose, classes};
 use super::source::{HubArgs, locate};
-use crate::output::{errln, outln};
+use crate::output::outln;
 use crate::paths::{ForceArgs, Paths};
-use crate::puzzles::{ColumnArgs, explained};
-
-/// Bad lines that are shown one by one.
-const SHOWN: usize = 20;
+use crate::puzzles::{BadLines, ColumnArgs, explained};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct BuildArgs {
@@ -107,17 +104,11 @@ pub(super) fn run<P: Puzzle + Hash + Send + Sync>(args: &BuildArgs) -> Result<()
         .iter()
         .map(|path| Records::<P>::open_with(path, &options).map_err(explained))
         .collect::<Result<Vec<_>>>()?;
-    let mut bad = 0;
     let chosen = choose(
         bar.wrap_iter(records.iter_mut().flatten()),
         &wish,
         &excluded,
-        |error| {
-            bad += 1;
-            if bad <= SHOWN {
-                bar.suspend(|| errln!("skipped: {error}"));
-            }
-        },
+        |error| bar.suspend(|| BadLines::show(error)),
     )?;
     bar.finish_and_clear();
     check_kinds(&chosen)?;

@@ -45,7 +45,7 @@ struct MazeWish {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct GenerateArgs {
-    /// `sudoku-4x4`, `sudoku-6x6`, `sudoku-9x9`, or a maze such as `maze-30x30`
+    /// `sudoku-9x9` (4, 6, 8, 9, 10, 12, 16 or 25), or a maze such as `maze-30x30`
     #[arg(long, default_value = "sudoku-9x9")]
     puzzle: PuzzleKind,
     #[command(flatten)]
@@ -67,7 +67,7 @@ pub(super) struct GenerateArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SplitArgs {
-    /// `sudoku-4x4`, `sudoku-6x6` or `sudoku-9x9`
+    /// `sudoku-4x4`, `sudoku-9x9`, `sudoku-16x16` and so on
     #[arg(long, default_value = "sudoku-9x9")]
     puzzle: Shape,
     #[command(flatten)]

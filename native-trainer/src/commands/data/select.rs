@@ -12,6 +12,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
+use crate::puzzles::BadLines;
+
 /// What is wanted.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wish {
@@ -77,19 +79,10 @@ pub(super) fn choose<P: Puzzle + Hash + Send + Sync>(
         wanted.saturating_mul(2).saturating_add(1_000)
     });
     let mut pool: Vec<Row<P>> = Vec::new();
+    let mut bad = BadLines::new(wish.skip_bad);
     for row in rows {
-        let row = match row {
-            Ok(row) => row,
-            Err(error @ DatasetError::Line { .. }) if wish.skip_bad => {
-                report(&error);
-                chosen.bad += 1;
-                continue;
-            }
-            Err(error @ DatasetError::Line { .. }) => {
-                return Err(anyhow::Error::new(error)
-                    .context("a line is no puzzle; --skip-bad passes over such lines"));
-            }
-            Err(error) => return Err(error.into()),
+        let Some(row) = bad.pass(row, &mut report)? else {
+            continue;
         };
         chosen.read += 1;
         if row.rating < wish.min_rating {
@@ -107,6 +100,7 @@ pub(super) fn choose<P: Puzzle + Hash + Send + Sync>(
             _ => pool.push(row),
         }
     }
+    chosen.bad = bad.count;
     ensure!(
         !pool.is_empty(),
         "there is no puzzle to choose from: {} read, {} of them rated below {}",

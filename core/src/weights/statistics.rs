@@ -1,7 +1,7 @@
 //! What matrices are multiplied with: the second moments of activations,
 //! which say how much an error in each weight matters.
 
-use super::gemm::{View, ViewMut, gemm};
+use crate::gemm::{View, ViewMut, gemm};
 use crate::plan::{Plan, TensorId};
 
 /// Sums of `x · xᵀ` over the rows that each matrix of a plan has met.
@@ -34,7 +34,7 @@ impl Statistics {
         &self.moments[id.index()]
     }
 
-    pub(super) fn add(&mut self, id: TensorId, [rows, depth]: [usize; 2], x: View<'_>) {
+    pub(crate) fn add(&mut self, id: TensorId, [rows, depth]: [usize; 2], x: View<'_>) {
         let moments = &mut self.moments[id.index()];
         moments.sums.resize(depth * depth, 0.0);
         moments.rows += rows;
