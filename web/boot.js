@@ -120,6 +120,33 @@
   });
   Promise.all([parsed, painted]).then(start);
 
+  // The room of training is a program of its own, fetched when it is first
+  // opened. What it draws is kept while another room is open, and goes on.
+  let training;
+  const openTraining = () => {
+    const room = document.createElement("div");
+    const styles = document.createElement("link");
+    Object.assign(styles, { rel: "stylesheet", href: "styles/train.css" });
+    document.head.append(styles);
+    room.textContent = "Loading the room of training\u2026";
+    window.hrmTraining = room;
+    import("./train.js")
+      .then((module) => module.default())
+      .catch((error) => {
+        console.error(error);
+        room.textContent = `The room of training could not be loaded (${error}). Reloading the page may help.`;
+      });
+    return room;
+  };
+  customElements.define(
+    "train-room",
+    class extends HTMLElement {
+      connectedCallback() {
+        this.append((training ??= openTraining()));
+      }
+    },
+  );
+
   // After the first visit the page works offline. A newer version is kept
   // beside the old one until the page is asked to use it.
   const keep = async () => {

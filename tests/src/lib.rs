@@ -6,4 +6,5 @@ pub mod page;
 pub mod plane;
 pub mod rooms;
 pub mod server;
+pub mod training;
 pub mod visit;

@@ -91,7 +91,7 @@ pub(crate) fn build(workspace: &Workspace, args: &BuildArgs) -> Result<()> {
 /// that of what is sent: compressed, functions that are not inlined into their
 /// only caller are smaller, and so is what `-Os` writes than what `-Oz` does.
 fn level(file_name: &str) -> &'static [&'static str] {
-    if file_name.starts_with("worker") {
+    if file_name.starts_with("worker") || file_name.starts_with("train-worker") {
         &["-O3"]
     } else {
         &[
@@ -110,7 +110,7 @@ fn optimize(workspace: &Workspace, wasm_opt: &Path, wasm: &Path) -> Result<()> {
     let level = level(&name);
     let mut hasher = DefaultHasher::new();
     (level, WASM_FEATURES, fs::read(wasm)?).hash(&mut hasher);
-    let kind = name.split(['-', '_']).next().unwrap_or("page").to_owned();
+    let kind = name.split('_').next().unwrap_or("page").to_owned();
     let folder = target_dir(workspace).join("wasm-opt").join(kind);
     let kept = folder.join(format!("{:016x}.wasm", hasher.finish()));
     if !kept.exists() {
@@ -213,6 +213,8 @@ mod tests {
     #[test]
     fn the_worker_is_optimised_for_speed_and_the_page_for_size() {
         assert_eq!(level("worker_bg.wasm"), ["-O3"]);
+        assert_eq!(level("train-worker_bg.wasm"), ["-O3"]);
+        assert_eq!(level("train_bg.wasm")[0], "-Os");
         assert_eq!(level("playground-8c1f_bg.wasm")[0], "-Os");
     }
 

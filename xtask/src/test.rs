@@ -94,6 +94,8 @@ fn run_steps(workspace: &Workspace, args: &TestArgs, report: &mut Report) -> Res
             "-p",
             "hrm-worker",
             "-p",
+            "hrm-train-room",
+            "-p",
             "hrm-import",
             "--target",
             "wasm32-unknown-unknown",

@@ -240,11 +240,13 @@ pub(crate) enum Room {
     Latent,
     /// Experiments.
     Experiments,
+    /// Training a network.
+    Train,
 }
 
 impl Room {
     /// Every room.
-    pub(crate) const ALL: [Self; 3] = [Self::Guesses, Self::Latent, Self::Experiments];
+    pub(crate) const ALL: [Self; 4] = [Self::Guesses, Self::Latent, Self::Experiments, Self::Train];
 
     /// The name used in addresses.
     pub(crate) const fn name(self) -> &'static str {
@@ -252,6 +254,7 @@ impl Room {
             Self::Guesses => "guesses",
             Self::Latent => "latent",
             Self::Experiments => "experiments",
+            Self::Train => "train",
         }
     }
 
@@ -261,6 +264,7 @@ impl Room {
             Self::Guesses => "Guesses",
             Self::Latent => "Latent space",
             Self::Experiments => "Experiments",
+            Self::Train => "Train",
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use leptos::ev::KeyboardEvent;
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
 
 use crate::actions::Page;
 use crate::dom;
@@ -29,6 +30,15 @@ pub(crate) fn Rooms(page: Page) -> impl IntoView {
         }
     });
     effect(move || place.keep("room", &lab.room.get().map_or("", Room::name)));
+    // What is trained there is that room's to say, and a link keeps it.
+    effect(move || place.keep("train", &place.asked("train").unwrap_or_default()));
+    let told = window_event_listener_untyped("hrm-train", move |event| {
+        let detail = event
+            .dyn_ref()
+            .and_then(|e: &web_sys::CustomEvent| e.detail().as_string());
+        place.keep("train", &detail.unwrap_or_default());
+    });
+    on_cleanup(move || told.remove());
     let open = move || lab.room.get().unwrap_or(Room::Guesses);
     let tabs = Room::ALL.map(|room| {
         let chosen = move || open() == room;
@@ -75,6 +85,8 @@ pub(crate) fn Rooms(page: Page) -> impl IntoView {
                     Room::Guesses => view! { <Guesses page/> }.into_any(),
                     Room::Latent => view! { <LatentSpace page/> }.into_any(),
                     Room::Experiments => view! { <Experiments page/> }.into_any(),
+                    // Its own program's (`web/train`).
+                    Room::Train => view! { <train-room></train-room> }.into_any(),
                 })}
             </div>
         </section>
