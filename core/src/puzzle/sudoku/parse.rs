@@ -232,7 +232,7 @@ mod tests {
         let write = |digits: &str, blank: char| -> String {
             let signs: Vec<char> = digits.chars().collect();
             let sign = |cell: usize| {
-                if cell % 3 == 0 {
+                if cell.is_multiple_of(3) {
                     blank
                 } else {
                     signs[at(cell)]
