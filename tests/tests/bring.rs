@@ -398,8 +398,11 @@ async fn an_exported_folder_is_chosen() -> Result<()> {
         )
         .await?;
         // The folder itself.
-        page.choose_paths(".bring input[webkitdirectory]", &[folder.clone()])
-            .await?;
+        page.choose_paths(
+            ".bring input[webkitdirectory]",
+            std::slice::from_ref(&folder),
+        )
+        .await?;
         assert_eq!(brought(&page).await?, id);
         Ok(())
     })
