@@ -9,7 +9,7 @@ use hrm_core::config::{Gate, ModelConfig, QPool};
 use hrm_core::cpu::{Arithmetic, CpuModel, CpuRun};
 use hrm_core::engine::{EngineError, Probe, SegmentOutput, Taps};
 use hrm_core::noise::UpdateNoise;
-use hrm_core::plan::{Level, Plan, TensorKind};
+use hrm_core::plan::{Level, Plan, TensorId, TensorKind};
 use hrm_core::puzzle::Shape;
 use hrm_core::weights::{Scheme, Tensor, Values, Weights};
 use rand::Rng;
@@ -77,7 +77,7 @@ fn weights(plan: &Plan, seed: u64) -> Weights {
     let mut rng = rng(seed);
     let mut tensors = Weights::random(plan, seed).tensors().to_vec();
     // These begin at zero, which would hide what is made of them.
-    let heads = [plan.heads.q_weight, plan.heads.q_bias].map(|id| id.index());
+    let heads = [plan.heads.q_weight, plan.heads.q_bias].map(TensorId::index);
     let is_table = |&i: &usize| plan.tensors[i].kind == TensorKind::PuzzleEmbedding;
     for i in heads.into_iter().chain((0..tensors.len()).filter(is_table)) {
         let Tensor {
