@@ -11,7 +11,7 @@ use crate::noise::Noise;
 use crate::plan::Start;
 
 /// Key of the draws of initial states; symmetries and commitments have others.
-const START_KEY: u64 = 0x7374_6172_74;
+const START_KEY: u64 = 0x0073_7461_7274;
 
 /// A guess that has a place in a run.
 #[derive(Debug)]

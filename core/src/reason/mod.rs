@@ -27,7 +27,7 @@ pub use report::{Observer, SegmentReport, Verdict};
 pub use search::{Key, Search};
 pub use select::{Guess, Rule};
 pub use standing::{Standing, State};
-pub use stats::Proportion;
+pub use stats::{Proportion, Z_95, wilson};
 pub use tour::{Leap, OneBlank, Tour, Trap, Vote};
 
 /// For the draws of training, until they come from counters.

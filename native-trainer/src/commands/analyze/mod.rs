@@ -20,7 +20,7 @@ use hrm_core::engine::{Run, SegmentOutput, Taps};
 use hrm_core::noise::{self, Noise};
 use hrm_core::plan::Plan;
 use hrm_core::puzzle::{Board, Maze, Puzzle, PuzzleKind};
-use hrm_core::reason::{Guessable, Observer, SegmentReport};
+use hrm_core::reason::{Guessable, Observer, SegmentReport, Z_95};
 use indicatif::{ProgressBar, ProgressStyle};
 use pollster::block_on;
 use rayon::prelude::*;
@@ -394,7 +394,7 @@ impl Mean {
         let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
         let half_width = match n {
             0 | 1 => f64::INFINITY,
-            _ => 1.959_964 * (squares / (n - 1) as f64 / n as f64).sqrt(),
+            _ => Z_95 * (squares / (n - 1) as f64 / n as f64).sqrt(),
         };
         Self {
             n,

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use hrm_core::cpu::{Arithmetic, ReadOut};
 use hrm_core::engine::{SegmentOutput, Taps};
-use hrm_core::reason::{Guessable, Observer, Proportion};
+use hrm_core::reason::{Guessable, Observer, Proportion, Z_95};
 use serde::Serialize;
 
 use super::{
@@ -195,7 +195,7 @@ fn compare(checkpoint: String, pairs: &[Pair]) -> Comparison {
     let variance = gained + lost - (gained - lost).powi(2) / n as f64;
     let difference = [
         (gained - lost) / n as f64,
-        1.959_964 * variance.sqrt() / n as f64,
+        Z_95 * variance.sqrt() / n as f64,
     ];
     let drifts = |level: usize| {
         let segments = pairs.first().map_or(0, |p| p.drift.len());
