@@ -131,8 +131,7 @@ impl Engine {
 
     /// The engine itself.
     pub(crate) fn shared(&self) -> Arc<dyn engine::Engine> {
-        let engine = Arc::clone(&self.engine);
-        engine
+        Arc::clone(&self.engine) as Arc<dyn engine::Engine>
     }
 
     /// Token sequences in places of their own, at the initial state.

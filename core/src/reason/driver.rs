@@ -12,7 +12,7 @@ use super::attempt::Attempt;
 use super::guess::{Done, Limits, Stop, Team};
 use super::search::{self, Members, Search};
 use super::{Guessable, Images, SegmentReport};
-use crate::engine::{Engine, EngineError, Run, Taps};
+use crate::engine::{Engine, EngineError, Run, SegmentOutput, Taps};
 use crate::puzzle::Puzzle;
 
 /// One segment of one run.
@@ -198,77 +198,102 @@ impl<P: Guessable> Group<P> {
 
     /// Runs one segment.
     async fn segment(&mut self, limits: Limits) -> Result<Step<P>, EngineError> {
-        let mut step = Step {
-            reports: Vec::new(),
-            done: Vec::new(),
+        let taps = self.taps();
+        let outputs = match &mut self.run {
+            Some(run) => run.segment(taps).await?,
+            None => Vec::new(),
         };
-        let Some(run) = &mut self.run else {
-            return Ok(step);
-        };
+        let mut reports = Vec::new();
+        for (attempt, output) in self.attempts.iter_mut().zip(&outputs) {
+            if let (Some(attempt), Some(output)) = (attempt, output) {
+                reports.push((attempt.team, attempt.job.guess, attempt.observe(output)));
+            }
+        }
+        let done = self.end(limits, &reports, &outputs)?;
+        self.search(&outputs)?;
+        let reports = reports.into_iter();
+        Ok(Step {
+            reports: reports.map(|(_, guess, report)| (guess, report)).collect(),
+            done,
+        })
+    }
+
+    /// What has to be brought back from the next segment.
+    fn taps(&self) -> Taps {
         let running = || self.attempts.iter().flatten();
-        let taps = Taps {
+        Taps {
             logits: running().any(Attempt::reads_logits),
             states: self.searches.iter().any(|(team, search, _)| {
                 let mut members = running().filter(|attempt| attempt.team == *team);
                 members.any(|attempt| search.copies(attempt.segments() + 1))
             }),
             ..Taps::default()
-        };
-        let outputs = run.segment(taps).await?;
-        let mut over = HashSet::new();
-        for (attempt, output) in self.attempts.iter_mut().zip(&outputs) {
-            if let (Some(attempt), Some(output)) = (attempt, output) {
-                let report = attempt.observe(output);
-                if report.solved && limits.stop == Stop::FirstSolved {
-                    over.insert(attempt.team);
-                }
-                step.reports.push((attempt.job.guess, report));
-            }
         }
-        let mut reports = step.reports.iter();
-        for (place, (slot, output)) in self.attempts.iter_mut().zip(&outputs).enumerate() {
+    }
+
+    /// Ends the guesses that are over and has the others do what they do by
+    /// themselves. `reports`: team, number and report of each guess in the
+    /// order of places.
+    fn end(
+        &mut self,
+        limits: Limits,
+        reports: &[(u64, usize, SegmentReport)],
+        outputs: &[Option<SegmentOutput>],
+    ) -> Result<Vec<Done<P>>, EngineError> {
+        let mut done = Vec::new();
+        let Some(run) = &mut self.run else {
+            return Ok(done);
+        };
+        let solved = reports.iter().filter(|(_, _, report)| report.solved);
+        let solved: HashSet<u64> = solved.map(|(team, ..)| *team).collect();
+        let mut reports = reports.iter();
+        for (place, (slot, output)) in self.attempts.iter_mut().zip(outputs).enumerate() {
             let (Some(attempt), Some(output)) = (slot.as_mut(), output) else {
                 continue;
             };
-            let Some((_, report)) = reports.next() else {
+            let Some((team, _, report)) = reports.next() else {
                 break;
             };
-            let ends = match limits.stop {
+            let over = match limits.stop {
                 Stop::Depth => false,
                 Stop::Halted => report.halted,
                 Stop::Solved | Stop::FirstVerified => report.solved,
-                Stop::FirstSolved => over.contains(&attempt.team),
+                Stop::FirstSolved => solved.contains(team),
             };
-            if !ends && report.segment < limits.segments {
+            if over || report.segment >= limits.segments {
+                run.clear(place);
+                done.extend(slot.take().map(|attempt| attempt.done(report)));
+            } else {
                 attempt.go_on(&mut **run, place, output)?;
-                continue;
             }
-            run.clear(place);
-            step.done
-                .extend(slot.take().map(|attempt| attempt.done(report)));
         }
-        let attempts = &mut self.attempts;
-        let mut last = Vec::new();
-        for (i, &(team, search, images)) in self.searches.iter().enumerate() {
-            let both = attempts.iter_mut().zip(&outputs).enumerate();
+        Ok(done)
+    }
+
+    /// Has the searches act whose time it is, and forgets those that are over.
+    fn search(&mut self, outputs: &[Option<SegmentOutput>]) -> Result<(), EngineError> {
+        let hidden = self.engine.plan().hidden;
+        let Some(run) = &mut self.run else {
+            return Ok(());
+        };
+        let mut going_on = Vec::new();
+        for &(team, search, images) in &self.searches {
+            let both = self.attempts.iter_mut().zip(outputs).enumerate();
             let members = both.filter_map(|(place, (attempt, output))| {
                 let attempt = attempt.as_mut().filter(|attempt| attempt.team == team)?;
                 Some((place, attempt, output.as_ref()?))
             });
             let mut members: Vec<_> = members.collect();
-            match members.first() {
-                None => last.push(i),
-                Some((_, first, _)) if search.is_due(first.segments()) => {
-                    let hidden = self.engine.plan().hidden;
-                    act(search, images, &mut **run, &mut members, hidden)?;
-                }
-                Some(_) => {}
+            let Some((_, first, _)) = members.first() else {
+                continue;
+            };
+            if search.is_due(first.segments()) {
+                act(search, images, &mut **run, &mut members, hidden)?;
             }
+            going_on.push((team, search, images));
         }
-        for i in last.into_iter().rev() {
-            self.searches.swap_remove(i);
-        }
-        Ok(step)
+        self.searches = going_on;
+        Ok(())
     }
 }
 

@@ -304,7 +304,7 @@ mod tests {
         assert_eq!(c.same, Proportion::new(6, 10));
         assert_eq!(c.same_of_solved, Proportion::new(6, 8));
         assert!((c.difference[0] + 0.1).abs() < 1e-12);
-        assert!((c.difference[1] - 1.959_964 * 2.9f64.sqrt() / 10.0).abs() < 1e-12);
+        assert!((c.difference[1] - Z_95 * 2.9f64.sqrt() / 10.0).abs() < 1e-12);
         assert_eq!((c.drift_h, c.drift_l), (vec![[0.5; 2]], vec![[0.25; 2]]));
     }
 }
