@@ -1,53 +1,30 @@
-//! Gaussian noise at every update of a state, drawn from counters: whichever
-//! processor computes, the same run gets the same noise.
+//! Gaussian noise on states, drawn from counters: whichever processor
+//! computes, and whatever shares a batch, the same run gets the same noise.
 //!
-//! Noise between the updates lets a trapped run out of its false fixed point
-//! (Langevin steps of EqR, guided noise of PTRM).
+//! Noise makes guesses differ, and between the updates it lets a trapped run
+//! out of its false fixed point (Langevin steps of EqR, guided noise of PTRM).
 
-use crate::engine::EngineError;
+use rand::Rng;
 
 /// Values that one draw gives.
 pub const LANES: usize = 4;
 
-/// The noise of one sequence: after an update, every element of the state
-/// that it has replaced gets a draw of a normal distribution added.
+/// The noise on the states of one sequence: every element gets a draw of a
+/// normal distribution added.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct UpdateNoise {
+pub struct Noise {
     /// The same seed gives the same noise.
     pub seed: u32,
     /// Standard deviation; that of a normalised state is 1.
     pub deviation: f32,
 }
 
-impl UpdateNoise {
+impl Noise {
     /// No noise.
     pub const NONE: Self = Self {
         seed: 0,
         deviation: 0.0,
     };
-
-    /// Checks that it is the noise of so many sequences, or none.
-    ///
-    /// # Errors
-    /// Says how many there are, or which deviation is no number from 0 up.
-    pub fn check(noise: &[Self], batch: usize) -> Result<(), EngineError> {
-        let wrong = |sequence, reason| Err(EngineError::Input { sequence, reason });
-        if !noise.is_empty() && noise.len() != batch {
-            let reason = format!("there is noise for {} sequences of {batch}", noise.len());
-            return wrong(noise.len().min(batch), reason);
-        }
-        let fits = |noise: &Self| noise.deviation >= 0.0 && noise.deviation.is_finite();
-        match noise.iter().position(|noise| !fits(noise)) {
-            None => Ok(()),
-            Some(i) => {
-                let deviation = noise[i].deviation;
-                wrong(
-                    i,
-                    format!("the noise's deviation is {deviation}, must be a number from 0 up"),
-                )
-            }
-        }
-    }
 
     /// Adds the noise of the run's `update`-th update to a state,
     /// `[positions, hidden]`.
@@ -64,15 +41,48 @@ impl UpdateNoise {
             }
         }
     }
+
+    /// Adds noise between segments to `z_H` and `z_L`, `[positions, hidden]`
+    /// each: after the segment of that number, or before the first one (0).
+    /// Its counters are far beyond those of a run's updates.
+    pub fn add_between(&self, segment: u32, hidden: usize, states: &mut [Vec<f32>; 2]) {
+        for (level, state) in (0..).zip(states) {
+            self.add(u32::MAX - 2 * segment - level, hidden, state);
+        }
+    }
 }
 
-/// Four independent draws of the standard normal distribution (Box and
-/// Muller, 1958) for a counter.
+/// A seed that depends on all of these words.
+#[must_use]
+pub fn seed(words: [u32; 4]) -> u32 {
+    hash(words)[0]
+}
+
+/// Adds `deviation` times standard normal draws of a generator.
+pub fn add_normal<R: Rng + ?Sized>(rng: &mut R, deviation: f32, state: &mut [f32]) {
+    if deviation == 0.0 {
+        return;
+    }
+    for values in state.chunks_mut(LANES) {
+        let words = [(); LANES].map(|()| rng.random());
+        for (value, draw) in values.iter_mut().zip(box_muller(words)) {
+            *value += deviation * draw;
+        }
+    }
+}
+
+/// Four independent draws of the standard normal distribution for a counter.
 #[must_use]
 pub fn normals(counter: [u32; 4]) -> [f32; LANES] {
+    box_muller(hash(counter))
+}
+
+/// Four independent draws of the standard normal distribution from as many
+/// uniform words (Box and Muller, 1958).
+fn box_muller(words: [u32; 4]) -> [f32; LANES] {
     // Of 24 bits, so that f32 holds them exactly and the logarithm's argument
     // is never 0.
-    let [a, b, c, d] = hash(counter).map(|word| (word >> 8) as f32 / (1 << 24) as f32);
+    let [a, b, c, d] = words.map(|word| (word >> 8) as f32 / (1 << 24) as f32);
     let pair = |radius: f32, angle: f32| {
         let radius = (-2.0 * (1.0 - radius).ln()).sqrt();
         let (sin, cos) = (std::f32::consts::TAU * angle).sin_cos();
@@ -141,25 +151,51 @@ mod tests {
     }
 
     #[test]
-    fn noise_that_does_not_fit_is_refused() {
-        let of = |deviation| UpdateNoise { seed: 1, deviation };
-        assert!(UpdateNoise::check(&[], 3).is_ok());
-        assert!(UpdateNoise::check(&[of(0.1); 3], 3).is_ok());
-        let said = |noise: &[UpdateNoise]| UpdateNoise::check(noise, 2).unwrap_err().to_string();
-        assert!(said(&[of(0.1)]).contains("for 1 sequences of 2"));
-        assert!(said(&[of(0.1), of(f32::NAN)]).contains("deviation is NaN"));
-        assert!(said(&[of(-1.0), of(0.0)]).contains("deviation is -1"));
-    }
-
-    #[test]
     fn noise_without_deviation_changes_nothing() {
         let mut state = vec![1.0; 12];
-        let noise = |deviation| UpdateNoise { seed: 5, deviation };
+        let noise = |deviation| Noise { seed: 5, deviation };
         noise(0.0).add(0, 6, &mut state);
         assert_eq!(state, [1.0; 12]);
         noise(0.5).add(0, 6, &mut state);
         let (first, second) = state.split_at(6);
         assert!(first.iter().all(|&v| v != 1.0));
         assert_ne!(first, second);
+    }
+
+    #[test]
+    fn noise_between_segments_is_of_its_own() {
+        let noise = Noise {
+            seed: 5,
+            deviation: 1.0,
+        };
+        let between = |segment| {
+            let mut states = [vec![0.0; 12], vec![0.0; 12]];
+            noise.add_between(segment, 6, &mut states);
+            states
+        };
+        let mut update = vec![0.0; 12];
+        noise.add(0, 6, &mut update);
+        let mut all = vec![update];
+        all.extend(between(0));
+        all.extend(between(1));
+        for (i, one) in all.iter().enumerate() {
+            assert!(all[i + 1..].iter().all(|other| other != one));
+        }
+        assert_eq!(between(1), between(1));
+    }
+
+    #[test]
+    fn draws_of_a_generator_are_normal() {
+        use rand::SeedableRng;
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+        let mut state = vec![0.0; 20_001];
+        add_normal(&mut rng, 0.5, &mut state);
+        add_normal(&mut rng, 0.0, &mut state);
+        let n = state.len() as f64;
+        let moment = |k: i32| state.iter().map(|&x| f64::from(x).powi(k)).sum::<f64>() / n;
+        // Standard errors: 0.0035, 0.0025 and 0.004.
+        assert!(moment(1).abs() < 0.02, "{}", moment(1));
+        assert!((moment(2) - 0.25).abs() < 0.015, "{}", moment(2));
+        assert!((moment(4) - 3.0 / 16.0).abs() < 0.03, "{}", moment(4));
     }
 }

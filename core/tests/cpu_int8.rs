@@ -11,6 +11,8 @@ use hrm_core::weights::Weights;
 const TAPS: Taps = Taps {
     logits: true,
     states: true,
+    z_h_updates: false,
+    z_l_updates: false,
 };
 
 fn inputs(plan: &Plan, batch: usize) -> Vec<Vec<u8>> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use hrm_core::config::ModelConfig;
 use hrm_core::cpu::{CpuModel, CpuRun};
 use hrm_core::engine::Taps;
-use hrm_core::plan::{Level, Plan};
+use hrm_core::plan::Plan;
 use hrm_core::weights::Weights;
 use safetensors::SafeTensors;
 
@@ -76,19 +76,12 @@ fn check(config: &ModelConfig, weights: &Path, expected: &Path) {
     let (mut compared, mut worst) = (0, 0.0f32);
     for segment in 1..=4 {
         let mut found: HashMap<String, Vec<f32>> = HashMap::new();
-        let mut updates = 0;
-        let outputs = run.segment_observed(
-            Taps {
-                logits: true,
-                states: true,
-            },
-            |level, z| {
-                if level == Level::High {
-                    updates += 1;
-                    found.insert(format!("trace{updates}.z_H"), z.to_vec());
-                }
-            },
-        );
+        let outputs = run.segment(Taps {
+            logits: true,
+            states: true,
+            z_h_updates: true,
+            z_l_updates: false,
+        });
         let join = |pick: &dyn Fn(usize) -> Vec<f32>| (0..outputs.len()).flat_map(pick).collect();
         found.insert(
             "logits".into(),
@@ -101,6 +94,10 @@ fn check(config: &ModelConfig, weights: &Path, expected: &Path) {
         );
         found.insert("z_H".into(), join(&|i| outputs[i].z_h.clone().unwrap()));
         found.insert("z_L".into(), join(&|i| outputs[i].z_l.clone().unwrap()));
+        for update in 0..outputs[0].updates.len() {
+            let z_h = join(&|i| outputs[i].updates[update].1.clone());
+            found.insert(format!("trace{}.z_H", update + 1), z_h);
+        }
         for (name, found) in found {
             if let Some(want) = expected.floats.get(&format!("segment{segment}.{name}")) {
                 let difference = relative(want, &found);

@@ -87,6 +87,7 @@ fn published_layouts_import_and_compute_what_pytorch_computes() {
         let taps = Taps {
             logits: true,
             states: true,
+            ..Taps::default()
         };
         let mut worst = 0.0f32;
         for segment in 1..=2 {

@@ -75,6 +75,7 @@ fn one_set_of_weights_plays_two_boards() {
         let taps = Taps {
             logits: true,
             states: true,
+            ..Taps::default()
         };
         for segment in 1..=3 {
             let outputs = run.segment(taps);

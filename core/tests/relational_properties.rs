@@ -45,6 +45,7 @@ fn answer(model: &Arc<CpuModel>, board: &Board) -> Vec<SegmentOutput> {
     let taps = Taps {
         logits: true,
         states: false,
+        ..Taps::default()
     };
     (0..SEGMENTS).map(|_| run.segment(taps).remove(0)).collect()
 }

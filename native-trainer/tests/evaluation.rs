@@ -207,6 +207,89 @@ fn merged_equal_whole(field: &Field) {
     }
 }
 
+/// The outcomes of a run's guesses by puzzle, read from its records.
+fn outcomes(records: &Path) -> Vec<Vec<Value>> {
+    let text = fs::read_to_string(records).unwrap();
+    let mut all: Vec<Value> = text
+        .lines()
+        .skip(1)
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["record"].take())
+        .collect();
+    all.sort_by_key(|record| record["puzzle"].as_u64());
+    all.iter_mut()
+        .map(|record| record["outcomes"].as_array_mut().unwrap().split_off(0))
+        .collect()
+}
+
+#[test]
+fn noise_and_searches_run_on_a_gpu_as_on_the_cpu() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = puzzles(dir.path(), 12);
+    let shipped = shipped();
+    let gpu = ["--device", "wgpu", "--kernels", "direct"];
+    let eval = |name: &str, more: &[&str]| {
+        let records = dir.path().join(name);
+        let common = [
+            "eval",
+            "--checkpoint",
+            text(&shipped),
+            "--data",
+            text(&data),
+        ];
+        let args = [&common[..], more, &["--records", text(&records)]].concat();
+        (hrm(&args), records)
+    };
+    // From one state to the next a rounding grows too little to be seen.
+    let noisy = [
+        "--images",
+        "identity",
+        "--guesses",
+        "3",
+        "--initial-noise",
+        "0.3",
+        "--update-noise",
+        "0.2",
+        "--segments",
+        "2",
+    ];
+    let (output, on_gpu) = eval("gpu.jsonl", &[&noisy[..], &gpu].concat());
+    let error = String::from_utf8_lossy(&output.stderr);
+    if error.contains("no GPU adapter") && std::env::var_os("HRM_REQUIRE_GPU").is_none() {
+        println!("skipped: {error}");
+        return;
+    }
+    assert!(output.status.success(), "{error}");
+    let (output, on_cpu) = eval("cpu.jsonl", &noisy);
+    assert!(output.status.success());
+    let (found, expected) = (outcomes(&on_gpu), outcomes(&on_cpu));
+    assert_eq!(found.len(), 12);
+    let residual = |outcome: &Value| outcome["residual"].as_f64().unwrap();
+    for (found, expected) in found.iter().zip(&expected) {
+        assert_eq!((found.len(), expected.len()), (3, 3));
+        for (found, expected) in found.iter().zip(expected) {
+            let (found, expected) = (residual(found), residual(expected));
+            assert!(
+                (found - expected).abs() < 0.02 * expected,
+                "{found}, not {expected}"
+            );
+        }
+        // They differ by their noise alone.
+        let [plain, first, second] = [0, 1, 2].map(|guess| residual(&found[guess]));
+        assert!((plain - first).abs() > 0.02 * plain && (first - second).abs() > 1e-5);
+    }
+
+    // A search ends when a grid is accepted, on a GPU too.
+    let commit = ["--search", "commit", "--guesses", "2", "--segments", "64"];
+    let (output, records) = eval("search.jsonl", &[&commit[..], &gpu].concat());
+    assert!(output.status.success());
+    let found = outcomes(&records);
+    let accepted = |outcomes: &Vec<Value>| outcomes.iter().any(|o| o["solved"] == true);
+    assert!(found.iter().filter(|outcomes| accepted(outcomes)).count() > 10);
+    for outcomes in &found {
+        assert_eq!(outcomes[0]["segments"], outcomes[1]["segments"]);
+    }
+}
+
 #[test]
 fn a_killed_evaluation_goes_on_to_the_same_result() {
     let dir = tempfile::tempdir().unwrap();

@@ -130,6 +130,12 @@ impl GpuModel {
         &self.kernels
     }
 
+    /// `z_H` and `z_L` of a plain pass's start, `[positions, hidden]` each.
+    pub(crate) fn dense_initial(&self) -> [Vec<f32>; 2] {
+        let dense = |state: &Vec<f32>| restride(state, self.hidden(), self.plan.hidden);
+        self.initial.each_ref().map(dense)
+    }
+
     /// Channels of an activation with padding.
     pub(crate) fn hidden(&self) -> usize {
         fours(self.plan.hidden)

@@ -1,7 +1,7 @@
 //! Noise at every update of a part's sequences.
 
 use hrm_core::engine::EngineError;
-use hrm_core::noise::UpdateNoise;
+use hrm_core::noise::Noise;
 
 use crate::context::GpuContext;
 use crate::kernel::{Array, Dispatch};
@@ -14,20 +14,16 @@ use crate::program::Program;
 pub(crate) struct GpuNoise {
     /// See [`noise::dispatch`].
     streams: Array,
-    noise: Vec<UpdateNoise>,
-    /// Updates before the next segment.
-    updates: u32,
     /// One an update of the segment, to be run right after it.
     pub(crate) dispatches: Vec<Dispatch>,
 }
 
 impl GpuNoise {
-    /// For a program that takes `size` sequences, of which `noise` are used.
+    /// For a program that takes `size` sequences.
     pub(crate) fn new(
         model: &GpuModel,
         program: &Program,
         size: usize,
-        noise: &[UpdateNoise],
     ) -> Result<Self, EngineError> {
         let plan = model.plan();
         let streams = Array::zeros(model.context(), "noise", size * STREAM)?;
@@ -47,19 +43,18 @@ impl GpuNoise {
             .collect::<Result<_, EngineError>>()?;
         Ok(Self {
             streams,
-            noise: noise.to_vec(),
-            updates: 0,
             dispatches,
         })
     }
 
-    /// Before a segment of `updates` updates.
-    pub(crate) fn begin(&mut self, context: &GpuContext, updates: usize) {
-        let streams = self.noise.iter();
-        let words: Vec<u32> = streams
-            .flat_map(|noise| [noise.seed, noise.deviation.to_bits(), self.updates, 0])
-            .collect();
+    /// Before a segment: the noise of each sequence, with the updates since
+    /// it was set, which those of the segment are added to.
+    pub(crate) fn begin(&self, context: &GpuContext, noise: &mut [(Noise, u32)]) {
+        let mut words = Vec::with_capacity(noise.len() * STREAM);
+        for (noise, updates) in noise {
+            words.extend([noise.seed, noise.deviation.to_bits(), *updates, 0]);
+            *updates = updates.wrapping_add(self.dispatches.len() as u32);
+        }
         self.streams.write(context, &words);
-        self.updates = self.updates.wrapping_add(updates as u32);
     }
 }

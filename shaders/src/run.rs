@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use hrm_core::engine::{
-    EngineError, Probe, Probed, SegmentOutput, Taps, check_identifier, check_inputs, check_place,
+    EngineError, SegmentOutput, Taps, check_identifier, check_inputs, check_noise, check_place,
+    check_states,
 };
-use hrm_core::noise::UpdateNoise;
+use hrm_core::noise::Noise;
 use hrm_core::plan::Level;
 
 use crate::kernel::{Array, Dispatch};
@@ -13,7 +14,6 @@ use crate::kernels::summary;
 use crate::model::GpuModel;
 use crate::noise::GpuNoise;
 use crate::pack::restride;
-use crate::probe::GpuProbe;
 use crate::program::{Program, Updated};
 use crate::readback::Readback;
 
@@ -21,12 +21,8 @@ use crate::readback::Readback;
 /// GPU, far from what operating systems take for a hang.
 const SUBMISSION_FLOPS: f64 = 5e11;
 
-/// What alters a state before a run begins from it.
-pub type Change<'a> = &'a mut dyn FnMut(&mut [f32]);
-
-/// A state after each of its updates inside a segment, `[positions, hidden]`
-/// each.
-pub type Trace = Vec<Vec<f32>>;
+/// States after the updates of a segment that were asked for, in order.
+type Trace = Vec<(Level, Vec<f32>)>;
 
 /// A batch of sequences with their states on the device, advanced segment by
 /// segment. What does not fit the device at once goes through in parts.
@@ -39,8 +35,8 @@ pub struct GpuRun {
     size: usize,
     /// The sequences by part; one part's states stay in the program.
     parts: Vec<Part>,
-    /// `[updates, size, positions, hidden]` of the state that is followed
-    /// inside segments, once it has been.
+    /// `[updates, size, positions, hidden]` of the states that are followed
+    /// inside segments, once they have been.
     followed: Option<Array>,
     bytes: u64,
 }
@@ -60,10 +56,10 @@ struct Part {
     /// `[size]`: 1 for sequences that have run no segment yet, which have no
     /// last answer.
     fresh: Vec<u32>,
-    probe: Option<GpuProbe>,
-    noise: Option<GpuNoise>,
-    /// Of each sequence, its updates since they were taken.
-    probed: Vec<Vec<Probed>>,
+    /// `[size]`: the noise of each, with the updates since it was set.
+    noise: Vec<(Noise, u32)>,
+    /// What adds it, once there has been some.
+    adds_noise: Option<GpuNoise>,
 }
 
 impl GpuRun {
@@ -74,7 +70,18 @@ impl GpuRun {
     /// device's memory, or the device is lost.
     pub async fn new(model: Arc<GpuModel>, inputs: &[Vec<u8>]) -> Result<Self, EngineError> {
         check_inputs(model.plan(), inputs)?;
-        let batch = inputs.len();
+        let mut run = Self::open(model, inputs.len()).await?;
+        run.set_inputs(inputs)?;
+        Ok(run)
+    }
+
+    /// A batch of so many blank boards at the initial state.
+    ///
+    /// # Errors
+    /// If not even one sequence fits the device's memory, or the device is
+    /// lost.
+    pub(crate) async fn open(model: Arc<GpuModel>, batch: usize) -> Result<Self, EngineError> {
+        let batch = batch.max(1);
         let most = (SUBMISSION_FLOPS / model.plan().segment_flops()).max(1.0) as usize;
         let mut count = batch.div_ceil(most);
         loop {
@@ -97,7 +104,6 @@ impl GpuRun {
                         parts,
                         followed: None,
                     };
-                    run.set_inputs(inputs)?;
                     run.reset_states();
                     return Ok(run);
                 }
@@ -117,7 +123,8 @@ impl GpuRun {
             .map(|i| {
                 let park = |name| Array::zeros(model.context(), name, program.states[0].len());
                 Ok(Part {
-                    tokens: Vec::new(),
+                    // Blanks, which every vocabulary has.
+                    tokens: vec![1; size * model.plan().config.seq_len],
                     identifiers: vec![0; size],
                     sequences: size.min(batch - i * size),
                     parked: match count {
@@ -126,9 +133,8 @@ impl GpuRun {
                     },
                     stale: true,
                     fresh: vec![1; size],
-                    probe: None,
-                    noise: None,
-                    probed: Vec::new(),
+                    noise: vec![(Noise::NONE, 0); size],
+                    adds_noise: None,
                 })
             })
             .collect::<Result<_, EngineError>>()?;
@@ -194,36 +200,6 @@ impl GpuRun {
         Ok(())
     }
 
-    /// From now on each sequence has the row of the puzzle embedding that its
-    /// identifier picks; at first all have the first row, and so has a puzzle
-    /// that takes another's place.
-    ///
-    /// # Errors
-    /// If there are not as many as sequences, or the model has no such row.
-    pub fn set_identifiers(&mut self, identifiers: &[usize]) -> Result<(), EngineError> {
-        if identifiers.len() != self.batch {
-            let reason = format!(
-                "there are {} puzzle identifiers for {} sequences",
-                identifiers.len(),
-                self.batch
-            );
-            return Err(EngineError::Input {
-                sequence: identifiers.len().min(self.batch),
-                reason,
-            });
-        }
-        for (sequence, &identifier) in identifiers.iter().enumerate() {
-            check_identifier(self.model.plan(), sequence, identifier)?;
-        }
-        for (part, identifiers) in self.parts.iter_mut().zip(identifiers.chunks(self.size)) {
-            for (word, &identifier) in part.identifiers.iter_mut().zip(identifiers) {
-                *word = identifier as u32;
-            }
-            part.stale = true;
-        }
-        Ok(())
-    }
-
     /// Puts every sequence back to the initial state.
     pub fn reset_states(&mut self) {
         self.set_fresh(true);
@@ -235,38 +211,53 @@ impl GpuRun {
         }
     }
 
-    /// Gives a sequence's place to another puzzle, at the initial state;
-    /// `change` may alter its `z_H` and then its `z_L`, each
-    /// `[positions, hidden]`. The other sequences go on undisturbed.
+    /// Gives a sequence's place to another puzzle with the row of the puzzle
+    /// embedding that its identifier picks, at the initial state. The other
+    /// sequences go on undisturbed, and so does the place's noise.
     ///
     /// # Errors
-    /// If the puzzle does not fit the model or there is no such place.
+    /// If the puzzle does not fit the model, which may have no such row, or
+    /// there is no such place.
     pub fn replace(
         &mut self,
         sequence: usize,
         tokens: &[u8],
-        change: Option<Change<'_>>,
+        identifier: usize,
     ) -> Result<(), EngineError> {
+        check_identifier(self.model.plan(), sequence, identifier)?;
         self.rewrite(sequence, tokens)?;
-        let plan = self.model.plan();
-        let (hidden, stride) = (plan.hidden, self.model.hidden());
-        let mut states = self.model.initial.clone();
-        if let Some(change) = change {
-            for state in &mut states {
-                let mut dense = restride(state, stride, hidden);
-                change(&mut dense);
-                *state = restride(&dense, hidden, stride);
-            }
-        }
         let place = sequence % self.size;
-        self.parts[sequence / self.size].fresh[place] = 1;
-        self.parts[sequence / self.size].identifiers[place] = 0;
+        self.parts[sequence / self.size].identifiers[place] = identifier as u32;
+        let states = self.model.initial.clone();
+        self.write_states_of(sequence, &states, true);
+        Ok(())
+    }
+
+    /// Replaces the states of one sequence, `[positions, hidden]` each;
+    /// `fresh`: it has given no answer yet.
+    pub(crate) fn set_states_of(
+        &mut self,
+        sequence: usize,
+        states: [&[f32]; 2],
+        fresh: bool,
+    ) -> Result<(), EngineError> {
+        let plan = self.model.plan();
+        check_place(self.batch, sequence)?;
+        check_states(plan, 1, states)?;
+        let states = states.map(|state| restride(state, plan.hidden, self.model.hidden()));
+        self.write_states_of(sequence, &states, fresh);
+        Ok(())
+    }
+
+    /// The same of padded states.
+    fn write_states_of(&mut self, sequence: usize, states: &[Vec<f32>; 2], fresh: bool) {
+        let place = sequence % self.size;
+        self.parts[sequence / self.size].fresh[place] = u32::from(fresh);
         let part = &self.parts[sequence / self.size];
         for (level, state) in states.iter().enumerate() {
             let home = self.home(part, level);
             home.write_at(self.model.context(), place * state.len(), state);
         }
-        Ok(())
     }
 
     /// Gives a sequence another input; its state stays as it is.
@@ -319,19 +310,7 @@ impl GpuRun {
     pub fn begin_at(&mut self, z_h: &[f32], z_l: &[f32]) -> Result<(), EngineError> {
         let plan = self.model.plan();
         let each = plan.positions * plan.hidden;
-        let expected = self.batch * each;
-        for (name, state) in [("z_H", z_h), ("z_L", z_l)] {
-            if state.len() != expected {
-                let reason = format!(
-                    "{name} has {} elements, the batch needs {expected}",
-                    state.len()
-                );
-                return Err(EngineError::Input {
-                    sequence: 0,
-                    reason,
-                });
-            }
-        }
+        check_states(plan, self.batch, [z_h, z_l])?;
         for (level, state) in [z_h, z_l].into_iter().enumerate() {
             for (part, state) in self.parts.iter().zip(state.chunks(self.size * each)) {
                 let padded = restride(state, plan.hidden, self.model.hidden());
@@ -342,53 +321,17 @@ impl GpuRun {
         Ok(())
     }
 
-    /// From now on measures a state after each of its updates; `None` stops
-    /// it. States that are replaced from outside in between count as they
-    /// were before the segment.
+    /// Disturbs a sequence after every update from now on; updates are
+    /// counted anew.
     ///
     /// # Errors
-    /// If a direction does not fit the model, or what is kept the memory.
-    pub async fn probe(&mut self, probe: Option<&Probe>) -> Result<(), EngineError> {
-        if let Some(probe) = probe {
-            probe.check(self.model.plan())?;
-        }
-        for part in &mut self.parts {
-            part.probe = None;
-            part.probed = vec![Vec::new(); part.sequences];
-            if let Some(probe) = probe {
-                let (model, program, size) = (&self.model, &self.program, self.size);
-                let make = || GpuProbe::new(model, program, size, probe);
-                part.probe = Some(model.context().scoped(make).await?);
-            }
-        }
+    /// If there is no such sequence, or the deviation is no number from 0 up.
+    pub fn disturb(&mut self, sequence: usize, noise: Noise) -> Result<(), EngineError> {
+        check_place(self.batch, sequence)?;
+        check_noise(sequence, noise)?;
+        let part = &mut self.parts[sequence / self.size];
+        part.noise[sequence % self.size] = (noise, 0);
         Ok(())
-    }
-
-    /// From now on disturbs each sequence after every update; an empty slice
-    /// stops it. A place keeps its noise whoever has it.
-    ///
-    /// # Errors
-    /// If there are not as many as sequences, or they exceed the memory.
-    pub async fn set_noise(&mut self, noise: &[UpdateNoise]) -> Result<(), EngineError> {
-        UpdateNoise::check(noise, self.batch)?;
-        for part in &mut self.parts {
-            part.noise = None;
-        }
-        for (part, noise) in self.parts.iter_mut().zip(noise.chunks(self.size)) {
-            let (model, program, size) = (&self.model, &self.program, self.size);
-            let make = || GpuNoise::new(model, program, size, noise);
-            part.noise = Some(model.context().scoped(make).await?);
-        }
-        Ok(())
-    }
-
-    /// What has been measured since it was last asked for: for each sequence,
-    /// its updates.
-    pub fn take_probed(&mut self) -> Vec<Vec<Probed>> {
-        let parts = self.parts.iter_mut();
-        parts
-            .flat_map(|part| part.probed.iter_mut().map(std::mem::take))
-            .collect()
     }
 
     /// Runs one segment of every sequence: a submission and a read-back for
@@ -398,52 +341,32 @@ impl GpuRun {
     /// If the device is lost or reports an error; the states are undefined
     /// then.
     pub async fn segment(&mut self, taps: Taps) -> Result<Vec<SegmentOutput>, EngineError> {
-        let mut outputs = Vec::with_capacity(self.batch);
-        for part in 0..self.parts.len() {
-            outputs.extend(self.segment_of(part, taps, None, &mut Vec::new()).await?);
-        }
-        Ok(outputs)
-    }
-
-    /// Like [`GpuRun::segment`]; also returns, for each sequence, the state of
-    /// that level after each of its updates.
-    ///
-    /// # Errors
-    /// As [`GpuRun::segment`], or if what is kept exceeds the memory.
-    pub async fn segment_followed(
-        &mut self,
-        taps: Taps,
-        level: Level,
-    ) -> Result<(Vec<SegmentOutput>, Vec<Trace>), EngineError> {
-        let updates = self
-            .program
-            .updates
-            .iter()
-            .filter(|u| u.level == level)
-            .count();
-        let len = updates * self.program.states[0].len();
-        if self.followed.as_ref().is_none_or(|kept| kept.len() != len) {
-            let context = self.model.context();
-            let make = || Array::zeros(context, "followed state", len);
+        let context = self.model.context();
+        let updates = self.program.updates.iter();
+        let len = updates.filter(|u| taps.updates(u.level)).count() * self.program.states[0].len();
+        if len > 0 && self.followed.as_ref().is_none_or(|kept| kept.len() != len) {
+            let make = || Array::zeros(context, "followed states", len);
             self.followed = Some(context.scoped(make).await?);
         }
-        let mut outputs = Vec::with_capacity(self.batch);
-        let mut traces = Vec::with_capacity(self.batch);
-        for part in 0..self.parts.len() {
-            outputs.extend(
-                self.segment_of(part, taps, Some(level), &mut traces)
-                    .await?,
-            );
+        for part in &mut self.parts {
+            let disturbed = part.noise.iter().any(|(noise, _)| noise.deviation > 0.0);
+            if disturbed && part.adds_noise.is_none() {
+                let (model, program, size) = (&self.model, &self.program, self.size);
+                let make = || GpuNoise::new(model, program, size);
+                part.adds_noise = Some(context.scoped(make).await?);
+            }
         }
-        Ok((outputs, traces))
+        let mut outputs = Vec::with_capacity(self.batch);
+        for part in 0..self.parts.len() {
+            outputs.extend(self.segment_of(part, taps).await?);
+        }
+        Ok(outputs)
     }
 
     async fn segment_of(
         &mut self,
         index: usize,
         taps: Taps,
-        followed: Option<Level>,
-        traces: &mut Vec<Trace>,
     ) -> Result<Vec<SegmentOutput>, EngineError> {
         let context = self.model.context();
         context.check().await?;
@@ -479,37 +402,30 @@ impl GpuRun {
             encode(&mut encoder, &program.embed);
         }
         let mut done = 0;
-        let followed = followed.zip(self.followed.as_ref());
-        if let Some(probe) = &part.probe {
-            probe.keep(&mut encoder, program.state(probe.level), None);
+        let disturbed = part.noise.iter().any(|(noise, _)| noise.deviation > 0.0);
+        let noise = part.adds_noise.as_ref().filter(|_| disturbed);
+        if let Some(noise) = noise {
+            noise.begin(context, &mut part.noise);
         }
-        // How often each level has been updated.
-        let mut counts = [0; 2];
-        if let Some(noise) = &mut part.noise {
-            noise.begin(context, program.updates.len());
-        }
+        let followed = self.followed.as_ref();
+        // How many states have been kept.
+        let mut count = 0;
         for (i, &Updated { level, end, .. }) in program.updates.iter().enumerate() {
-            let state = program.state(level);
-            let count = &mut counts[usize::from(level == Level::Low)];
-            let probe = part.probe.as_ref().filter(|probe| probe.level == level);
-            let kept = followed.filter(|(wanted, _)| *wanted == level);
-            if probe.is_some() || kept.is_some() || part.noise.is_some() {
+            let kept = followed.filter(|_| taps.updates(level));
+            if kept.is_some() || noise.is_some() {
                 encode(&mut encoder, &program.segment[done..end]);
                 done = end;
             }
-            if let Some(noise) = &part.noise {
+            if let Some(noise) = noise {
                 encode(&mut encoder, &noise.dispatches[i..=i]);
             }
-            if let Some((probe, measure)) = probe.and_then(|p| Some((p, p.measure.get(*count)?))) {
-                encode(&mut encoder, std::slice::from_ref(measure));
-                probe.keep(&mut encoder, state, Some(*count));
-            }
-            if let Some((_, kept)) = kept {
+            if let Some(kept) = kept {
+                let state = program.state(level);
                 let bytes = 4 * state.len() as u64;
-                let to = bytes * *count as u64;
+                let to = bytes * count;
                 encoder.copy_buffer_to_buffer(state.buffer(), 0, kept.buffer(), to, bytes);
+                count += 1;
             }
-            *count += 1;
         }
         encode(&mut encoder, &program.segment[done..]);
         for (state, parked) in program.states.iter().zip(part.parked.iter().flatten()) {
@@ -522,45 +438,39 @@ impl GpuRun {
         if taps.states {
             arrays.extend(&program.states);
         }
-        arrays.extend(followed.iter().map(|(_, kept)| *kept));
-        arrays.extend(part.probe.iter().map(|probe| &probe.results));
-        let kept = followed.map_or(0, |(_, kept)| kept.len());
+        let followed = followed.filter(|_| count > 0);
+        arrays.extend(followed);
+        let kept = followed.map_or(0, Array::len);
         let readback = Readback::record(context, &mut encoder, &arrays);
         context.queue().submit([encoder.finish()]);
         part.stale = false;
         part.fresh.fill(0);
         let words = readback.read(context).await?;
-        let plan = self.model.plan();
-        let part = &mut self.parts[index];
-        let mut words = words.as_slice();
-        if let Some(probe) = &mut part.probe {
-            let results;
-            (words, results) = words.split_at(words.len() - probe.results.len());
-            let probed = probe.results(results, part.sequences, plan.positions * plan.hidden);
-            for (all, new) in part.probed.iter_mut().zip(probed) {
-                all.extend(new);
+        let sequences = self.parts[index].sequences;
+        let (words, states) = words.split_at(words.len() - kept);
+        let mut outputs = self.outputs(words, taps, sequences);
+        if kept > 0 {
+            for (output, trace) in outputs.iter_mut().zip(self.traces(states, taps, sequences)) {
+                output.updates = trace;
             }
         }
-        let sequences = part.sequences;
-        let states;
-        (words, states) = words.split_at(words.len() - kept);
-        if kept > 0 {
-            traces.extend(self.traces(states, sequences));
-        }
-        Ok(self.outputs(words, taps, sequences))
+        Ok(outputs)
     }
 
     /// Takes apart the states that were followed: for each sequence, one an
     /// update.
-    fn traces(&self, words: &[u32], sequences: usize) -> Vec<Trace> {
+    fn traces(&self, words: &[u32], taps: Taps, sequences: usize) -> Vec<Trace> {
         let (stride, hidden) = (self.model.hidden(), self.model.plan().hidden);
         let each = self.model.plan().positions * stride;
         let floats: Vec<f32> = words.iter().map(|&w| f32::from_bits(w)).collect();
-        let updates = floats.chunks_exact(self.size * each);
+        let levels = self.program.updates.iter().map(|update| update.level);
+        let levels = levels.filter(|&level| taps.updates(level));
+        let updates = levels.zip(floats.chunks_exact(self.size * each));
         (0..sequences)
             .map(|i| {
-                let of_update =
-                    |states: &[f32]| restride(&states[i * each..][..each], stride, hidden);
+                let of_update = |(level, states): (Level, &[f32])| {
+                    (level, restride(&states[i * each..][..each], stride, hidden))
+                };
                 updates.clone().map(of_update).collect()
             })
             .collect()
@@ -613,6 +523,7 @@ impl GpuRun {
                         .then(|| part(logits, i, form.prefix, [form.stride, form.answers.count])),
                     z_h: taps.states.then(|| part(z_h, i, 0, state)),
                     z_l: taps.states.then(|| part(z_l, i, 0, state)),
+                    updates: Vec::new(),
                 }
             })
             .collect()

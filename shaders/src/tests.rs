@@ -1,14 +1,15 @@
 //! The whole engine: against the CPU engine on architectures of odd sizes,
 //! against the reference's values, and what happens when things go wrong.
 
+mod places;
 mod relational;
 
 use std::sync::Arc;
 
 use hrm_core::config::{Gate, ModelConfig, QPool};
 use hrm_core::cpu::{Arithmetic, CpuModel, CpuRun};
-use hrm_core::engine::{EngineError, Probe, SegmentOutput, Taps};
-use hrm_core::noise::UpdateNoise;
+use hrm_core::engine::{EngineError, SegmentOutput, Taps};
+use hrm_core::noise::Noise;
 use hrm_core::plan::{Level, Plan, TensorId, TensorKind};
 use hrm_core::puzzle::Shape;
 use hrm_core::weights::{Scheme, Tensor, Values, Weights};
@@ -21,6 +22,8 @@ use crate::{GpuContext, GpuModel, GpuRun};
 const ALL: Taps = Taps {
     logits: true,
     states: true,
+    z_h_updates: false,
+    z_l_updates: false,
 };
 
 /// Architectures that between them take every path, with widths that are no
@@ -314,9 +317,10 @@ gpu_test! {
             run.set_states(&z, &z).unwrap();
         }
         assert_eq!(parts.segment(ALL).await.unwrap(), whole.segment(ALL).await.unwrap());
-        let noise: Vec<UpdateNoise> = (0..11).map(|seed| UpdateNoise { seed, deviation: 0.1 }).collect();
         for run in [&mut whole, &mut parts] {
-            run.set_noise(&noise).await.unwrap();
+            for seed in 0..11 {
+                run.disturb(seed as usize, Noise { seed, deviation: 0.1 }).unwrap();
+            }
         }
         for _ in 0..2 {
             assert_eq!(parts.segment(ALL).await.unwrap(), whole.segment(ALL).await.unwrap());
@@ -328,94 +332,35 @@ gpu_test! {
 }
 
 gpu_test! {
-    /// Both engines measure the same of both states, in parts too, and what
-    /// they measure is so of the states themselves.
-    async fn probes_measure_the_states(context) {
-        let plan = Arc::new(Plan::new(&architectures()[2].1).unwrap());
-        let weights = weights(&plan, 3);
-        let inputs = inputs(&plan, 5, 4);
-        let elements = plan.positions * plan.hidden;
-        for level in [Level::High, Level::Low] {
-            let probe = Probe {
-                level,
-                directions: (0..2).map(|i| values(&mut rng(i), elements)).collect(),
-                history: 3,
-            };
-            let small = limited(&context, 30_000).await;
-            let mut gpu = start(&small, &plan, &weights, &inputs).await;
-            assert!(gpu.together() < 5);
-            let model = CpuModel::new(Arc::clone(&plan), &weights);
-            let mut cpu = CpuRun::new(Arc::new(model), &inputs).unwrap();
-            gpu.probe(Some(&probe)).await.unwrap();
-            cpu.probe(Some(probe.clone())).unwrap();
-            let mut traces = vec![Vec::new(); 5];
-            for _ in 0..2 {
-                gpu.segment(Taps::default()).await.unwrap();
-                cpu.segment_observed(Taps::default(), |l, z| {
-                    if l == level {
-                        for (trace, z) in traces.iter_mut().zip(z.chunks_exact(elements)) {
-                            trace.push(z.to_vec());
-                        }
-                    }
-                });
-            }
-            let (found, expected) = (gpu.take_probed(), cpu.take_probed());
-            let updates = plan.updates.iter().filter(|u| u.level == level).count();
-            for ((found, expected), trace) in found.iter().zip(&expected).zip(&traces) {
-                assert_eq!((found.len(), expected.len()), (2 * updates, 2 * updates));
-                for (i, (f, e)) in found.iter().zip(expected).enumerate() {
-                    assert_close(&f.directions, &e.directions, 1e-3, "directions");
-                    assert_close(&[f.square], &[e.square], 1e-3, "square");
-                    assert_close(&[f.change], &[e.change], 1e-3, "change");
-                    assert_eq!(f.history.len(), i.min(3));
-                    assert_close(&f.history, &e.history, 1e-3, "history");
-                    let dot = |a: &[f32], b: &[f32]| -> f32 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
-                    let products: Vec<f32> = probe.directions.iter().map(|d| dot(&trace[i], d)).collect();
-                    assert_close(&e.directions, &products, 1e-3, "plain directions");
-                    let products: Vec<f32> = trace[..i.min(3)].iter().map(|z| dot(&trace[i], z)).collect();
-                    assert_close(&e.history, &products, 1e-3, "plain history");
-                }
-            }
-            assert!(gpu.take_probed().iter().all(Vec::is_empty));
-            let short = Probe { directions: vec![vec![0.0; 3]], ..probe };
-            assert!(matches!(gpu.probe(Some(&short)).await, Err(EngineError::Input { .. })));
-            assert!(matches!(cpu.probe(Some(short)), Err(EngineError::Input { .. })));
-        }
-    }
-}
-
-gpu_test! {
     /// The state after each update inside a segment is the CPU engine's, in
     /// parts too, and following it changes nothing.
     async fn states_are_followed_inside_segments(context) {
         let plan = Arc::new(Plan::new(&architectures()[2].1).unwrap());
         let weights = weights(&plan, 3);
         let inputs = inputs(&plan, 5, 4);
-        let elements = plan.positions * plan.hidden;
         for context in [context.clone(), limited(&context, 30_000).await] {
             let mut gpu = start(&context, &plan, &weights, &inputs).await;
             let mut plain = start(&context, &plan, &weights, &inputs).await;
             let model = CpuModel::new(Arc::clone(&plan), &weights);
             let mut cpu = CpuRun::new(Arc::new(model), &inputs).unwrap();
-            for _ in 0..2 {
-                let mut expected = vec![Vec::new(); 5];
-                cpu.segment_observed(Taps::default(), |level, z| {
-                    if level == Level::High {
-                        for (trace, z) in expected.iter_mut().zip(z.chunks_exact(elements)) {
-                            trace.push(z.to_vec());
-                        }
-                    }
-                });
-                let (outputs, traces) = gpu.segment_followed(ALL, Level::High).await.unwrap();
-                assert_eq!(outputs, plain.segment(ALL).await.unwrap());
-                assert_eq!(traces.len(), 5);
-                for ((found, expected), output) in traces.iter().zip(&expected).zip(&outputs) {
-                    assert_eq!(found.len(), plan.config.H_cycles);
-                    for (found, expected) in found.iter().zip(expected) {
+            let high = Taps { z_h_updates: true, ..ALL };
+            let both = Taps { z_l_updates: true, ..high };
+            for taps in [high, both] {
+                let expected = cpu.segment(taps);
+                let mut outputs = gpu.segment(taps).await.unwrap();
+                for (output, expected) in outputs.iter_mut().zip(&expected) {
+                    let found = std::mem::take(&mut output.updates);
+                    let levels = plan.updates.iter().map(|u| u.level).filter(|&l| taps.updates(l));
+                    assert!(found.iter().map(|(level, _)| *level).eq(levels));
+                    assert_eq!(found.len(), expected.updates.len());
+                    for ((level, found), (expected_level, expected)) in found.iter().zip(&expected.updates) {
+                        assert_eq!(level, expected_level);
                         assert_close(found, expected, 1e-3, "followed");
                     }
-                    assert_eq!(found.last(), output.z_h.as_ref());
+                    let last = found.iter().rfind(|(level, _)| *level == Level::High);
+                    assert_eq!(last.map(|(_, z)| z), output.z_h.as_ref());
                 }
+                assert_eq!(outputs, plain.segment(ALL).await.unwrap());
             }
         }
     }
@@ -454,8 +399,9 @@ gpu_test! {
             let model = Arc::new(CpuModel::new(Arc::clone(&plan), &weights));
             let mut gpu = start(&context, &plan, &weights, &inputs).await;
             let first_rows = gpu.segment(ALL).await.unwrap();
-            gpu.set_identifiers(&[4, 0, 2]).unwrap();
-            gpu.reset_states();
+            for (place, identifier) in [4, 0, 2].into_iter().enumerate() {
+                gpu.replace(place, &inputs[place], identifier).unwrap();
+            }
             let mut cpu = CpuRun::with_identifiers(Arc::clone(&model), &inputs, &[4, 0, 2]).unwrap();
             let what = format!("{front:?} in front, {:?}", context.variant());
             let found = gpu.segment(ALL).await.unwrap();
@@ -465,12 +411,10 @@ gpu_test! {
             // Rows matter, and the first is another's where none was asked for.
             assert_eq!(found[1], first_rows[1]);
             assert_ne!(found[0].logits, first_rows[0].logits);
-            // A puzzle that takes a place begins with the first row.
-            gpu.replace(0, &inputs[0], None).unwrap();
+            gpu.replace(0, &inputs[0], 0).unwrap();
             assert_eq!(gpu.segment(ALL).await.unwrap()[0].logits, first_rows[0].logits);
-            for wrong in [vec![5, 0, 0], vec![0, 0]] {
-                assert!(matches!(gpu.set_identifiers(&wrong), Err(EngineError::Input { .. })));
-            }
+            let wrong = gpu.replace(1, &inputs[1], 5);
+            assert!(matches!(wrong, Err(EngineError::Input { sequence: 1, .. })));
         }
     }
 }
@@ -596,8 +540,8 @@ async fn a_place_changes_hands_and_the_others_go_on(context) {
         let mut whole = start(&context, &plan, &weights, &inputs[..3]).await;
         let mut fresh = start(&context, &plan, &weights, &inputs[3..]).await;
         whole.segment(ALL).await.unwrap();
-        assert!(whole.replace(3, &inputs[3], None).is_err());
-        whole.replace(1, &inputs[3], None).unwrap();
+        assert!(whole.replace(3, &inputs[3], 0).is_err());
+        whole.replace(1, &inputs[3], 0).unwrap();
         let mut alone = start(&context, &plan, &weights, &inputs[..1]).await;
         alone.segment(ALL).await.unwrap();
         for _ in 0..2 {
@@ -608,15 +552,10 @@ async fn a_place_changes_hands_and_the_others_go_on(context) {
             assert_same(&found[0], &expected[0], 1e-5, name);
         }
         // A changed start is what it was changed to.
-        let mut seen = 0;
-        let mut zero = |state: &mut [f32]| {
-            assert_eq!(state.len(), plan.positions * plan.hidden);
-            state.fill(0.5);
-            seen += 1;
-        };
-        whole.replace(2, &inputs[0], Some(&mut zero)).unwrap();
-        assert_eq!(seen, 2);
         let half = vec![0.5; plan.positions * plan.hidden];
+        whole.replace(2, &inputs[0], 0).unwrap();
+        whole.set_states_of(2, [&half, &half], true).unwrap();
+        assert!(whole.set_states_of(2, [&half, &half[1..]], true).is_err());
         alone.begin_at(&half, &half).unwrap();
         let (found, expected) = (
             whole.segment(ALL).await.unwrap(),
@@ -642,14 +581,17 @@ gpu_test! {
             let plan = Arc::new(Plan::new(&config).unwrap());
             let weights = weights(&plan, 8);
             let inputs = inputs(&plan, 3, 9);
-            let noise = [0.0, 0.02, 0.1].map(|deviation| UpdateNoise { seed: 7, deviation });
+            let noise = [0.0, 0.02, 0.1].map(|deviation| Noise { seed: 7, deviation });
             let model = Arc::new(CpuModel::new(Arc::clone(&plan), &weights));
             let mut plain = CpuRun::new(Arc::clone(&model), &inputs).unwrap();
             let mut cpu = CpuRun::new(model, &inputs).unwrap();
             let mut gpu = start(&context, &plan, &weights, &inputs).await;
-            assert!(gpu.set_noise(&noise[..2]).await.is_err());
-            cpu.set_noise(&noise).unwrap();
-            gpu.set_noise(&noise).await.unwrap();
+            assert!(gpu.disturb(3, noise[0]).is_err());
+            assert!(gpu.disturb(0, Noise { seed: 7, deviation: f32::NAN }).is_err());
+            for (sequence, &noise) in noise.iter().enumerate() {
+                cpu.disturb(sequence, noise).unwrap();
+                gpu.disturb(sequence, noise).unwrap();
+            }
             for _ in 0..2 {
                 let (found, expected) = (gpu.segment(ALL).await.unwrap(), cpu.segment(ALL));
                 let quiet = plain.segment(ALL);
@@ -662,8 +604,10 @@ gpu_test! {
             // Without it again, from equal states.
             let [z_h, z_l] = [cpu.states().0.to_vec(), cpu.states().1.to_vec()];
             gpu.set_states(&z_h, &z_l).unwrap();
-            cpu.set_noise(&[]).unwrap();
-            gpu.set_noise(&[]).await.unwrap();
+            for sequence in 0..3 {
+                cpu.disturb(sequence, Noise::NONE).unwrap();
+                gpu.disturb(sequence, Noise::NONE).unwrap();
+            }
             let (found, expected) = (gpu.segment(ALL).await.unwrap(), cpu.segment(ALL));
             for (found, expected) in found.iter().zip(&expected) {
                 assert_same(found, expected, 1e-3, name);

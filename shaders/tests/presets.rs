@@ -13,6 +13,8 @@ use hrm_shaders::{GpuContext, GpuModel, GpuOptions, GpuRun};
 const TAPS: Taps = Taps {
     logits: true,
     states: false,
+    z_h_updates: false,
+    z_l_updates: false,
 };
 /// Share of the largest absolute logit that the engines may differ by.
 const TOLERANCE: f32 = 1e-3;

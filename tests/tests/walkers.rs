@@ -185,6 +185,8 @@ fn flat(outputs: &[SegmentOutput]) -> Vec<f32> {
 const TAPS: Taps = Taps {
     logits: true,
     states: false,
+    z_h_updates: false,
+    z_l_updates: false,
 };
 
 fn on_cpu(plan: &Arc<Plan>, weights: &Weights, inputs: &[Vec<u8>]) -> Trace {

@@ -2,7 +2,7 @@
 //! selection rule makes of them at which cost.
 
 use hrm_core::puzzle::{Board, Shape, Symmetry, Ways};
-use hrm_core::reason::flow::Outcome as Finished;
+use hrm_core::reason::Outcome as Finished;
 use hrm_core::reason::lab::Item;
 use hrm_core::reason::{Guess, Rule, SegmentReport, score};
 use rand::SeedableRng;

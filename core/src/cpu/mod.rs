@@ -14,7 +14,7 @@ mod lanes;
 pub(crate) mod math;
 mod ops;
 mod panel;
-mod probe;
+mod places;
 mod read_out;
 mod relations;
 #[cfg(target_arch = "wasm32")]

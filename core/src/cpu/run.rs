@@ -7,12 +7,12 @@ use std::sync::Arc;
 use super::CpuModel;
 use super::input::input;
 use super::ops::{self, Scratch};
-use super::probe::CpuProbe;
 use crate::config::QPool;
 use crate::engine::{
-    EngineError, Probe, Probed, SegmentOutput, Taps, check_identifier, check_inputs, check_place,
+    EngineError, SegmentOutput, Taps, check_identifier, check_inputs, check_noise, check_place,
+    check_states,
 };
-use crate::noise::UpdateNoise;
+use crate::noise::Noise;
 use crate::plan::{Level, Plan};
 use crate::weights::Statistics;
 
@@ -43,11 +43,8 @@ pub struct CpuRun {
     /// The state before an update with damping.
     old: Vec<f32>,
     scratch: Scratch,
-    probe: Option<CpuProbe>,
-    /// One a sequence; none if there is no noise.
-    noise: Vec<UpdateNoise>,
-    /// Updates since the noise was set.
-    updates: u32,
+    /// The noise of each sequence, with the updates since it was set.
+    noise: Vec<(Noise, u32)>,
 }
 
 impl CpuRun {
@@ -68,9 +65,7 @@ impl CpuRun {
             before: [Vec::new(), Vec::new()],
             old: Vec::new(),
             scratch: Scratch::default(),
-            probe: None,
             noise: Vec::new(),
-            updates: 0,
         }
     }
 
@@ -112,8 +107,7 @@ impl CpuRun {
         }
         let mut run = Self::empty(model);
         for (tokens, &identifier) in inputs.iter().zip(identifiers) {
-            check_identifier(run.model.plan(), run.batch, identifier)?;
-            run.push_identified(tokens, identifier);
+            run.push_identified(tokens, identifier)?;
         }
         Ok(run)
     }
@@ -148,66 +142,80 @@ impl CpuRun {
     /// # Errors
     /// If a length is off.
     pub fn begin_at(&mut self, z_h: &[f32], z_l: &[f32]) -> Result<(), EngineError> {
-        for (name, state) in [("z_H", z_h), ("z_L", z_l)] {
-            if state.len() != self.z_h.len() {
-                let reason = format!(
-                    "{name} has {} elements, the batch needs {}",
-                    state.len(),
-                    self.z_h.len()
-                );
-                return Err(EngineError::Input {
-                    sequence: 0,
-                    reason,
-                });
-            }
-        }
+        check_states(self.model.plan(), self.batch, [z_h, z_l])?;
         self.z_h.copy_from_slice(z_h);
         self.z_l.copy_from_slice(z_l);
         self.fresh.fill(true);
-        if let Some(probe) = &mut self.probe {
-            probe.restart(match probe.probe.level {
-                Level::High => &self.z_h,
-                Level::Low => &self.z_l,
-            });
-        }
         Ok(())
     }
 
-    /// Adds a sequence, at the initial state, as the last one. Like every
-    /// change of the batch, this ends a probe.
+    /// Replaces the states of one sequence, `[positions, hidden]` each;
+    /// `fresh`: it has given no answer yet.
+    pub(super) fn set_states_of(
+        &mut self,
+        sequence: usize,
+        states: [&[f32]; 2],
+        fresh: bool,
+    ) -> Result<(), EngineError> {
+        check_place(self.batch, sequence)?;
+        check_states(self.model.plan(), 1, states)?;
+        let range = self.range(sequence);
+        self.z_h[range.clone()].copy_from_slice(states[0]);
+        self.z_l[range].copy_from_slice(states[1]);
+        self.fresh[sequence] = fresh;
+        Ok(())
+    }
+
+    /// Adds a sequence, at the initial state, as the last one.
     ///
     /// # Errors
     /// If it does not fit the model.
     pub fn push(&mut self, tokens: &[u8]) -> Result<(), EngineError> {
-        check_inputs(self.model.plan(), &[tokens])?;
-        self.push_identified(tokens, 0);
-        Ok(())
+        self.push_identified(tokens, 0)
     }
 
-    fn push_identified(&mut self, tokens: &[u8], identifier: usize) {
-        self.probe = None;
+    /// The same with the row of the puzzle embedding that `identifier` picks.
+    pub(super) fn push_identified(
+        &mut self,
+        tokens: &[u8],
+        identifier: usize,
+    ) -> Result<(), EngineError> {
+        check_inputs(self.model.plan(), &[tokens])?;
+        check_identifier(self.model.plan(), self.batch, identifier)?;
         self.input
             .extend(input(&self.model, tokens, identifier, None));
         self.tokens.extend_from_slice(tokens);
         self.identifiers.push(identifier);
         self.fresh.push(true);
+        self.noise.push((Noise::NONE, 0));
         let width = self.input.len() / (self.batch + 1);
         self.batch += 1;
-        if !self.noise.is_empty() {
-            self.noise.push(UpdateNoise::NONE);
-        }
         self.z_h.resize(self.batch * width, 0.0);
         self.z_l.resize(self.batch * width, 0.0);
         self.reset(self.batch - 1);
+        Ok(())
     }
 
-    /// Gives a sequence's place to another one, at the initial state.
+    /// Gives a sequence's place to another one, at the initial state. The
+    /// place's noise goes on.
     ///
     /// # Errors
     /// If it does not fit the model or there is no such place.
     pub fn replace(&mut self, sequence: usize, tokens: &[u8]) -> Result<(), EngineError> {
+        self.replace_identified(sequence, tokens, 0)
+    }
+
+    /// The same with the row of the puzzle embedding that `identifier` picks.
+    pub(super) fn replace_identified(
+        &mut self,
+        sequence: usize,
+        tokens: &[u8],
+        identifier: usize,
+    ) -> Result<(), EngineError> {
+        check_identifier(self.model.plan(), sequence, identifier)?;
+        check_place(self.batch, sequence)?;
+        self.identifiers[sequence] = identifier;
         self.rewrite(sequence, tokens)?;
-        self.probe = None;
         self.reset(sequence);
         Ok(())
     }
@@ -221,7 +229,6 @@ impl CpuRun {
         check_place(self.batch, sequence)?;
         let cells = tokens.len();
         self.tokens[sequence * cells..][..cells].copy_from_slice(tokens);
-        self.identifiers[sequence] = 0;
         self.look(sequence);
         Ok(())
     }
@@ -231,7 +238,6 @@ impl CpuRun {
         if sequence >= self.batch {
             return;
         }
-        self.probe = None;
         let (hole, last) = (self.range(sequence), self.range(self.batch - 1));
         for array in [&mut self.input, &mut self.z_h, &mut self.z_l] {
             array.copy_within(last.clone(), hole.start);
@@ -243,21 +249,8 @@ impl CpuRun {
         self.tokens.truncate(last);
         self.identifiers.swap_remove(sequence);
         self.fresh.swap_remove(sequence);
-        if !self.noise.is_empty() {
-            self.noise.swap_remove(sequence);
-        }
+        self.noise.swap_remove(sequence);
         self.batch -= 1;
-    }
-
-    /// `z_H` and `z_L` of one sequence, each `[positions, hidden]`; empty if
-    /// there is no such sequence.
-    pub fn states_mut(&mut self, sequence: usize) -> (&mut [f32], &mut [f32]) {
-        let range = if sequence < self.batch {
-            self.range(sequence)
-        } else {
-            0..0
-        };
-        (&mut self.z_h[range.clone()], &mut self.z_l[range])
     }
 
     /// Where a sequence lies in the arrays.
@@ -290,43 +283,16 @@ impl CpuRun {
         }
     }
 
-    /// From now on disturbs each sequence after every update; an empty slice
-    /// stops it. A place keeps its noise whoever has it; places that are added
-    /// have none.
+    /// Disturbs a sequence after every update from now on; updates are
+    /// counted anew.
     ///
     /// # Errors
-    /// If there are not as many as sequences.
-    pub fn set_noise(&mut self, noise: &[UpdateNoise]) -> Result<(), EngineError> {
-        UpdateNoise::check(noise, self.batch)?;
-        self.noise = noise.to_vec();
-        self.updates = 0;
+    /// If there is no such sequence, or the deviation is no number from 0 up.
+    pub fn disturb(&mut self, sequence: usize, noise: Noise) -> Result<(), EngineError> {
+        check_place(self.batch, sequence)?;
+        check_noise(sequence, noise)?;
+        self.noise[sequence] = (noise, 0);
         Ok(())
-    }
-
-    /// From now on measures a state after each of its updates; `None` stops
-    /// it.
-    ///
-    /// # Errors
-    /// If a direction does not fit the model.
-    pub fn probe(&mut self, probe: Option<Probe>) -> Result<(), EngineError> {
-        self.probe = match probe {
-            None => None,
-            Some(probe) => {
-                probe.check(self.model.plan())?;
-                let state = match probe.level {
-                    Level::High => &self.z_h,
-                    Level::Low => &self.z_l,
-                };
-                Some(CpuProbe::new(probe, state, self.batch))
-            }
-        };
-        Ok(())
-    }
-
-    /// What has been measured since it was last asked for: for each sequence,
-    /// its updates.
-    pub fn take_probed(&mut self) -> Vec<Vec<Probed>> {
-        self.probe.as_mut().map_or_else(Vec::new, CpuProbe::take)
     }
 
     /// From now on sums up what every matrix is multiplied with.
@@ -342,17 +308,6 @@ impl CpuRun {
 
     /// Runs one segment of every sequence.
     pub fn segment(&mut self, taps: Taps) -> Vec<SegmentOutput> {
-        self.segment_observed(taps, |_, _| {})
-    }
-
-    /// Like [`CpuRun::segment`]; `after_update` is shown the level and the
-    /// new state, `[batch, positions, hidden]`, after every module call, and
-    /// may change it.
-    pub fn segment_observed(
-        &mut self,
-        taps: Taps,
-        mut after_update: impl FnMut(Level, &mut [f32]),
-    ) -> Vec<SegmentOutput> {
         if self.model.plan().feeds_back() {
             for sequence in 0..self.batch {
                 self.look(sequence);
@@ -361,6 +316,7 @@ impl CpuRun {
         self.before[0].clone_from(&self.z_h);
         self.before[1].clone_from(&self.z_l);
         let plan = Arc::clone(self.model.plan());
+        let mut traces = vec![Vec::new(); self.batch];
         for update in &plan.updates {
             let (state, other) = match update.level {
                 Level::High => (&mut self.z_h, &self.z_l),
@@ -385,21 +341,23 @@ impl CpuRun {
                 damp(state, &self.old, damping);
             }
             let sequences = state.chunks_mut(plan.positions * plan.hidden);
-            for (noise, state) in self.noise.iter().zip(sequences) {
-                noise.add(self.updates, plan.hidden, state);
+            for ((noise, updates), state) in self.noise.iter_mut().zip(sequences) {
+                noise.add(*updates, plan.hidden, state);
+                *updates = updates.wrapping_add(1);
             }
-            self.updates = self.updates.wrapping_add(1);
-            if let Some(probe) = &mut self.probe
-                && probe.probe.level == update.level
-            {
-                probe.measure(state);
+            if taps.updates(update.level) {
+                let sequences = state.chunks(plan.positions * plan.hidden);
+                for (trace, state) in traces.iter_mut().zip(sequences) {
+                    trace.push((update.level, state.to_vec()));
+                }
             }
-            after_update(update.level, state);
         }
         self.fresh.fill(false);
-        (0..self.batch)
-            .map(|i| self.output(&plan, i, taps))
-            .collect()
+        let output = |(i, updates)| SegmentOutput {
+            updates,
+            ..self.output(&plan, i, taps)
+        };
+        traces.into_iter().enumerate().map(output).collect()
     }
 
     /// What one sequence's state says.
@@ -438,6 +396,7 @@ impl CpuRun {
             logits: taps.logits.then_some(logits),
             z_h: taps.states.then(|| z_h.to_vec()),
             z_l: taps.states.then(|| z_l.to_vec()),
+            updates: Vec::new(),
         }
     }
 }

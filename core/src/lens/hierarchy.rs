@@ -62,19 +62,20 @@ impl Covariance {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reason::perturb::add_normal;
-    use rand::SeedableRng;
-    use rand_chacha::ChaCha8Rng;
+    use crate::noise::Noise;
 
     #[test]
     fn effective_dimensions_of_known_clouds() {
-        let mut rng = ChaCha8Rng::seed_from_u64(6);
+        let noise = Noise {
+            seed: 6,
+            deviation: 1.0,
+        };
         let mut round = Covariance::new(10);
         let mut flat = Covariance::new(10);
         let mut line = Covariance::new(10);
-        for _ in 0..4_000 {
+        for draw in 0..4_000 {
             let mut v = vec![7.0; 10];
-            add_normal(&mut rng, 1.0, &mut v);
+            noise.add(draw, 10, &mut v);
             round.add(&v);
             // Only the first three vary.
             v[3..].fill(1.0);

@@ -178,6 +178,15 @@ pub trait Puzzle: Sized + Clone + Eq + Debug + Display + Send + Sync {
     #[must_use]
     fn transformed(&self, symmetry: &Self::Symmetry) -> Self;
 
+    /// The board rewritten by a symmetry, if there is one.
+    ///
+    /// # Panics
+    /// As [`Puzzle::transformed`].
+    #[must_use]
+    fn image(&self, symmetry: Option<&Self::Symmetry>) -> Self {
+        symmetry.map_or_else(|| self.clone(), |symmetry| self.transformed(symmetry))
+    }
+
     /// The board of which this is the image: undoes [`Puzzle::transformed`].
     ///
     /// # Panics

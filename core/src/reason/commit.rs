@@ -1,5 +1,5 @@
 //! Guessing out loud: a run that now and then writes the digit it believes in
-//! into its own puzzle, and begins anew when that has led nowhere.
+//! into its own puzzle, and starts again when that has led nowhere.
 //!
 //! A reasoner that guesses inside its state gets trapped there
 //! (arXiv 2601.10679: false fixed points), and its next guess repeats the
@@ -59,7 +59,8 @@ pub enum Move {
 pub struct Committer<P: Puzzle> {
     how: Commitment,
     question: P,
-    symmetry: P::Symmetry,
+    /// None: the puzzle as it stands.
+    symmetry: Option<P::Symmetry>,
     /// The image of the question with what is committed.
     board: P,
     /// Segments since the last start.
@@ -74,14 +75,14 @@ impl<P: Puzzle> Committer<P> {
     pub fn new(
         how: Commitment,
         question: P,
-        symmetry: P::Symmetry,
+        symmetry: Option<P::Symmetry>,
         (seed, stream): (u64, u64),
     ) -> Self {
         // Another key than those of symmetries and noise.
         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x636f_6d6d_6974);
         rng.set_stream(stream);
         Self {
-            board: question.transformed(&symmetry),
+            board: question.image(symmetry.as_ref()),
             how,
             question,
             symmetry,
@@ -90,16 +91,20 @@ impl<P: Puzzle> Committer<P> {
         }
     }
 
-    /// The image that the run is at, from the asker's labelling to its own.
+    /// The image that the run is at, from the asker's labelling to its own;
+    /// none if that is the puzzle as it stands.
     #[must_use]
-    pub fn symmetry(&self) -> &P::Symmetry {
-        &self.symmetry
+    pub fn symmetry(&self) -> Option<&P::Symmetry> {
+        self.symmetry.as_ref()
     }
 
     /// The question with what is committed, in the asker's labelling.
     #[must_use]
     pub fn committed(&self) -> P {
-        self.board.restored(&self.symmetry)
+        match &self.symmetry {
+            Some(symmetry) => self.board.restored(symmetry),
+            None => self.board.clone(),
+        }
     }
 
     /// The cells that are committed, in the asker's labelling.
@@ -130,8 +135,9 @@ impl<P: Puzzle> Committer<P> {
     }
 
     fn restart(&mut self) -> Move {
-        self.symmetry = P::random_symmetry(self.question.kind(), &mut self.rng);
-        self.board = self.question.transformed(&self.symmetry);
+        let symmetry = P::random_symmetry(self.question.kind(), &mut self.rng);
+        self.board = self.question.transformed(&symmetry);
+        self.symmetry = Some(symmetry);
         self.age = 0;
         Move::Restart(self.board.tokens())
     }
@@ -199,19 +205,14 @@ mod tests {
         SegmentOutput {
             tokens,
             conflicts: answer.conflicts(),
-            q_halt: 0.0,
-            q_continue: None,
-            residual_h: 0.0,
-            residual_l: 0.0,
             logits: Some(logits),
-            z_h: None,
-            z_l: None,
+            ..SegmentOutput::default()
         }
     }
 
     fn committer(how: Commitment) -> Committer<Board> {
         let identity = Symmetry::identity(Shape::S4);
-        Committer::new(how, board(QUESTION), identity, (1, 2))
+        Committer::new(how, board(QUESTION), Some(identity), (1, 2))
     }
 
     const SUREST: Commitment = Commitment {
@@ -239,7 +240,7 @@ mod tests {
             panic!("its life is over");
         };
         assert_eq!(run.committed(), board(QUESTION), "all is taken back");
-        let image = board(QUESTION).transformed(run.symmetry());
+        let image = board(QUESTION).image(run.symmetry());
         assert_eq!(tokens, image.tokens());
     }
 
@@ -272,8 +273,7 @@ mod tests {
         let mut seen = [0_u32; 16];
         let n = 2000;
         for stream in 0..n {
-            let identity = Symmetry::identity(Shape::S4);
-            let mut run = Committer::new(how, board(QUESTION), identity, (1, stream));
+            let mut run = Committer::new(how, board(QUESTION), None, (1, stream));
             let mut twin = run.clone();
             // Of cell 3 it is sure (1), of the 12 other blanks it has
             // exp(0.1) / (exp(0.1) + 5).

@@ -7,7 +7,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::SegmentReport;
+use super::commit::Commitment;
+use super::{Job, SegmentReport, Stop};
+use crate::engine::EngineError;
+use crate::noise::Noise;
 use crate::puzzle::{Board, Symmetry};
 
 /// One run of a batch.
@@ -48,24 +51,38 @@ impl Item {
             commits: false,
         }
     }
+
+    /// The guess that it is as number `index` of its batch.
+    ///
+    /// # Errors
+    /// Its symmetry is of another size than its puzzle.
+    pub fn job(self, index: usize) -> Result<Job, EngineError> {
+        let shape = self.puzzle.shape();
+        if let Some(other) = self.symmetry.as_ref().filter(|s| s.shape() != shape) {
+            return Err(EngineError::Input {
+                sequence: index,
+                reason: format!("is a {shape} to be rewritten as a {}", other.shape()),
+            });
+        }
+        let noise = |deviation| Noise {
+            seed: self.seed as u32,
+            deviation,
+        };
+        Ok(Job {
+            guess: index,
+            symmetry: self.symmetry,
+            initial_noise: noise(self.noise),
+            update_noise: noise(self.update_noise),
+            commitment: self.commits.then(Commitment::default),
+            draws: (self.seed, index as u64),
+            ..Job::plain(0, self.puzzle)
+        })
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 fn is_zero(deviation: &f32) -> bool {
     *deviation == 0.0
-}
-
-/// When a batch ends before its limit. Only the rules of the puzzle are
-/// looked at, never the solution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stop {
-    /// Never.
-    Never,
-    /// As soon as one run is solved.
-    FirstSolved,
-    /// Each run by itself when it is solved.
-    EachSolved,
 }
 
 /// Where a run on the plane begins.

@@ -100,12 +100,31 @@ impl<P: Puzzle> Observer<P> {
         P::GRADED.then(|| self.board.is_valid(&self.givens))
     }
 
+    /// Segments seen so far.
+    #[must_use]
+    pub fn segments(&self) -> usize {
+        self.segment
+    }
+
     /// The report of the next segment.
     pub fn observe(&mut self, output: &SegmentOutput) -> SegmentReport {
+        self.observe_image(output, None)
+    }
+
+    /// The report of the next segment of a run on the question's image by a
+    /// symmetry. The report is in the question's labelling.
+    pub fn observe_image(
+        &mut self,
+        output: &SegmentOutput,
+        symmetry: Option<&P::Symmetry>,
+    ) -> SegmentReport {
         self.segment += 1;
         // A model's tokens are those of its puzzle, so they always spell a board.
-        let board = P::from_tokens(self.givens.kind(), &output.tokens)
-            .unwrap_or_else(|_| self.board.clone());
+        let board = match (P::from_tokens(self.givens.kind(), &output.tokens), symmetry) {
+            (Err(_), _) => self.board.clone(),
+            (Ok(board), None) => board,
+            (Ok(image), Some(symmetry)) => image.restored(symmetry),
+        };
         let (before, grid) = (self.board.values(), board.values());
         let changed = (0..grid.len()).filter(|&i| grid[i] != before[i]).collect();
         let report = SegmentReport {

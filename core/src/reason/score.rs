@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::flow::Outcome;
+use super::guess::Outcome;
 use super::{Guess, Guessable, Proportion, Rule};
 use crate::puzzle::Board;
 

@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Standard deviations on each side of a mean between which 95 % of a normal
+/// distribution lie.
+pub const Z_95: f64 = 1.959_963_984_540_054;
+
 /// A share with its 95 % Wilson score interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Proportion {
@@ -18,32 +22,32 @@ pub struct Proportion {
 }
 
 impl Proportion {
-    /// The share of `successes` in `n` trials; interval after Wilson (1927),
-    /// which stays sensible near 0 and 1.
+    /// The share of `successes` in `n` trials.
     #[must_use]
     pub fn new(successes: usize, n: usize) -> Self {
-        const Z: f64 = 1.959_963_984_540_054;
-        if n == 0 {
-            return Self {
-                successes,
-                n,
-                value: 0.0,
-                low: 0.0,
-                high: 1.0,
-            };
-        }
-        let (p, n_f) = (successes as f64 / n as f64, n as f64);
-        let z2 = Z * Z / n_f;
-        let centre = (p + z2 / 2.0) / (1.0 + z2);
-        let half = Z / (1.0 + z2) * (p * (1.0 - p) / n_f + z2 / (4.0 * n_f)).sqrt();
+        let (low, high) = wilson(successes, n);
         Self {
             successes,
             n,
-            value: p,
-            low: (centre - half).max(0.0),
-            high: (centre + half).min(1.0),
+            value: successes as f64 / n.max(1) as f64,
+            low,
+            high,
         }
     }
+}
+
+/// The 95 % interval of a share of `successes` in `n` trials after Wilson
+/// (1927), which stays sensible near 0 and 1; from 0 to 1 without trials.
+#[must_use]
+pub fn wilson(successes: usize, n: usize) -> (f64, f64) {
+    if n == 0 {
+        return (0.0, 1.0);
+    }
+    let (p, n) = (successes as f64 / n as f64, n as f64);
+    let z2 = Z_95 * Z_95 / n;
+    let centre = (p + z2 / 2.0) / (1.0 + z2);
+    let half = Z_95 / (1.0 + z2) * (p * (1.0 - p) / n + z2 / (4.0 * n)).sqrt();
+    ((centre - half).max(0.0), (centre + half).min(1.0))
 }
 
 impl std::fmt::Display for Proportion {
@@ -74,5 +78,9 @@ mod tests {
         );
         let p = Proportion::new(0, 20);
         assert!(p.low == 0.0 && (p.high - 0.1611).abs() < 1e-4, "{p}");
+        // Brown, Cai and DasGupta 2001: 5 of 10.
+        let (low, high) = wilson(5, 10);
+        assert!((low - 0.2366).abs() < 1e-4 && (high - 0.7634).abs() < 1e-4);
+        assert_eq!(wilson(0, 0), (0.0, 1.0));
     }
 }

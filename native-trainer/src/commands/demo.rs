@@ -10,6 +10,7 @@ use hrm_core::reason::message::{EngineFacts, EngineKind, Event};
 use hrm_core::reason::{Leap, Observer, OneBlank, Recording, SegmentReport, Tour, Trap, Vote};
 use hrm_core::weights::ModelIndex;
 use indicatif::{ProgressBar, ProgressStyle};
+use pollster::block_on;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -173,13 +174,14 @@ fn progress(length: u64, what: &str) -> ProgressBar {
 /// The reports of a batch of puzzles.
 fn reports(engine: &Engine, puzzles: &[Board], segments: usize) -> Result<Vec<Vec<SegmentReport>>> {
     let tokens: Vec<_> = puzzles.iter().map(Board::tokens).collect();
-    let mut session = engine.start(&tokens)?;
+    let mut run = engine.start(&tokens)?;
     let mut observers: Vec<_> = puzzles.iter().map(Observer::new).collect();
     let mut all = vec![Vec::with_capacity(segments); puzzles.len()];
     for _ in 0..segments {
-        let outputs = session.segment(Taps::default())?;
-        for ((observer, reports), output) in observers.iter_mut().zip(&mut all).zip(&outputs) {
-            reports.push(observer.observe(output));
+        let outputs = block_on(run.segment(Taps::default()))?;
+        let outputs = outputs.into_iter().flatten();
+        for ((observer, reports), output) in observers.iter_mut().zip(&mut all).zip(outputs) {
+            reports.push(observer.observe(&output));
         }
     }
     Ok(all)

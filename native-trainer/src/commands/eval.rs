@@ -7,11 +7,8 @@ use clap::{ArgMatches, Subcommand as _};
 use hrm_core::plan::{Plan, Start};
 use hrm_core::puzzle::{Board, Maze, PuzzleKind};
 use hrm_core::reason::commit::Commitment;
-use hrm_core::reason::flow::{Guessing, Stop};
-use hrm_core::reason::perturb::Perturbation;
 use hrm_core::reason::score::Summary;
-use hrm_core::reason::search::{Key, Search};
-use hrm_core::reason::{Guessable, Images, Proportion};
+use hrm_core::reason::{Guessable, Guessing, Images, Key, Perturbation, Proportion, Search, Stop};
 use hrm_shaders::Variant;
 
 use crate::checkpoint::Checkpoint;
@@ -130,7 +127,7 @@ pub(crate) struct RunArgs {
     /// Standard deviation of noise on the initial states of the other guesses
     #[arg(long, default_value_t = 0.0)]
     initial_noise: f64,
-    /// The same after every update (CPU only)
+    /// The same after every update
     #[arg(long, default_value_t = 0.0)]
     update_noise: f64,
     /// Segments of each guess
@@ -145,7 +142,7 @@ pub(crate) struct RunArgs {
     /// same segments: beam-conflicts and beam-residual keep the better half of
     /// the states, agreement restarts with the cells that all agree on, commit
     /// gives every state one more cell that it believes in. A search ends when
-    /// the rules accept a grid (CPU only)
+    /// the rules accept a grid
     #[arg(long, value_parser = search)]
     search: Option<Search>,
     /// Segments between a search's choices, by default 2 for commit and 4 for
@@ -358,10 +355,7 @@ fn evaluation_of<P: Guessable>(
         device: args.device,
         kernels: args.kernels,
         threads: args.threads.unwrap_or_else(rayon::current_num_threads),
-        batch: args.batch.unwrap_or(match engine {
-            Engine::Cpu(_) => 8,
-            Engine::Gpu { .. } => 128,
-        }),
+        batch: args.batch.unwrap_or(if engine.is_gpu() { 128 } else { 8 }),
     };
     ensure!(spread.batch > 0, "--batch must not be 0");
     drop(engine);

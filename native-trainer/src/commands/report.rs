@@ -5,8 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use hrm_core::reason::Proportion;
-use hrm_core::reason::flow::Stop;
+use hrm_core::reason::{Proportion, Stop};
 use serde::Deserialize;
 use std::fmt::Write as _;
 

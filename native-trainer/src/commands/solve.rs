@@ -10,9 +10,10 @@ use hrm_core::plan::Start;
 use hrm_core::puzzle::dataset::{DatasetError, ReadOptions, unpacked};
 use hrm_core::puzzle::reader::PuzzleReader;
 use hrm_core::puzzle::{Board, Maze, PuzzleKind};
-use hrm_core::reason::flow::{self, Agenda, Done, Guessing, Stop, drive};
-use hrm_core::reason::perturb::Perturbation;
-use hrm_core::reason::{Guess, Guessable, Images, Rule, Verdict};
+use hrm_core::reason::{
+    Agenda, Done, Driver, Guess, Guessable, Guessing, Images, Perturbation, Rule, Stop, Verdict,
+};
+use pollster::block_on;
 
 use crate::checkpoint::Checkpoint;
 use crate::engine::{Device, Engine};
@@ -239,7 +240,10 @@ impl<'a, P: Guessable> Solver<'a, P> {
         let (index, how) = (self.index, self.how);
         let outcomes = outcomes(self.engine(board.kind())?, board, index, how)?;
         self.index += 1;
-        let guesses: Vec<Guess> = outcomes.iter().map(flow::Outcome::guess).collect();
+        let guesses: Vec<Guess> = outcomes
+            .iter()
+            .map(hrm_core::reason::Outcome::guess)
+            .collect();
         let Some(chosen) = self.args.rule.choose(&guesses).map(|i| &outcomes[i]) else {
             bail!("no guess was made");
         };
@@ -277,14 +281,14 @@ fn outcomes<P: Guessable>(
     board: &P,
     index: usize,
     how: Guessing,
-) -> Result<Vec<flow::Outcome<P>>> {
-    let mut agenda = Agenda::new(how, 0, vec![(index, board.clone())]);
+) -> Result<Vec<hrm_core::reason::Outcome<P>>> {
+    let mut agenda = Agenda::new(how, None, 0, vec![(index, board.clone())]);
     let mut done: Vec<Done<P>> = Vec::new();
-    let capacity = how.guesses.min(BATCH);
-    drive(&mut engine.places(capacity), capacity, &how, &mut |ended| {
-        done.extend(ended);
-        agenda.next(None)
-    })?;
+    let mut driver = Driver::new(agenda.limits());
+    driver.add(engine.shared(), how.guesses.min(BATCH), []);
+    while let Some(step) = block_on(driver.step(&mut |free| agenda.next(free)))? {
+        done.extend(step.done);
+    }
     done.sort_by_key(|d| d.guess);
     Ok(done.into_iter().map(|d| d.outcome).collect())
 }

@@ -1,15 +1,14 @@
 //! `hrm trace`: the states of a model, segment by segment, into a file.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use hrm_core::cpu::{CpuModel, CpuRun};
-use hrm_core::engine::Taps;
-use hrm_core::plan::Level;
+use hrm_core::engine::{SegmentOutput, Taps, check_inputs};
+use pollster::block_on;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::checkpoint::Checkpoint;
+use crate::engine::{Device, Engine};
 use crate::paths::{ForceArgs, Paths, write};
 
 /// Run a model on given inputs and write what it computes after each segment:
@@ -34,6 +33,9 @@ pub(crate) struct TraceArgs {
     /// `segmentK.traceJ.z_H`
     #[arg(long)]
     updates: bool,
+    /// Processor
+    #[arg(long, default_value = "cpu")]
+    device: Device,
     /// File to write
     #[arg(long)]
     output: PathBuf,
@@ -58,34 +60,25 @@ pub(crate) fn run(args: &TraceArgs) -> Result<()> {
         .writes("--output", &args.output)?;
     let Checkpoint { plan, weights } = Checkpoint::load(&args.checkpoint, args.config.as_deref())?;
     let (inputs, identifiers) = read_inputs(&args.inputs)?;
-    let mut session = CpuRun::with_identifiers(
-        Arc::new(CpuModel::new(Arc::clone(&plan), &weights)),
-        &inputs,
-        &identifiers,
-    )
-    .with_context(|| format!("inputs of {}", args.inputs.display()))?;
-
+    let engine = Engine::new(args.device, None, &plan, &weights)?;
     let batch = inputs.len();
+    let fits = || format!("inputs of {}", args.inputs.display());
+    check_inputs(&plan, &inputs).with_context(fits)?;
+    let mut run = block_on(engine.shared().open(batch))?;
+    for (place, (tokens, &identifier)) in inputs.iter().zip(&identifiers).enumerate() {
+        run.set(place, tokens, identifier).with_context(fits)?;
+    }
+    let taps = Taps {
+        logits: true,
+        states: true,
+        z_h_updates: args.updates,
+        z_l_updates: false,
+    };
     let state = [batch, plan.positions, plan.hidden];
     let mut tensors = Vec::new();
     for segment in 1..=args.segments {
-        let mut high_updates = 0;
-        let outputs = session.segment_observed(
-            Taps {
-                logits: true,
-                states: false,
-            },
-            |level, z| {
-                if args.updates && level == Level::High {
-                    high_updates += 1;
-                    tensors.push(Named {
-                        name: format!("segment{segment}.trace{high_updates}.z_H"),
-                        shape: state.to_vec(),
-                        values: z.to_vec(),
-                    });
-                }
-            },
-        );
+        let outputs = block_on(run.segment(taps))?.into_iter().flatten();
+        let outputs: Vec<SegmentOutput> = outputs.collect();
         let mut push = |what: &str, shape: &[usize], values: Vec<f32>| {
             tensors.push(Named {
                 name: format!("segment{segment}.{what}"),
@@ -93,14 +86,18 @@ pub(crate) fn run(args: &TraceArgs) -> Result<()> {
                 values,
             });
         };
-        let logits = outputs
-            .iter()
-            .flat_map(|o| o.logits.iter().flatten().copied())
-            .collect();
+        let join = |part: &dyn Fn(&SegmentOutput) -> Option<&Vec<f32>>| -> Vec<f32> {
+            let parts = outputs.iter().filter_map(part).flatten();
+            parts.copied().collect()
+        };
+        for update in 0..outputs.first().map_or(0, |o| o.updates.len()) {
+            let z_h = join(&|o| o.updates.get(update).map(|(_, z_h)| z_h));
+            push(&format!("trace{}.z_H", update + 1), &state, z_h);
+        }
         push(
             "logits",
             &[batch, plan.config.seq_len, plan.heads.answers.count],
-            logits,
+            join(&|o| o.logits.as_ref()),
         );
         push(
             "q_halt",
@@ -114,9 +111,8 @@ pub(crate) fn run(args: &TraceArgs) -> Result<()> {
                 outputs.iter().filter_map(|o| o.q_continue).collect(),
             );
         }
-        let (z_h, z_l) = session.states();
-        push("z_H", &state, z_h.to_vec());
-        push("z_L", &state, z_l.to_vec());
+        push("z_H", &state, join(&|o| o.z_h.as_ref()));
+        push("z_L", &state, join(&|o| o.z_l.as_ref()));
     }
 
     let views = tensors

@@ -8,17 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use hrm_core::puzzle::{Board, Maze, PuzzleKind, Shape};
-use hrm_core::reason::Guessable;
-use hrm_core::reason::flow::{Agenda, Done, Guessing, Job, Stop, drive};
 use hrm_core::reason::score::{Record, Summary};
-use hrm_core::reason::search::{Search, search};
+use hrm_core::reason::{Agenda, Done, Driver, Guessable, Guessing, Search, Stop};
 use hrm_core::weights::sha256_hex;
 use hrm_shaders::Variant;
 use indicatif::{ProgressBar, ProgressStyle};
-use rayon::ThreadPoolBuilder;
-use rayon::prelude::*;
+use pollster::block_on;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
@@ -187,149 +184,101 @@ pub(crate) fn run<P: Guessable>(
             &checkpoint.plan,
             &checkpoint.weights,
         )?;
-        if let Some(kind) = setup.search {
-            let pool = ThreadPoolBuilder::new()
-                .num_threads(spread.threads.max(1))
-                .build()?;
-            let job = (number, set, setup, kind);
-            log = pool.install(|| searches(&engine, &puzzles, job, log, &bar))?;
-            continue;
-        }
         // A GPU computes all places, those that nobody takes too.
-        let spread = Spread {
-            batch: spread.batch.min(puzzles.len() * setup.how.guesses),
-            ..spread
-        };
+        let most = spread.batch.min(puzzles.len() * setup.how.guesses);
+        let agenda = Agenda::new(setup.how, setup.search, number, puzzles);
+        let places = most.max(agenda.together());
         let collector = Collector {
-            agenda: Agenda::new(setup.how, number, puzzles),
-            guesses: setup.how.guesses,
+            agenda,
+            setup,
             checkpoint: number,
             rows: &set.rows,
             pending: HashMap::new(),
             log,
-            error: None,
             bar: bar.clone(),
         };
-        log = one_checkpoint(&engine, collector, setup, spread)?;
+        log = one_checkpoint(&engine, collector, spread.threads, places)?;
     }
     bar.finish_and_clear();
     Ok(log)
 }
 
-/// All the searches of one checkpoint, which run on the CPU.
-fn searches<P: Guessable>(
-    engine: &Engine,
-    puzzles: &[(usize, P)],
-    (checkpoint, set, setup, kind): (usize, &PuzzleSet<P>, &Setup, Search),
-    log: Log<P>,
-    bar: &ProgressBar,
-) -> Result<Log<P>> {
-    let Engine::Cpu(model) = engine else {
-        bail!("--search runs on the CPU engine only: --device cpu");
-    };
-    let log = Mutex::new(log);
-    puzzles.par_iter().try_for_each(|(puzzle, question)| {
-        let outcomes = search(model, question, *puzzle, &setup.how, kind)?;
-        let row = &set.rows[*puzzle];
-        let record = Record {
-            puzzle: *puzzle,
-            checkpoint,
-            rating: row.rating,
-            answer: row.answer.clone(),
-            outcomes,
-            accepted: Vec::new(),
-        };
-        bar.inc(1);
-        log.lock()
-            .map_err(|_| anyhow::anyhow!("a worker thread failed"))?
-            .push(record)
-    })?;
-    log.into_inner()
-        .map_err(|_| anyhow::anyhow!("a worker thread failed"))
-}
-
-/// All the guesses of one checkpoint.
+/// All the guesses of one checkpoint, in so many places a thread; a GPU has
+/// one thread.
 fn one_checkpoint<P: Guessable>(
     engine: &Engine,
     collector: Collector<'_, P>,
-    setup: &Setup,
-    spread: Spread,
+    threads: usize,
+    places: usize,
 ) -> Result<Log<P>> {
-    let threads = match engine {
-        Engine::Cpu(_) => spread.threads,
-        Engine::Gpu { .. } => 1,
-    };
+    let threads = if engine.is_gpu() { 1 } else { threads };
+    let limits = collector.agenda.limits();
     let shared = Mutex::new(collector);
+    let failed = || anyhow::anyhow!("a worker thread failed");
     let work = || -> Result<()> {
-        let mut places = engine.places(spread.batch);
-        drive(&mut places, spread.batch, &setup.how, &mut |done| {
-            // A worker that panicked has ended the evaluation anyway.
-            shared.lock().ok()?.next(done)
-        })?;
+        let mut driver = Driver::new(limits);
+        driver.add(engine.shared(), places, []);
+        // A worker that panicked has ended the evaluation anyway.
+        let mut next = |free| shared.lock().ok()?.agenda.next(free);
+        while let Some(step) = block_on(driver.step(&mut next))? {
+            if step.done.is_empty() {
+                continue;
+            }
+            let mut collector = shared.lock().map_err(|_| failed())?;
+            step.done
+                .into_iter()
+                .try_for_each(|done| collector.gather(done))?;
+        }
         Ok(())
     };
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
         workers
             .into_iter()
-            .try_for_each(|w| w.join().unwrap_or_else(|_| bail!("a worker thread failed")))
+            .try_for_each(|worker| worker.join().map_err(|_| failed())?)
     })?;
-    let collector = shared
-        .into_inner()
-        .map_err(|_| anyhow::anyhow!("a worker thread failed"))?;
-    match collector.error {
-        Some(error) => Err(error),
-        None => Ok(collector.log),
-    }
+    let collector = shared.into_inner().map_err(|_| failed())?;
+    Ok(collector.log)
 }
 
 /// Hands out guesses and gathers what came of them.
 struct Collector<'a, P: Guessable> {
     agenda: Agenda<P>,
-    guesses: usize,
+    setup: &'a Setup,
     checkpoint: usize,
     rows: &'a [Row<P>],
     /// Guesses of puzzles that still wait for others.
     pending: HashMap<usize, Vec<Done<P>>>,
     log: Log<P>,
-    error: Option<anyhow::Error>,
     bar: ProgressBar,
 }
 
 impl<P: Guessable> Collector<'_, P> {
-    fn next(&mut self, done: Option<Done<P>>) -> Option<Job<P>> {
-        if self.error.is_some() {
-            return None;
-        }
-        let Some(done) = done else {
-            return self.agenda.next(None);
-        };
-        let row = self.rows.get(done.puzzle)?;
-        let job = self.agenda.next(Some((&done, &row.question)));
+    fn gather(&mut self, done: Done<P>) -> Result<()> {
+        self.agenda.ended(&done);
         let puzzle = done.puzzle;
         let last = self.agenda.settles(&done);
         let gathered = self.pending.entry(puzzle).or_default();
         gathered.push(done);
-        if last || gathered.len() == self.guesses {
-            let mut gathered = self.pending.remove(&puzzle).unwrap_or_default();
-            gathered.sort_by_key(|d| d.guess);
-            let record = Record {
-                puzzle,
-                checkpoint: self.checkpoint,
-                rating: row.rating,
-                answer: row.answer.clone(),
-                accepted: gathered.first().map_or_else(Vec::new, |plain| {
-                    plain.reports.iter().map(|r| r.solved).collect()
-                }),
-                outcomes: gathered.into_iter().map(|d| d.outcome).collect(),
-            };
-            if let Err(error) = self.log.push(record) {
-                self.error = Some(error);
-                return None;
-            }
-            self.bar.inc(1);
+        if !last && gathered.len() < self.setup.how.guesses {
+            return Ok(());
         }
-        job
+        let mut gathered = self.pending.remove(&puzzle).unwrap_or_default();
+        gathered.sort_by_key(|d| d.guess);
+        // In a search no guess is a plain pass.
+        let plain = gathered.first().filter(|_| self.setup.search.is_none());
+        let accepted = plain.map_or_else(Vec::new, |plain| plain.accepted.clone());
+        let row = self.rows.get(puzzle).context("a guess at no puzzle")?;
+        self.log.push(Record {
+            puzzle,
+            checkpoint: self.checkpoint,
+            rating: row.rating,
+            answer: row.answer.clone(),
+            accepted,
+            outcomes: gathered.into_iter().map(|d| d.outcome).collect(),
+        })?;
+        self.bar.inc(1);
+        Ok(())
     }
 }
 

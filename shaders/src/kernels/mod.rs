@@ -18,7 +18,6 @@ pub(crate) mod noise;
 pub(crate) mod norm;
 pub(crate) mod partials;
 pub(crate) mod pool;
-pub(crate) mod products;
 pub(crate) mod project;
 pub(crate) mod roles;
 pub(crate) mod score;

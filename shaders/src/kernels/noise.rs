@@ -65,7 +65,7 @@ pub(crate) fn dispatch(
 
 #[cfg(test)]
 mod tests {
-    use hrm_core::noise::UpdateNoise;
+    use hrm_core::noise::Noise;
 
     use super::*;
     use crate::testing::{assert_close, gpu_test, rng, run, values};
@@ -79,8 +79,8 @@ mod tests {
             for [batch, positions, hidden] in [[1, 1, 1], [3, 5, 6], [2, 300, 130]] {
                 let width = fours(hidden);
                 let before = [(); 2].map(|()| values(&mut rng, batch * positions * width));
-                let noise: Vec<UpdateNoise> = (0..batch)
-                    .map(|i| UpdateNoise { seed: 40 + i as u32, deviation: 0.5 * i as f32 + 0.25 })
+                let noise: Vec<Noise> = (0..batch)
+                    .map(|i| Noise { seed: 40 + i as u32, deviation: 0.5 * i as f32 + 0.25 })
                     .collect();
                 let streams: Vec<u32> = noise
                     .iter()

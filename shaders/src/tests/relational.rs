@@ -84,7 +84,7 @@ gpu_test! {
                     }
                     4 => {
                         cpu.replace(3, &inputs[0]).unwrap();
-                        gpu.replace(3, &inputs[0], None).unwrap();
+                        gpu.replace(3, &inputs[0], 0).unwrap();
                     }
                     5 => {
                         cpu.rewrite(1, &inputs[2]).unwrap();

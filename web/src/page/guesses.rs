@@ -1,8 +1,7 @@
 //! Several guesses racing for the same puzzle, and how they vote.
 
 use hrm_core::puzzle::{Board, Shape, Ways};
-use hrm_core::reason::SegmentReport;
-use hrm_core::reason::lab::Stop;
+use hrm_core::reason::{SegmentReport, Stop};
 use hrm_web::guesses::{Variety, outcomes, reference_rule, votes};
 use hrm_web::mini::{ballot, runner, view_box};
 use leptos::prelude::*;
@@ -188,7 +187,7 @@ pub(crate) fn Guesses(page: Page) -> impl IntoView {
         let stop = if commit || ticked.contains('v') {
             Stop::FirstSolved
         } else {
-            Stop::Never
+            Stop::Depth
         };
         let limit = if commit { COMMITTED } else { s.trained_for() };
         page.race(&wishes.variety(page), limit, stop);

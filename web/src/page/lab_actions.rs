@@ -1,7 +1,8 @@
 //! What the rooms below the board have the worker do, and what it answers.
 
 use hrm_core::puzzle::Board;
-use hrm_core::reason::lab::{GridMap, Item, LabEvent, LabRequest, Origin, Stop};
+use hrm_core::reason::Stop;
+use hrm_core::reason::lab::{GridMap, Item, LabEvent, LabRequest, Origin};
 use hrm_core::reason::message::Request;
 use hrm_core::reason::{Batch, SegmentReport};
 use hrm_web::entry::Mode;
@@ -334,9 +335,9 @@ impl Page {
         let puzzle = s.puzzle();
         let mut items = experiment.items(&puzzle, answer, 1);
         let stop = if experiment == Experiment::TwoModels {
-            Stop::Never
+            Stop::Depth
         } else {
-            Stop::EachSolved
+            Stop::Solved
         };
         if other.is_some() {
             items.push(Item {

@@ -10,7 +10,8 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use hrm_core::plan::Plan;
-use hrm_core::reason::lab::{Item, LabEvent, LabRequest, Stop};
+use hrm_core::reason::Stop;
+use hrm_core::reason::lab::{Item, LabEvent, LabRequest};
 use hrm_core::reason::message::{DeviceChoice, Event, Request};
 use js_sys::Array;
 use serde::{Deserialize, Serialize};

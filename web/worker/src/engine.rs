@@ -1,16 +1,15 @@
-//! The engine that runs a model: WGSL where there is a GPU, else the CPU.
+//! Which engine runs a model: WGSL where there is a GPU, else the CPU.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
-use hrm_core::cpu::{Arithmetic, CpuModel, CpuRun, ReadOut};
-use hrm_core::engine::{EngineError, SegmentOutput, Taps};
-use hrm_core::noise::UpdateNoise;
-use hrm_core::plan::{Level, Plan};
+use hrm_core::cpu::{Arithmetic, CpuModel, ReadOut};
+use hrm_core::engine::{self, EngineError, Run, SegmentOutput, Taps};
+use hrm_core::plan::Plan;
 use hrm_core::puzzle::Shape;
 use hrm_core::reason::message::{DeviceChoice, EngineFacts, EngineKind};
 use hrm_core::weights::Weights;
-use hrm_shaders::{GpuContext, GpuModel, GpuOptions, GpuRun};
+use hrm_shaders::{GpuContext, GpuModel, GpuOptions};
 
 use crate::tuning::tuned;
 use crate::{adapter, crew};
@@ -20,32 +19,20 @@ const CPU_FLOPS: f64 = 2e10;
 
 /// A model on a processor, with its output head at hand.
 pub(crate) struct Engine {
-    processor: Processor,
+    engine: Arc<dyn engine::Engine>,
+    /// The GPU it runs on, if it does.
+    gpu: Option<GpuContext>,
     /// The architecture.
     pub(crate) plan: Arc<Plan>,
     /// Reads answers off states.
     pub(crate) read_out: ReadOut,
-    /// Initial `z_H` and `z_L` of a position, `[hidden]` each.
-    initial: [Vec<f32>; 2],
     /// The weights, where they play other boards too, and the choice of the
     /// processor.
     again: Option<(Weights, DeviceChoice)>,
 }
 
-enum Processor {
-    /// A GPU, or what plays one.
-    Gpu(Arc<GpuModel>),
-    /// The CPU.
-    Cpu(Arc<CpuModel>),
-}
-
-/// A batch of puzzles on an engine.
-pub(crate) enum Run {
-    /// On a GPU.
-    Gpu(Box<GpuRun>),
-    /// On the CPU.
-    Cpu(Box<CpuRun>),
-}
+/// An engine, the GPU it runs on, and what is said of it.
+type Chosen = (Arc<dyn engine::Engine>, Option<GpuContext>, EngineFacts);
 
 impl Engine {
     /// The best engine that the choice allows.
@@ -56,17 +43,16 @@ impl Engine {
     ) -> Result<(Self, EngineFacts), EngineError> {
         let plan = Arc::new(plan);
         let read_out = ReadOut::new(&plan, weights);
-        let initial = plan.plain_states(|id| weights.dense(id));
         let again = (!plan.further_boards().is_empty()).then(|| (weights.clone(), choice));
-        let (processor, facts) = processor(Arc::clone(&plan), weights, choice).await?;
-        let engine = Self {
-            processor,
+        let (engine, gpu, facts) = choose(Arc::clone(&plan), weights, choice).await?;
+        let chosen = Self {
+            engine,
+            gpu,
             plan,
             read_out,
-            initial,
             again,
         };
-        Ok((engine, facts))
+        Ok((chosen, facts))
     }
 
     /// The engine for boards of this size: itself if it plays no other.
@@ -84,36 +70,28 @@ impl Engine {
         Ok(Rc::new(engine))
     }
 
-    /// Initial `z_H` and `z_L` of one sequence, `[positions, hidden]` each.
-    pub(crate) fn initial(&self) -> [Vec<f32>; 2] {
-        self.initial.clone()
+    /// The engine itself.
+    pub(crate) fn shared(&self) -> Arc<dyn engine::Engine> {
+        Arc::clone(&self.engine)
     }
 
-    /// A run on the tokens of some puzzles, from the model's initial state.
-    pub(crate) async fn start(&self, tokens: &[Vec<u8>]) -> Result<Run, EngineError> {
-        Ok(match &self.processor {
-            Processor::Gpu(model) => {
-                Run::Gpu(Box::new(GpuRun::new(Arc::clone(model), tokens).await?))
-            }
-            Processor::Cpu(model) => Run::Cpu(Box::new(CpuRun::new(Arc::clone(model), tokens)?)),
-        })
+    /// Token sequences in places of their own, at the initial state.
+    pub(crate) async fn start(&self, tokens: &[Vec<u8>]) -> Result<Box<dyn Run>, EngineError> {
+        self.shared().start(tokens).await
     }
 
     /// The GPU it runs on, if it does.
     pub(crate) fn gpu(&self) -> Option<&GpuContext> {
-        match &self.processor {
-            Processor::Gpu(model) => Some(model.context()),
-            Processor::Cpu(_) => None,
-        }
+        self.gpu.as_ref()
     }
 
     /// How many sequences to run at once, so that nobody waits long for the
     /// end of a segment: as many as a modest processor of the kind does in
     /// about 50 ms.
     pub(crate) fn batch(&self) -> usize {
-        let (per_second, most) = match self.processor {
-            Processor::Gpu(_) => (1e12, 32.0),
-            Processor::Cpu(_) => (CPU_FLOPS, 16.0),
+        let (per_second, most) = match self.gpu {
+            Some(_) => (1e12, 32.0),
+            None => (CPU_FLOPS, 16.0),
         };
         let fit = 0.05 * per_second / self.plan.segment_flops();
         fit.clamp(1.0, most) as usize
@@ -122,9 +100,9 @@ impl Engine {
     /// How many further workers are worth their start for a batch of so many
     /// segments in all ([`crew`]): none where a GPU does them.
     pub(crate) fn helpers(&self, segments: usize) -> usize {
-        let Processor::Cpu(_) = self.processor else {
+        if self.gpu.is_some() {
             return 0;
-        };
+        }
         // Half a second of work each, and for this worker.
         let seconds = segments as f64 * self.plan.segment_flops() / CPU_FLOPS;
         let worthwhile = (2.0 * seconds) as usize;
@@ -132,94 +110,37 @@ impl Engine {
     }
 }
 
-impl Run {
-    /// Runs one segment of every sequence.
-    pub(crate) async fn segment(&mut self, taps: Taps) -> Result<Vec<SegmentOutput>, EngineError> {
-        match self {
-            Self::Gpu(run) => run.segment(taps).await,
-            Self::Cpu(run) => Ok(run.segment(taps)),
-        }
-    }
-
-    /// Runs one segment of a single sequence; also returns `z_H` after each
-    /// H update.
-    pub(crate) async fn observed(&mut self) -> Result<(SegmentOutput, Vec<Vec<f32>>), EngineError> {
-        let taps = Taps {
-            logits: true,
-            states: true,
-        };
-        let mut trace = Vec::new();
-        let outputs = match self {
-            Self::Gpu(run) => {
-                let (outputs, traces) = run.segment_followed(taps, Level::High).await?;
-                trace.extend(traces.into_iter().flatten());
-                outputs
-            }
-            Self::Cpu(run) => run.segment_observed(taps, |level, state| {
-                if level == Level::High {
-                    trace.push(state.to_vec());
-                }
-            }),
-        };
-        let output = outputs
-            .into_iter()
-            .next()
-            .ok_or_else(|| EngineError::Device("the engine returned nothing".to_owned()))?;
-        Ok((output, trace))
-    }
-
-    /// Gives a sequence another input; its state stays as it is.
-    pub(crate) fn rewrite(&mut self, sequence: usize, tokens: &[u8]) -> Result<(), EngineError> {
-        match self {
-            Self::Gpu(run) => run.rewrite(sequence, tokens),
-            Self::Cpu(run) => run.rewrite(sequence, tokens),
-        }
-    }
-
-    /// Gives a sequence another input and the initial state.
-    pub(crate) fn replace(&mut self, sequence: usize, tokens: &[u8]) -> Result<(), EngineError> {
-        match self {
-            Self::Gpu(run) => run.replace(sequence, tokens, None),
-            Self::Cpu(run) => run.replace(sequence, tokens),
-        }
-    }
-
-    /// Disturbs each sequence after every update from now on.
-    pub(crate) async fn set_noise(&mut self, noise: &[UpdateNoise]) -> Result<(), EngineError> {
-        match self {
-            Self::Gpu(run) => run.set_noise(noise).await,
-            Self::Cpu(run) => run.set_noise(noise),
-        }
-    }
-
-    /// Replaces the states before the first segment.
-    pub(crate) fn begin_at(&mut self, z_h: &[f32], z_l: &[f32]) -> Result<(), EngineError> {
-        match self {
-            Self::Gpu(run) => run.begin_at(z_h, z_l),
-            Self::Cpu(run) => run.begin_at(z_h, z_l),
-        }
-    }
-
-    /// Replaces the states by some that a segment may have ended in, each
-    /// `[batch, positions, hidden]`.
-    pub(crate) fn set_states(&mut self, z_h: &[f32], z_l: &[f32]) -> Result<(), EngineError> {
-        match self {
-            Self::Gpu(run) => run.set_states(z_h, z_l),
-            Self::Cpu(run) => run.set_states(z_h, z_l),
-        }
-    }
+/// One segment of every sequence, in order.
+pub(crate) async fn segment(
+    run: &mut dyn Run,
+    taps: Taps,
+) -> Result<Vec<SegmentOutput>, EngineError> {
+    Ok(run.segment(taps).await?.into_iter().flatten().collect())
 }
 
-async fn processor(
+/// One segment of a single sequence, with logits and states, `z_H` after each
+/// of its updates among them.
+pub(crate) async fn observed(run: &mut dyn Run) -> Result<SegmentOutput, EngineError> {
+    let taps = Taps {
+        logits: true,
+        states: true,
+        z_h_updates: true,
+        z_l_updates: false,
+    };
+    let output = segment(run, taps).await?.into_iter().next();
+    output.ok_or_else(|| EngineError::Device("the engine returned nothing".to_owned()))
+}
+
+async fn choose(
     plan: Arc<Plan>,
     weights: &Weights,
     choice: DeviceChoice,
-) -> Result<(Processor, EngineFacts), EngineError> {
+) -> Result<Chosen, EngineError> {
     let reason = match choice {
         DeviceChoice::Cpu => None,
         DeviceChoice::Gpu => return gpu(plan, weights, true).await,
         DeviceChoice::Auto => match gpu(Arc::clone(&plan), weights, false).await {
-            Ok(processor) => return Ok(processor),
+            Ok(chosen) => return Ok(chosen),
             // Whatever the GPU lacks, the CPU can.
             Err(error) => Some(error.to_string()),
         },
@@ -235,16 +156,12 @@ async fn processor(
         name: format!("{means}, {threads}"),
         note: reason,
     };
-    Ok((Processor::Cpu(Arc::new(model)), facts))
+    Ok((Arc::new(model), None, facts))
 }
 
 /// The WGSL engine. Unless `software` is allowed, an adapter that a CPU plays
 /// is refused: there the CPU engine is ten times faster.
-async fn gpu(
-    plan: Arc<Plan>,
-    weights: &Weights,
-    software: bool,
-) -> Result<(Processor, EngineFacts), EngineError> {
+async fn gpu(plan: Arc<Plan>, weights: &Weights, software: bool) -> Result<Chosen, EngineError> {
     if adapter::webgpu().is_none() {
         return Err(EngineError::Unavailable(
             "This browser offers no WebGPU".to_owned(),
@@ -283,5 +200,5 @@ async fn gpu(
         },
         note: None,
     };
-    Ok((Processor::Gpu(model), facts))
+    Ok((model, Some(context), facts))
 }

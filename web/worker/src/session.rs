@@ -6,13 +6,14 @@ use std::rc::Rc;
 use futures::channel::mpsc::UnboundedReceiver;
 use futures::future::{Either, select};
 use futures::stream::StreamExt;
+use hrm_core::engine::Run;
 use hrm_core::puzzle::reader::first_of;
 use hrm_core::puzzle::{Board, Uniqueness, generate, solve_within};
 use hrm_core::reason::message::{AHEAD, DeviceChoice, ErrorKind, Event, Request, Solutions};
 use hrm_core::reason::{Observer, SegmentReport};
 
 use crate::crew::{Share, Task};
-use crate::engine::{Engine, Run};
+use crate::engine::{Engine, observed};
 use crate::failure::Failure;
 use crate::lab::{self, Lab};
 use crate::{brought, clock, load, post};
@@ -61,7 +62,7 @@ struct Session {
 /// A run with what is said about it.
 struct Active {
     number: u32,
-    run: Run,
+    run: Box<dyn Run>,
     observer: Observer,
     last: Option<SegmentReport>,
     /// The question, and `z_H` and `z_L` after the last segment: what it takes
@@ -278,13 +279,13 @@ impl Session {
         let engine = self.engine.as_ref().ok_or_else(no_model)?;
         let active = self.active.as_mut().ok_or_else(no_model)?;
         let begin = clock::now();
-        let (mut output, trace) = active.run.observed().await?;
+        let mut output = observed(&mut *active.run).await?;
         let milliseconds = clock::now() - begin;
         let report = active.observer.observe(&output);
         active.last = Some(report.clone());
-        let event = lab::inside(engine, active.number, report.segment, &output, &trace);
+        let event = lab::inside(engine, active.number, report.segment, &output);
         post(&Event::Lab { event });
-        self.lab.follow(&report, &output, &trace);
+        self.lab.follow(&report, &output);
         post(&Event::Segment {
             run: active.number,
             report: report.clone(),
@@ -310,7 +311,7 @@ impl Session {
             engine = Engine::on(&engine, active.observer.question().shape()).await?;
             active.run = engine.start(std::slice::from_ref(&active.tokens)).await?;
             if let Some((z_h, z_l)) = &active.states {
-                active.run.set_states(z_h, z_l)?;
+                active.run.set_states(0, [z_h, z_l])?;
             }
             segment = active.last.as_ref().map_or(0, |last| last.segment);
         }

@@ -3,10 +3,8 @@
 use anyhow::Result;
 use hrm_core::engine::Taps;
 use hrm_core::lens::descent::{cosine, smooth_conflicts};
-use hrm_core::reason::perturb::add_normal;
+use hrm_core::noise::{self, Noise};
 use hrm_core::reason::{Guessable, Proportion};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use super::{CommonArgs, Mean, Study, Subject, by_chunks, film, finding, questions};
@@ -97,6 +95,7 @@ pub(crate) fn run<P: Guessable>(args: &DescentArgs, study: &Study<P>) -> Result<
     let taps = Taps {
         logits: true,
         states: true,
+        ..Taps::default()
     };
     let runs: Vec<Vec<Step>> = by_chunks(&set.rows, |first, rows| {
         let mut before: Vec<Option<State>> = vec![None; rows.len()];
@@ -111,11 +110,12 @@ pub(crate) fn run<P: Guessable>(args: &DescentArgs, study: &Study<P>) -> Result<
                     logits: output.logits.clone().unwrap_or_default(),
                     conflicts: f64::from(report.conflicts),
                 };
-                let mut rng = ChaCha8Rng::seed_from_u64(args.common.seed);
-                rng.set_stream(((first + i) as u64) << 24 | report.segment as u64);
+                let [low, high] = [args.common.seed, args.common.seed >> 32].map(|s| s as u32);
+                let words = [low, high, (first + i) as u32, report.segment as u32];
+                let seed = noise::seed(words);
                 let step = before[i]
                     .as_ref()
-                    .map(|old| step(subject, old, &state, args.directions, &mut rng));
+                    .map(|old| step(subject, old, &state, args.directions, seed));
                 before[i] = Some(state);
                 step
             },
@@ -172,13 +172,7 @@ struct State {
     conflicts: f64,
 }
 
-fn step(
-    subject: &Subject,
-    old: &State,
-    new: &State,
-    directions: u32,
-    rng: &mut ChaCha8Rng,
-) -> Step {
+fn step(subject: &Subject, old: &State, new: &State, directions: u32, seed: u32) -> Step {
     let moved: Vec<f64> = new
         .z
         .iter()
@@ -187,12 +181,16 @@ fn step(
         .collect();
     let length = moved.iter().map(|x| x * x).sum::<f64>().sqrt();
     let descent: Option<Vec<f64>> = gradient(subject, &old.logits);
-    let read_out = subject.model.read_out();
+    let read_out = &subject.read_out;
     let (mut null, mut beats, mut cosines) = (0.0, 0.0, None);
     let change = new.conflicts - old.conflicts;
     for k in 0..directions {
         let mut direction = vec![0.0; old.z.len()];
-        add_normal(rng, 1.0, &mut direction);
+        let normal = Noise {
+            seed,
+            deviation: 1.0,
+        };
+        normal.add(k, subject.plan().hidden, &mut direction);
         let norm = direction
             .iter()
             .map(|&x| f64::from(x).powi(2))
@@ -237,7 +235,7 @@ fn gradient(subject: &Subject, logits: &[f32]) -> Option<Vec<f64>> {
     let shape = plan.config.puzzle.sudoku().ok()?;
     let (_, mut by_logits) = smooth_conflicts(shape, logits);
     by_logits.iter_mut().for_each(|g| *g = -*g);
-    let read_out = subject.model.read_out();
+    let read_out = &subject.read_out;
     Some(read_out.pull_back(&by_logits, plan.positions))
 }
 

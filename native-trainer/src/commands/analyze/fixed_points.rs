@@ -1,20 +1,18 @@
 //! `hrm analyze fixed-points`: where a puzzle's runs can rest.
 
-use std::sync::Arc;
-
 use anyhow::Result;
-use hrm_core::cpu::CpuRun;
-use hrm_core::engine::Taps;
+use hrm_core::engine::{SegmentOutput, Taps};
 use hrm_core::lens::fixed_points::{End, FIXED, SAME, fixed_points, probes};
 use hrm_core::lens::spectrum::{Eigenvalue, arnoldi};
 use hrm_core::puzzle::Puzzle;
 use hrm_core::reason::{Guessable, Proportion};
+use pollster::block_on;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{CommonArgs, Mean, Study, Subject, finding, progress};
+use super::{CommonArgs, Mean, Study, Subject, finding, progress, segment};
 use crate::plot::{Mark, Panel, figure};
 
 /// Find the fixed points of puzzles from many random starts: true or false,
@@ -155,27 +153,30 @@ fn find<P: Puzzle>(
     let starts = args.starts as usize;
     let mut run = subject.starts(puzzle, starts, args.noise, seed)?;
     let width = subject.plan().positions * subject.plan().hidden;
-    // Which start each place of the batch holds, and where starts ended.
-    let mut places: Vec<usize> = (0..starts).collect();
+    let taps = Taps {
+        states: true,
+        ..Taps::default()
+    };
+    // Where starts ended.
     let mut ends: Vec<Option<(End, P)>> = vec![None; starts];
     for segment in 1..=args.segments {
-        let outputs = run.segment(Taps::default());
+        let outputs = block_on(run.segment(taps))?;
         let last = segment == args.segments;
-        for place in (0..places.len()).rev() {
-            let output = &outputs[place];
+        let mut running = false;
+        for (start, output) in outputs.into_iter().enumerate() {
+            let Some(output) = output else { continue };
             let rests = f64::from(output.residual_h.max(output.residual_l)) < FIXED;
             if !(rests || last) {
+                running = true;
                 continue;
             }
-            let (z_h, z_l) = run.states_mut(place);
-            let mut state = z_h.to_vec();
-            state.extend_from_slice(z_l);
             let grid = P::from_tokens(puzzle.kind(), &output.tokens)?;
-            ends[places[place]] = Some((End { rests, state }, grid));
-            run.swap_remove(place);
-            places.swap_remove(place);
+            let states = [output.z_h, output.z_l].map(Option::unwrap_or_default);
+            let state = states.concat();
+            ends[start] = Some((End { rests, state }, grid));
+            run.clear(start);
         }
-        if places.is_empty() {
+        if !running {
             break;
         }
     }
@@ -229,30 +230,28 @@ fn eigenvalues<P: Puzzle>(
     args: &FixedPointsArgs,
     seed: u64,
 ) -> Result<Vec<Eigenvalue>> {
-    let mut run = CpuRun::new(
-        Arc::clone(&subject.model),
-        &[puzzle.tokens(), puzzle.tokens()],
-    )?;
+    let mut run = subject.start(&[puzzle, puzzle])?;
+    let taps = Taps {
+        states: true,
+        ..Taps::default()
+    };
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let start: Vec<f64> = state.iter().map(|_| rng.random::<f64>() - 0.5).collect();
     let mut values = arnoldi(&start, args.arnoldi, |direction| -> Result<Vec<f64>> {
         let (plus, minus, divisor) = probes(state, direction);
-        let join = |a: &[f32], b: &[f32]| [a, b].concat();
-        run.set_states(
-            &join(&plus[..width], &minus[..width]),
-            &join(&plus[width..], &minus[width..]),
-        )?;
-        run.segment(Taps::default());
-        let (z_h, z_l) = run.states();
-        let difference = |z: &[f32]| -> Vec<f64> {
-            let (a, b) = z.split_at(width);
-            a.iter()
-                .zip(b)
+        for (place, state) in [&plus, &minus].into_iter().enumerate() {
+            let (z_h, z_l) = state.split_at(width);
+            run.set_states(place, [z_h, z_l])?;
+        }
+        let outputs = segment(&mut *run, taps)?;
+        let difference = |z: fn(&SegmentOutput) -> &Option<Vec<f32>>| -> Vec<f64> {
+            let [a, b] = [0, 1].map(|place| z(&outputs[place]).iter().flatten());
+            a.zip(b)
                 .map(|(&a, &b)| (f64::from(a) - f64::from(b)) / divisor)
                 .collect()
         };
-        let mut product = difference(z_h);
-        product.extend(difference(z_l));
+        let mut product = difference(|output| &output.z_h);
+        product.extend(difference(|output| &output.z_l));
         Ok(product)
     })?;
     values.truncate(VALUES);

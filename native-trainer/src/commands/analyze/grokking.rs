@@ -64,7 +64,7 @@ pub(crate) fn run<P: Guessable>(args: &GrokkingArgs, study: &Study<P>) -> Result
     let first = subject.plan().heads.answers.first;
     let taps = Taps {
         logits: true,
-        states: false,
+        ..Taps::default()
     };
     let runs = by_chunks(&set.rows, |_, rows| {
         let films = film(

@@ -9,7 +9,7 @@ use hrm_core::plan::Level;
 use hrm_core::reason::Guessable;
 use serde::Serialize;
 
-use super::{CHUNK, CommonArgs, Mean, Study, finding, progress, questions};
+use super::{CHUNK, CommonArgs, Mean, Study, finding, progress, questions, segment};
 use crate::plot::{Mark, Panel, figure};
 
 /// How far z_L and z_H move in each update, and their effective dimension
@@ -55,7 +55,11 @@ struct Data {
 pub(crate) fn run<P: Guessable>(args: &HierarchyArgs, study: &Study<P>) -> Result<()> {
     let (subject, set) = (study.only()?, &study.set);
     let plan = subject.plan();
-    let width = plan.positions * plan.hidden;
+    let taps = Taps {
+        z_h_updates: true,
+        z_l_updates: true,
+        ..Taps::default()
+    };
     let levels: Vec<Level> = plan.updates.iter().map(|u| u.level).collect();
     let total = levels.len() * args.segments as usize;
     let mut residuals: Vec<Vec<f64>> = vec![Vec::new(); total];
@@ -63,19 +67,18 @@ pub(crate) fn run<P: Guessable>(args: &HierarchyArgs, study: &Study<P>) -> Resul
     let bar = progress(set.rows.len(), "puzzles")?;
     for rows in set.rows.chunks(CHUNK) {
         let mut run = subject.start(&questions(rows))?;
-        let (z_h, z_l) = run.states();
-        let mut before = [z_h.to_vec(), z_l.to_vec()];
-        let mut update = 0;
+        let mut before = vec![subject.engine.shared().initial(); rows.len()];
+        let mut first = 0;
         for _ in 0..args.segments {
-            run.segment_observed(Taps::default(), |level, states| {
-                let old = &mut before[usize::from(level == Level::Low)];
-                for (new, old) in states.chunks_exact(width).zip(old.chunks_exact(width)) {
-                    residuals[update].push(distance(new, old));
+            for (output, before) in segment(&mut *run, taps)?.into_iter().zip(&mut before) {
+                for (update, (level, state)) in output.updates.into_iter().enumerate() {
+                    let old = &mut before[usize::from(level == Level::Low)];
+                    residuals[first + update].push(distance(&state, old));
+                    clouds[first + update].add(&state);
+                    *old = state;
                 }
-                clouds[update].add(states);
-                old.copy_from_slice(states);
-                update += 1;
-            });
+            }
+            first += levels.len();
         }
         bar.inc(rows.len() as u64);
     }

@@ -11,7 +11,7 @@ use hrm_core::reason::Guessable;
 use serde::Serialize;
 
 use super::trajectory::{Trace, puzzle, traces};
-use super::{CommonArgs, Study, Subject, finding, progress};
+use super::{CommonArgs, Study, Subject, finding, progress, segment};
 use crate::plot::{Mark, Panel, figure};
 
 /// Points in one batch.
@@ -161,7 +161,7 @@ pub(crate) fn run<P: Guessable>(args: &LandscapeArgs, study: &Study<P>) -> Resul
 
 /// Computes every point.
 fn sample<P: Puzzle>(subject: &Subject, puzzle: &P, landscape: &mut Landscape) -> Result<()> {
-    let read_out = subject.model.read_out();
+    let read_out = &subject.read_out;
     let bar = progress(landscape.samples().len(), "points")?;
     loop {
         let batch = landscape.next_batch(BATCH);
@@ -189,15 +189,16 @@ fn one_segment<P: Puzzle>(
     z_l: &[f32],
 ) -> Result<Vec<Vec<f32>>> {
     let mut run = subject.start(&vec![puzzle; states.len()])?;
-    run.set_states(&states.concat(), z_l)?;
-    run.segment(Taps::default());
     let width = subject.plan().positions * subject.plan().hidden;
-    Ok(run
-        .states()
-        .0
-        .chunks_exact(width)
-        .map(<[f32]>::to_vec)
-        .collect())
+    for (place, (z_h, z_l)) in states.iter().zip(z_l.chunks_exact(width)).enumerate() {
+        run.set_states(place, [z_h, z_l])?;
+    }
+    let taps = Taps {
+        states: true,
+        ..Taps::default()
+    };
+    let outputs = segment(&mut *run, taps)?.into_iter();
+    Ok(outputs.filter_map(|output| output.z_h).collect())
 }
 
 /// The line between the plain run's end and its strongest rival: of the ends
@@ -235,7 +236,7 @@ fn line<P: Puzzle>(subject: &Subject, puzzle: &P, traces: &[Trace]) -> Result<Op
         .flat_map(|&t| mix(&plain.last_z_l, &rival.last_z_l, t))
         .collect();
     let after = one_segment(subject, puzzle, &states, &z_l)?;
-    let read_out = subject.model.read_out();
+    let read_out = &subject.read_out;
     let conflicts = |z: &[f32]| read_out.conflicts(&read_out.tokens(&read_out.logits(z)));
     let length: f64 = origin
         .iter()

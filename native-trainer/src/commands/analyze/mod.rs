@@ -12,22 +12,21 @@ mod stability;
 mod trajectory;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use hrm_core::cpu::{CpuModel, CpuRun};
-use hrm_core::engine::{SegmentOutput, Taps};
+use hrm_core::cpu::{Arithmetic, ReadOut};
+use hrm_core::engine::{Run, SegmentOutput, Taps};
+use hrm_core::noise::{self, Noise};
 use hrm_core::plan::Plan;
 use hrm_core::puzzle::{Board, Maze, Puzzle, PuzzleKind};
-use hrm_core::reason::perturb::add_normal;
-use hrm_core::reason::{Guessable, Observer, SegmentReport};
+use hrm_core::reason::{Guessable, Observer, SegmentReport, Z_95};
 use indicatif::{ProgressBar, ProgressStyle};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use pollster::block_on;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::engine::Engine;
 use crate::evaluate::{Model, Named};
 use crate::output::outln;
 use crate::paths::{ForceArgs, Paths, write};
@@ -130,7 +129,8 @@ fn finding(what: &str, value: impl std::fmt::Display) -> Finding {
 /// A model with its name.
 struct Subject {
     named: Named,
-    model: Arc<CpuModel>,
+    engine: Engine,
+    read_out: ReadOut,
 }
 
 /// What is studied: models and the puzzles that they are run on.
@@ -141,28 +141,43 @@ struct Study<P> {
 
 impl Subject {
     fn plan(&self) -> &Plan {
-        self.model.plan()
+        self.engine.plan()
     }
 
-    /// A batch of puzzles at the initial state.
-    fn start<P: Puzzle>(&self, puzzles: &[&P]) -> Result<CpuRun> {
+    /// Puzzles at the initial state, each in a place of its own.
+    fn start<P: Puzzle>(&self, puzzles: &[&P]) -> Result<Box<dyn Run>> {
         let inputs: Vec<Vec<u8>> = puzzles.iter().map(|p| p.tokens()).collect();
-        Ok(CpuRun::new(Arc::clone(&self.model), &inputs)?)
+        Ok(self.engine.start(&inputs)?)
     }
 
     /// One puzzle from many starts: the plain one first, then random states
     /// with noise of this deviation added to the initial one.
-    fn starts<P: Puzzle>(&self, puzzle: &P, count: usize, noise: f64, seed: u64) -> Result<CpuRun> {
+    fn starts<P: Puzzle>(
+        &self,
+        puzzle: &P,
+        count: usize,
+        deviation: f64,
+        seed: u64,
+    ) -> Result<Box<dyn Run>> {
         let mut run = self.start(&vec![puzzle; count])?;
         for start in 1..count {
-            let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            rng.set_stream(start as u64);
-            let (z_h, z_l) = run.states_mut(start);
-            add_normal(&mut rng, noise as f32, z_h);
-            add_normal(&mut rng, noise as f32, z_l);
+            let words = [seed as u32, (seed >> 32) as u32, start as u32, 0];
+            let noise = Noise {
+                seed: noise::seed(words),
+                deviation: deviation as f32,
+            };
+            let mut states = self.engine.shared().initial();
+            noise.add_between(0, self.plan().hidden, &mut states);
+            run.begin_at(start, [&states[0], &states[1]])?;
         }
         Ok(run)
     }
+}
+
+/// One segment of a run whose places are all taken.
+fn segment(run: &mut dyn Run, taps: Taps) -> Result<Vec<SegmentOutput>> {
+    let outputs = block_on(run.segment(taps))?;
+    Ok(outputs.into_iter().flatten().collect())
 }
 
 impl<P> Study<P> {
@@ -210,10 +225,8 @@ impl CommonArgs {
             }
             subjects.push(Subject {
                 named: source.named(&checkpoint),
-                model: Arc::new(CpuModel::new(
-                    Arc::clone(&checkpoint.plan),
-                    &checkpoint.weights,
-                )),
+                engine: Engine::on_cpu(&checkpoint.plan, &checkpoint.weights, Arithmetic::F32),
+                read_out: ReadOut::new(&checkpoint.plan, &checkpoint.weights),
             });
         }
         let first = subjects.first().context("no checkpoint is given")?;
@@ -334,7 +347,7 @@ fn film<P: Puzzle, T>(
     let mut observers: Vec<Observer<P>> = puzzles.iter().copied().map(Observer::new).collect();
     let mut seen: Vec<Vec<T>> = puzzles.iter().map(|_| Vec::new()).collect();
     for _ in 0..segments {
-        for (i, output) in run.segment(taps).iter().enumerate() {
+        for (i, output) in segment(&mut *run, taps)?.iter().enumerate() {
             let report = observers[i].observe(output);
             seen[i].push(look(i, &report, output));
         }
@@ -381,7 +394,7 @@ impl Mean {
         let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
         let half_width = match n {
             0 | 1 => f64::INFINITY,
-            _ => 1.959_964 * (squares / (n - 1) as f64 / n as f64).sqrt(),
+            _ => Z_95 * (squares / (n - 1) as f64 / n as f64).sqrt(),
         };
         Self {
             n,

@@ -1,16 +1,16 @@
 //! `hrm analyze quantization`: what fewer bits do to a model's runs.
 
-use std::sync::Arc;
-
 use anyhow::{Result, ensure};
-use hrm_core::cpu::{Arithmetic, CpuModel};
+use hrm_core::cpu::{Arithmetic, ReadOut};
 use hrm_core::engine::{SegmentOutput, Taps};
-use hrm_core::reason::{Guessable, Observer, Proportion};
+use hrm_core::reason::{Guessable, Observer, Proportion, Z_95};
 use serde::Serialize;
 
 use super::{
     CommonArgs, Finding, Mean, Study, Subject, by_chunks, finding, quantile, questions, right,
+    segment,
 };
+use crate::engine::Engine;
 use crate::evaluate::Model;
 use crate::plot::{Mark, Panel, figure};
 
@@ -81,29 +81,28 @@ pub(crate) fn run<P: Guessable>(args: &QuantizationArgs, study: &Study<P>) -> Re
             "{} has another architecture than the first checkpoint",
             path.display()
         );
-        let model = if args.int8 {
+        let rounded;
+        let other = if args.int8 {
             let source = Model {
                 path: path.clone(),
                 config: args.common.config.clone(),
                 board: None,
             };
             let checkpoint = source.load()?;
-            Arc::new(CpuModel::with_arithmetic(
-                Arc::clone(&checkpoint.plan),
-                &checkpoint.weights,
-                Arithmetic::Int8,
-            ))
+            let (plan, weights) = (&checkpoint.plan, &checkpoint.weights);
+            rounded = Subject {
+                named: other.named.clone(),
+                engine: Engine::on_cpu(plan, weights, Arithmetic::Int8),
+                read_out: ReadOut::new(plan, weights),
+            };
+            &rounded
         } else {
-            Arc::clone(&other.model)
+            other
         };
-        let other = Subject {
-            named: other.named.clone(),
-            model,
-        };
-        let pairs = pairs(reference, &other, study, args.segments as usize)?;
+        let pairs = pairs(reference, other, study, args.segments as usize)?;
         let count = |f: &dyn Fn(&Pair) -> bool| pairs.iter().filter(|p| f(p)).count();
         accuracy = Proportion::new(count(&|p| p.right[0]), pairs.len());
-        comparisons.push(compare(other.named.name, &pairs));
+        comparisons.push(compare(other.named.name.clone(), &pairs));
     }
     let mut findings = vec![finding(
         &format!("{}, the reference", reference.named.name),
@@ -157,7 +156,8 @@ fn pairs<P: Guessable>(
             })
             .collect();
         for _ in 0..segments {
-            let [own, theirs] = [0, 1].map(|side| runs[side].segment(taps));
+            let [own, theirs] = &mut runs;
+            let (own, theirs) = (segment(&mut **own, taps)?, segment(&mut **theirs, taps)?);
             for (i, (own, theirs)) in own.iter().zip(&theirs).enumerate() {
                 let pair = &mut pairs[i];
                 pair.drift.push(drift(own, theirs));
@@ -195,7 +195,7 @@ fn compare(checkpoint: String, pairs: &[Pair]) -> Comparison {
     let variance = gained + lost - (gained - lost).powi(2) / n as f64;
     let difference = [
         (gained - lost) / n as f64,
-        1.959_964 * variance.sqrt() / n as f64,
+        Z_95 * variance.sqrt() / n as f64,
     ];
     let drifts = |level: usize| {
         let segments = pairs.first().map_or(0, |p| p.drift.len());
@@ -304,7 +304,7 @@ mod tests {
         assert_eq!(c.same, Proportion::new(6, 10));
         assert_eq!(c.same_of_solved, Proportion::new(6, 8));
         assert!((c.difference[0] + 0.1).abs() < 1e-12);
-        assert!((c.difference[1] - 1.959_964 * 2.9f64.sqrt() / 10.0).abs() < 1e-12);
+        assert!((c.difference[1] - Z_95 * 2.9f64.sqrt() / 10.0).abs() < 1e-12);
         assert_eq!((c.drift_h, c.drift_l), (vec![[0.5; 2]], vec![[0.25; 2]]));
     }
 }

@@ -1,9 +1,6 @@
 //! `hrm analyze stability`: is a solution a fixed point?
 
-use std::sync::Arc;
-
 use anyhow::Result;
-use hrm_core::cpu::CpuRun;
 use hrm_core::engine::Taps;
 use hrm_core::lens::modes::AT_ONCE;
 use hrm_core::puzzle::{Puzzle, PuzzleKind};
@@ -13,7 +10,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use super::{CommonArgs, Finding, Study, Subject, by_chunks, finding};
+use super::{CommonArgs, Finding, Study, Subject, by_chunks, finding, segment};
 use crate::plot::{Mark, Panel, figure};
 use crate::puzzles::Row;
 
@@ -188,20 +185,28 @@ fn one_chunk<P: Puzzle>(
         })
         .collect();
     let inputs: Vec<Vec<u8>> = questions.iter().map(P::tokens).collect();
-    let mut run = CpuRun::new(Arc::clone(&subject.model), &inputs)?;
+    let mut run = subject.engine.start(&inputs)?;
     if matches!(test, Test::SolutionState) {
         let solutions: Vec<&P> = rows.iter().map(|r| &r.answer).collect();
         let mut settled = subject.start(&solutions)?;
+        let states = Taps {
+            states: true,
+            ..Taps::default()
+        };
+        let mut ends = Vec::new();
         for _ in 0..args.settle {
-            settled.segment(Taps::default());
+            ends = segment(&mut *settled, states)?;
         }
-        let (z_h, z_l) = settled.states();
-        run.set_states(z_h, z_l)?;
+        for (place, end) in ends.iter().enumerate() {
+            if let (Some(z_h), Some(z_l)) = (&end.z_h, &end.z_l) {
+                run.set_states(place, [z_h, z_l])?;
+            }
+        }
     }
     let mut observers: Vec<Observer<P>> = questions.iter().map(Observer::new).collect();
     let mut right: Vec<Vec<bool>> = vec![Vec::new(); rows.len()];
     for _ in 0..args.segments {
-        let outputs = run.segment(Taps::default());
+        let outputs = segment(&mut *run, Taps::default())?;
         for ((right, observer), output) in right.iter_mut().zip(&mut observers).zip(&outputs) {
             right.push(observer.observe(output).solved);
         }

@@ -3,12 +3,11 @@
 use anyhow::{Context, Result};
 use hrm_core::engine::Taps;
 use hrm_core::lens::pca::Plane;
-use hrm_core::plan::Level;
 use hrm_core::puzzle::Puzzle;
 use hrm_core::reason::Guessable;
 use serde::Serialize;
 
-use super::{CommonArgs, Study, Subject, finding};
+use super::{CommonArgs, Study, Subject, finding, segment};
 use crate::plot::{Mark, Panel, figure};
 use crate::puzzles::PuzzleSet;
 
@@ -52,27 +51,26 @@ pub(super) fn traces<P: Puzzle>(
     seed: u64,
 ) -> Result<Vec<Trace>> {
     let mut run = subject.starts(puzzle, starts, noise, seed)?;
-    let width = subject.plan().positions * subject.plan().hidden;
+    let taps = Taps {
+        states: true,
+        z_h_updates: true,
+        ..Taps::default()
+    };
     let mut z_h: Vec<Vec<Vec<f32>>> = vec![Vec::new(); starts];
     let mut outputs = Vec::new();
     for _ in 0..segments {
-        outputs = run.segment_observed(Taps::default(), |level, states| {
-            if level == Level::High {
-                for (trace, state) in z_h.iter_mut().zip(states.chunks_exact(width)) {
-                    trace.push(state.to_vec());
-                }
-            }
-        });
+        outputs = segment(&mut *run, taps)?;
+        for (trace, output) in z_h.iter_mut().zip(&mut outputs) {
+            trace.extend(output.updates.drain(..).map(|(_, state)| state));
+        }
     }
-    let z_l = run.states().1.chunks_exact(width);
     z_h.into_iter()
-        .zip(z_l)
-        .zip(&outputs)
-        .map(|((z_h, z_l), output)| {
+        .zip(outputs)
+        .map(|(z_h, output)| {
             let grid = P::from_tokens(puzzle.kind(), &output.tokens)?;
             Ok(Trace {
                 z_h,
-                last_z_l: z_l.to_vec(),
+                last_z_l: output.z_l.unwrap_or_default(),
                 right: grid.solves(puzzle),
             })
         })
@@ -118,7 +116,7 @@ pub(crate) fn run<P: Guessable>(args: &TrajectoryArgs, study: &Study<P>) -> Resu
         args.common.seed,
     )?;
     let plane = Plane::of_trace(&traces[0].z_h).context("the plain run does not move")?;
-    let read_out = subject.model.read_out();
+    let read_out = &subject.read_out;
     let runs: Vec<Run> = traces
         .iter()
         .map(|trace| Run {

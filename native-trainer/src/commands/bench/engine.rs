@@ -6,14 +6,15 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use hrm_core::config::ModelConfig;
-use hrm_core::engine::Taps;
+use hrm_core::engine::{Run, Taps};
 use hrm_core::plan::Plan;
 use hrm_core::weights::Weights;
 use hrm_shaders::Variant;
+use pollster::block_on;
 use serde::Serialize;
 
 use crate::checkpoint::Checkpoint;
-use crate::engine::{Device, Engine, Session};
+use crate::engine::{Device, Engine};
 use crate::output::outln;
 
 #[derive(Debug, clap::Args)]
@@ -87,7 +88,7 @@ struct Subject {
     engine: String,
     kernels: Option<String>,
     scheme: String,
-    session: Session,
+    run: Box<dyn Run>,
     first_ms: f64,
     weight_bytes: usize,
     times: Vec<f64>,
@@ -144,13 +145,13 @@ fn measure(args: &EngineArgs, plan: &Arc<Plan>, stored: &[Weights], batch: u32) 
             for weights in stored {
                 let start = Instant::now();
                 let engine = Engine::new(device, kernels, plan, weights)?;
-                let mut session = engine.start(&inputs)?;
-                session.segment(Taps::default())?;
+                let mut run = engine.start(&inputs)?;
+                block_on(run.segment(Taps::default()))?;
                 subjects.push(Subject {
                     engine: engine.name().to_owned(),
                     kernels: engine.kernels(),
                     scheme: weights.scheme().to_string(),
-                    session,
+                    run,
                     first_ms: start.elapsed().as_secs_f64() * 1e3,
                     weight_bytes: weights.bytes(),
                     times: Vec::new(),
@@ -162,12 +163,13 @@ fn measure(args: &EngineArgs, plan: &Arc<Plan>, stored: &[Weights], batch: u32) 
     for _ in 0..args.repetitions {
         for subject in &mut subjects {
             let start = Instant::now();
-            subject.session.segment(Taps::default())?;
+            block_on(subject.run.segment(Taps::default()))?;
             subject.times.push(start.elapsed().as_secs_f64() * 1e3);
         }
     }
     let flops = plan.segment_flops() * f64::from(batch);
     for mut subject in subjects {
+        let device = subject.run.device_costs();
         let times = &mut subject.times;
         times.sort_by(f64::total_cmp);
         let median_ms = times[times.len() / 2];
@@ -182,8 +184,8 @@ fn measure(args: &EngineArgs, plan: &Arc<Plan>, stored: &[Weights], batch: u32) 
             gflops: flops / median_ms / 1e6,
             first_ms: subject.first_ms,
             weight_bytes: subject.weight_bytes,
-            dispatches: subject.session.dispatches(),
-            gpu_bytes: subject.session.gpu_bytes(),
+            dispatches: device.map(|costs| costs.dispatches),
+            gpu_bytes: device.map(|costs| costs.bytes),
         };
         if args.json {
             outln!("{}", serde_json::to_string(&timing)?);

@@ -3,6 +3,7 @@
 
 use hrm_core::lens::landscape::{Landscape, LandscapeOptions};
 use hrm_core::lens::pca::Plane;
+use hrm_core::plan::Level;
 use hrm_core::puzzle::Board;
 use hrm_core::reason::SegmentReport;
 use hrm_core::reason::lab::{LabEvent, Track};
@@ -16,6 +17,9 @@ const FITTED: usize = 96;
 /// Points of a track that the page is told of at most: a long one is thinned
 /// out, so that the news of a segment costs the same however long the run is.
 const TOLD: usize = 400;
+
+/// `z_H` after each of its updates inside a segment.
+type Trace = [(Level, Vec<f32>)];
 
 /// A state between segments, `[positions, hidden]` each.
 #[derive(Clone)]
@@ -61,17 +65,17 @@ impl Latent {
 
     /// The run on the board has done a segment: its `z_H` after the H updates,
     /// and its state now.
-    pub(crate) fn follow(&mut self, report: &SegmentReport, trace: &[Vec<f32>], end: State) {
+    pub(crate) fn follow(&mut self, report: &SegmentReport, trace: &Trace, end: State) {
         let mut points = self.board.take().map_or_else(Vec::new, |b| b.track.points);
         let refit = self.trace.len() < FITTED && !(self.fixed && self.plane.is_some());
         if self.trace.len() < FITTED {
-            self.trace.extend(trace.iter().cloned());
+            self.trace.extend(trace.iter().map(|(_, z_h)| z_h.clone()));
         }
         if refit {
             self.plane = None;
             points.clear();
         } else {
-            points.extend(trace.iter().map(|z_h| self.project(z_h)));
+            points.extend(trace.iter().map(|(_, z_h)| self.project(z_h)));
         }
         self.board = Some(Path {
             track: track(0, points, report),
@@ -173,14 +177,8 @@ impl Latent {
     }
 
     /// A visitor has done a segment.
-    pub(crate) fn move_on(
-        &mut self,
-        id: u32,
-        report: &SegmentReport,
-        trace: &[Vec<f32>],
-        end: State,
-    ) {
-        let added: Vec<[f32; 2]> = trace.iter().map(|z_h| self.project(z_h)).collect();
+    pub(crate) fn move_on(&mut self, id: u32, report: &SegmentReport, trace: &Trace, end: State) {
+        let added: Vec<[f32; 2]> = trace.iter().map(|(_, z_h)| self.project(z_h)).collect();
         if let Some(path) = self.visitors.iter_mut().find(|path| path.track.id == id) {
             let mut points = std::mem::take(&mut path.track.points);
             points.extend(added);

@@ -10,15 +10,12 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use hrm_core::engine::SegmentOutput;
+use hrm_core::noise::Noise;
 use hrm_core::puzzle::{Board, Shape};
-use hrm_core::reason::SegmentReport;
 use hrm_core::reason::lab::{Inner, LabEvent, LabRequest, Origin};
 use hrm_core::reason::message::{DeviceChoice, ErrorKind, Event};
-use hrm_core::reason::perturb::add_normal;
-
+use hrm_core::reason::{Limits, SegmentReport};
 use hrm_web::timeline::digit_shares;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
 
 use crate::crew::{Crew, Share};
 use crate::engine::Engine;
@@ -165,7 +162,11 @@ impl Lab {
                 let state = match from {
                     Origin::Point(at) => self.latent.at(at),
                     Origin::Noise(deviation, seed) => {
-                        let [z_h, z_l] = noisy(engine.initial(), deviation, seed);
+                        let mut states = engine.shared().initial();
+                        let seed = seed as u32;
+                        let noise = Noise { seed, deviation };
+                        noise.add_between(0, engine.plan.hidden, &mut states);
+                        let [z_h, z_l] = states;
                         // Without a trace there is no plane to be on.
                         self.latent.end(0).map(|_| State { z_h, z_l })
                     }
@@ -210,8 +211,14 @@ impl Lab {
             };
             assigned.push((index, engine, item));
         }
-        let batch = Batch::new(assigned, share.limit, share.stop);
-        self.push(share.job, Rc::clone(engine), Task::Batch(batch));
+        let limits = Limits {
+            segments: share.limit,
+            stop: share.stop,
+        };
+        match Batch::new(assigned, limits) {
+            Ok(batch) => self.push(share.job, Rc::clone(engine), Task::Batch(batch)),
+            Err(error) => return self.fail(share.job, error.into()),
+        }
         Ok(())
     }
 
@@ -222,14 +229,10 @@ impl Lab {
     }
 
     /// The run on the board has done a segment.
-    pub(crate) fn follow(
-        &mut self,
-        report: &SegmentReport,
-        output: &SegmentOutput,
-        trace: &[Vec<f32>],
-    ) {
+    pub(crate) fn follow(&mut self, report: &SegmentReport, output: &SegmentOutput) {
         if let (Some(z_h), Some(z_l)) = (output.z_h.clone(), output.z_l.clone()) {
-            self.latent.follow(report, trace, State { z_h, z_l });
+            self.latent
+                .follow(report, &output.updates, State { z_h, z_l });
         }
     }
 
@@ -322,14 +325,6 @@ impl Lab {
     }
 }
 
-/// `z_H` and `z_L` with Gaussian noise of that deviation on them.
-fn noisy([mut z_h, mut z_l]: [Vec<f32>; 2], deviation: f32, seed: u64) -> [Vec<f32>; 2] {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    add_normal(&mut rng, deviation, &mut z_h);
-    add_normal(&mut rng, deviation, &mut z_l);
-    [z_h, z_l]
-}
-
 /// The tokens that the output head reads off a `z_H`.
 fn read(engine: &Engine, z_h: &[f32]) -> Vec<u8> {
     engine.read_out.tokens(&engine.read_out.logits(z_h))
@@ -358,7 +353,6 @@ pub(crate) fn inside(
     run: u32,
     segment: usize,
     output: &SegmentOutput,
-    trace: &[Vec<f32>],
 ) -> LabEvent {
     let config = &engine.plan.config;
     let inner = |tokens: &[u8]| Inner {
@@ -366,9 +360,10 @@ pub(crate) fn inside(
         conflicts: config.puzzle.conflicts(tokens).unwrap_or(u32::MAX),
     };
     // The last one's answer is the segment's own.
+    let trace = &output.updates;
     let mut updates: Vec<Inner> = trace[..trace.len().saturating_sub(1)]
         .iter()
-        .map(|z_h| inner(&read(engine, z_h)))
+        .map(|(_, z_h)| inner(&read(engine, z_h)))
         .collect();
     updates.push(inner(&output.tokens));
     let logits = output.logits.as_deref().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Pictures of the latent plane, drawn piece by piece: the error landscape,
 //! the basins, the line between two ends, and runs that visit the plane.
 
-use hrm_core::engine::{EngineError, SegmentOutput, Taps};
+use hrm_core::engine::{EngineError, Run, SegmentOutput, Taps};
 use hrm_core::lens::landscape::Landscape;
 use hrm_core::lens::modes::AT_REST;
 use hrm_core::puzzle::Board;
@@ -11,7 +11,7 @@ use hrm_core::reason::lab::{Arrow, BasinEnd, GridMap, LabEvent, LinePoint};
 use super::latent::{Latent, State, relative_step};
 use super::{read, tell};
 use crate::clock;
-use crate::engine::{Engine, Run};
+use crate::engine::{Engine, observed, segment};
 
 /// Points of the landscape that are read off in one piece: a few
 /// milliseconds' worth.
@@ -25,18 +25,20 @@ const PATIENCE: f64 = 250.0;
 const STATES: Taps = Taps {
     logits: false,
     states: true,
+    z_h_updates: false,
+    z_l_updates: false,
 };
 
 /// Puts a batch of states on the engine.
-async fn start(engine: &Engine, puzzle: &Board, states: &[State]) -> Result<Run, EngineError> {
+async fn start(
+    engine: &Engine,
+    puzzle: &Board,
+    states: &[State],
+) -> Result<Box<dyn Run>, EngineError> {
     let mut run = engine.start(&vec![puzzle.tokens(); states.len()]).await?;
-    let all = |part: fn(&State) -> &[f32]| -> Vec<f32> {
-        states
-            .iter()
-            .flat_map(|state| part(state).iter().copied())
-            .collect()
-    };
-    run.set_states(&all(|s| &s.z_h), &all(|s| &s.z_l))?;
+    for (place, state) in states.iter().enumerate() {
+        run.set_states(place, [&state.z_h, &state.z_l])?;
+    }
     Ok(run)
 }
 
@@ -171,7 +173,7 @@ impl Map {
             return Ok(());
         }
         let mut run = start(engine, &self.puzzle, &states).await?;
-        for (state, output) in states.iter().zip(run.segment(STATES).await?) {
+        for (state, output) in states.iter().zip(segment(&mut *run, STATES).await?) {
             self.arrows.push(Arrow {
                 from: latent.project(&state.z_h),
                 to: latent.project(&state_of(&output).z_h),
@@ -188,7 +190,7 @@ pub(crate) struct Basins {
     segments: usize,
     ends: Vec<BasinEnd>,
     /// The points that are followed now, with the segments they have done.
-    followed: Option<(Vec<usize>, Run, usize)>,
+    followed: Option<(Vec<usize>, Box<dyn Run>, usize)>,
 }
 
 impl Basins {
@@ -222,7 +224,7 @@ impl Basins {
                 (points, run, 0)
             }
         };
-        let outputs = run.segment(Taps::default()).await?;
+        let outputs = segment(&mut *run, Taps::default()).await?;
         let done = done + 1;
         // The first segment from an arbitrary point always moves far.
         let rest = done > 1 && outputs.iter().all(|o| f64::from(o.residual_h) < AT_REST);
@@ -301,7 +303,7 @@ impl Line {
             })
             .collect();
         let mut run = start(engine, &self.puzzle, &states).await?;
-        let outputs = run.segment(STATES).await?;
+        let outputs = segment(&mut *run, STATES).await?;
         for ((t, state), output) in shares.into_iter().zip(&states).zip(outputs) {
             let flow = along(
                 &self.from.z_h,
@@ -342,7 +344,7 @@ fn along(from: &[f32], to: &[f32], before: &[f32], after: &[f32]) -> f32 {
 /// A run that visits the plane.
 pub(crate) struct Visit {
     job: u32,
-    run: Run,
+    run: Box<dyn Run>,
     observer: Observer,
     segments: usize,
 }
@@ -369,9 +371,9 @@ impl Visit {
     }
 
     pub(crate) async fn work(&mut self, latent: &mut Latent) -> Result<bool, EngineError> {
-        let (output, trace) = self.run.observed().await?;
+        let output = observed(&mut *self.run).await?;
         let report = self.observer.observe(&output);
-        latent.move_on(self.job, &report, &trace, state_of(&output));
+        latent.move_on(self.job, &report, &output.updates, state_of(&output));
         Ok(report.segment >= self.segments)
     }
 }
