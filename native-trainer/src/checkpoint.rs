@@ -13,17 +13,10 @@ use hrm_core::plan::Plan;
 use hrm_core::puzzle::PuzzleKind;
 use hrm_core::weights::{Manifest, Weights};
 
+pub(crate) use crate::names::{CARD, CONFIG, MANIFEST, MODEL};
+
 use crate::foreign::{Located, kind_of, locate, read_config};
 use crate::output::errln;
-
-/// Name of the configuration in a checkpoint directory.
-pub(crate) const CONFIG: &str = "config.json";
-/// Name of the weights.
-pub(crate) const MODEL: &str = "model.safetensors";
-/// Name of the model card.
-pub(crate) const CARD: &str = "README.md";
-/// Name of a shipped model's manifest.
-pub(crate) const MANIFEST: &str = "manifest.json";
 
 /// A model as read from disk.
 pub(crate) struct Checkpoint {

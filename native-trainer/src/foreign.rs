@@ -10,7 +10,7 @@ use hrm_core::config::ModelConfig;
 use hrm_core::import::{self, CONFIGS, Choice, FileKind, Imported, SNIFFED, WeightsFile};
 use serde_json::Value;
 
-use crate::checkpoint::{CONFIG, MANIFEST, MODEL};
+use crate::names::{CONFIG, MANIFEST, MODEL};
 
 /// Endings of downloads that are not complete.
 const PARTS: [&str; 5] = ["part", "partial", "incomplete", "crdownload", "download"];

@@ -7,6 +7,7 @@ mod device;
 mod engine;
 mod evaluate;
 mod foreign;
+mod names;
 mod onnx;
 mod output;
 mod paths;

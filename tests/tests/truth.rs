@@ -3,10 +3,10 @@
 //! is what this processor has just done.
 
 use anyhow::{Context, Result};
-use hrm_core::lens::modes::Mode;
 use hrm_core::puzzle::{Board, Difficulty, Shape};
 use hrm_core::reason::lab::LabEvent;
 use hrm_core::reason::message::Event;
+use hrm_core::reason::modes::Mode;
 use hrm_core::reason::{Recording, SegmentReport, Standing, State};
 use hrm_tests::browser::Graphics;
 use hrm_tests::page::Playground;

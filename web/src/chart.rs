@@ -1,9 +1,9 @@
 //! The chart of a run: conflicts, changed and wrong cells, confidence and
 //! movement over its segments.
 
-use hrm_core::lens::modes::{AT_REST, Grok};
 use hrm_core::puzzle::Board;
 use hrm_core::reason::SegmentReport;
+use hrm_core::reason::modes::{AT_REST, Grok};
 
 use crate::draw::{Anchor, Drawing};
 use crate::dynamics::{Story, residual_decades};

@@ -1,8 +1,10 @@
 //! What a run's curve tells: its mode, with the rule that named it, whether
 //! it has settled, its plateau and its grok.
 
-use hrm_core::lens::modes::{AT_ONCE, AT_REST, Behaviour, Grok, Mode, Moment, WINDOW, grok, judge};
 use hrm_core::reason::SegmentReport;
+use hrm_core::reason::modes::{
+    AT_ONCE, AT_REST, Behaviour, Grok, Mode, Moment, WINDOW, grok, judge,
+};
 
 /// The judgement of a run so far.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -4,8 +4,8 @@
 
 use std::cmp::Ordering;
 
-use hrm_core::lens::modes::Behaviour;
 use hrm_core::puzzle::Board;
+use hrm_core::reason::modes::Behaviour;
 use hrm_core::reason::{SegmentReport, Standing, State};
 use serde::Deserialize;
 

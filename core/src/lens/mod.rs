@@ -1,6 +1,6 @@
 //! The mathematics of the pictures: what a run looks like on its principal
-//! plane, how its error lies around it, which of the four modes it is, where
-//! it can rest, whether it descends, and what its two levels do.
+//! plane, how its error lies around it, where it can rest, whether it descends,
+//! and what its two levels do.
 //!
 //! Nothing here runs a model. Where a picture needs more segments than the
 //! run itself had, a planner hands out batches of states in the order in
@@ -11,6 +11,5 @@ pub mod descent;
 pub mod fixed_points;
 pub mod hierarchy;
 pub mod landscape;
-pub mod modes;
 pub mod pca;
 pub mod spectrum;

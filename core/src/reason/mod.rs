@@ -9,6 +9,7 @@ mod guess;
 pub mod images;
 pub mod lab;
 pub mod message;
+pub mod modes;
 mod recording;
 mod report;
 pub mod score;

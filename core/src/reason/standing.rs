@@ -6,7 +6,7 @@
 //! is one: where the rules accept the grid, or at the end of the run.
 
 use super::SegmentReport;
-use crate::lens::modes::{Behaviour, Moment, WINDOW, judge};
+use crate::reason::modes::{Behaviour, Moment, WINDOW, judge};
 
 /// What a run is at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -250,7 +250,7 @@ fn count(n: usize, one: &str, many: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lens::modes::{AT_REST, Mode};
+    use crate::reason::modes::{AT_REST, Mode};
 
     fn report(segment: usize, changed: usize, residual: f32) -> SegmentReport {
         SegmentReport {
@@ -366,7 +366,7 @@ mod tests {
         assert!(said(6).starts_with("Since segment 5"), "{}", said(6));
     }
 
-    /// The names of this module and the modes of [`crate::lens::modes`] speak
+    /// The names of this module and the modes of [`crate::reason::modes`] speak
     /// of the same thing by the same rules.
     #[test]
     fn states_and_modes_agree() {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use hrm_core::cpu::{CpuModel, CpuRun};
 use hrm_core::engine::{EngineError, SegmentOutput, Taps};
-use hrm_core::lens::modes::{Mode, Moment, grok, judge};
 use hrm_core::plan::Plan;
 use hrm_core::puzzle::Board;
+use hrm_core::reason::modes::{Mode, Moment, grok, judge};
 use hrm_core::weights::Weights;
 
 use crate::history::Evaluation;

@@ -80,7 +80,7 @@ pub struct Evaluation {
     /// then lost most of the way in one (a grok).
     pub groks: usize,
     /// Runs of each of the four modes, in the order of
-    /// [`hrm_core::lens::modes::Mode::ALL`].
+    /// [`hrm_core::reason::modes::Mode::ALL`].
     pub modes: [usize; 4],
     /// The grids of the sample puzzles after each segment, digits with `.` for
     /// none; a grid that is the one before is left empty.

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use hrm_core::engine::{SegmentOutput, Taps};
-use hrm_core::lens::modes::{GROK_SHARE, Grok, PLATEAU_FACTOR, grok};
+use hrm_core::reason::modes::{GROK_SHARE, Grok, PLATEAU_FACTOR, grok};
 use hrm_core::reason::{Guessable, Proportion};
 use serde::Serialize;
 

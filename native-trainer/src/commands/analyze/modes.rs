@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use hrm_core::engine::Taps;
-use hrm_core::lens::modes::{AT_ONCE, AT_REST, Behaviour, Mode, Moment, WINDOW, judge};
+use hrm_core::reason::modes::{AT_ONCE, AT_REST, Behaviour, Mode, Moment, WINDOW, judge};
 use hrm_core::reason::{Guessable, Proportion};
 use serde::Serialize;
 

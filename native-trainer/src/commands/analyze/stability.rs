@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use hrm_core::engine::Taps;
-use hrm_core::lens::modes::AT_ONCE;
 use hrm_core::puzzle::{Puzzle, PuzzleKind};
+use hrm_core::reason::modes::AT_ONCE;
 use hrm_core::reason::{Guessable, Observer, Proportion};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};

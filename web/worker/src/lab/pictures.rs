@@ -3,10 +3,10 @@
 
 use hrm_core::engine::{EngineError, Run, SegmentOutput, Taps};
 use hrm_core::lens::landscape::Landscape;
-use hrm_core::lens::modes::AT_REST;
 use hrm_core::puzzle::Board;
 use hrm_core::reason::Observer;
 use hrm_core::reason::lab::{Arrow, BasinEnd, GridMap, LabEvent, LinePoint};
+use hrm_core::reason::modes::AT_REST;
 
 use super::latent::{Latent, State, relative_step};
 use super::{read, tell};

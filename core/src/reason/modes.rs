@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::reason::SegmentReport;
+use super::SegmentReport;
 
 /// A run that is right for good from this segment on, or earlier, converged
 /// at once. The first segment reads the puzzle in, the second repairs it.
