@@ -12,7 +12,7 @@ use hrm_tests::visit::{DESKTOP, with_page};
 use hrm_train_room::archive;
 
 /// A run of seconds.
-const SMALL: &str = "relational-4x4,steps:60,batch:16,training:200,held-out:10";
+const SMALL: &str = "relational-4x4,steps:200,batch:16,training:200,held-out:10";
 /// One without an end to speak of.
 const LONG: &str = "relational-4x4,steps:100000,batch:16,training:200,held-out:10";
 
@@ -87,10 +87,12 @@ async fn a_reloaded_run_ends_like_one_that_is_not() -> Result<()> {
                 .choose("#workers-run-a", &workers.to_string())
                 .await?;
             room.press("train").await?;
-            for reload in 1..=5 {
-                room.steps(8 * reload).await?;
+            let mut step = 0;
+            for _ in 0..5 {
+                room.says("train", "Pause").await?;
+                room.steps(step + 6).await?;
                 room.press("train").await?;
-                let step = room.kept().await?;
+                step = room.kept().await?;
                 browser.client.refresh().await?;
                 room.here().await?;
                 room.says("kept", &format!("Taken up at step {step}"))
