@@ -123,7 +123,10 @@ async fn a_published_network_is_kept_plays_and_is_removed() -> Result<()> {
         let id = brought(&page).await?;
         plays(&page).await?;
         let listed = page.text("label.model.chosen").await?;
-        assert!(listed.contains("checkpoint") && listed.contains("9×9"), "{listed}");
+        assert!(
+            listed.contains("checkpoint") && listed.contains("9×9"),
+            "{listed}"
+        );
         // What is kept is, to the bit, what these weights are in 8 bits.
         let digest = format!(
             "caches.open('hrm-weights').then(async c => {{ \
@@ -144,21 +147,36 @@ async fn a_published_network_is_kept_plays_and_is_removed() -> Result<()> {
         plays(&page).await?;
         // And what made it was kept when it was used.
         page.drop_paths(&published.files()).await?;
-        page.until("an end of it", "return document.querySelector('#bringing') !== null")
-            .await?;
-        page.until("an end of it", "return document.querySelector('#bringing') === null")
-            .await?;
-        assert_eq!(brought(&page).await?, id);
-        assert_eq!(page.script("return document.querySelector('#bring-failure')").await?, serde_json::Value::Null);
-
-        Rooms::of(&page).press(".models .remove").await?;
-        page.until("its end", &format!("return (() => {{ {BROUGHT} }})() === ''"))
-            .await?;
         page.until(
-            "another network",
-            &format!("return !['', {id:?}].includes(document.querySelector('#engine').dataset.model ?? '')"),
+            "an end of it",
+            "return document.querySelector('#bringing') !== null",
         )
         .await?;
+        page.until(
+            "an end of it",
+            "return document.querySelector('#bringing') === null",
+        )
+        .await?;
+        assert_eq!(brought(&page).await?, id);
+        assert_eq!(
+            page.script("return document.querySelector('#bring-failure')")
+                .await?,
+            serde_json::Value::Null
+        );
+
+        // Removed while another one is in use, which stays.
+        page.choose_model("hrm-4x4").await?;
+        let rooms = Rooms::of(&page);
+        rooms.press("#step").await?;
+        page.segments(1).await?;
+        rooms.press(".models .remove").await?;
+        page.until(
+            "its end",
+            &format!("return (() => {{ {BROUGHT} }})() === ''"),
+        )
+        .await?;
+        rooms.press("#step").await?;
+        page.segments(2).await?;
         let left = "caches.open('hrm-weights').then(c => c.keys()).then(keys => \
             keys.filter(k => k.url.includes('imported-')).length)";
         assert_eq!(page.promise(left).await?, 0);
@@ -391,10 +409,17 @@ async fn an_exported_folder_is_chosen() -> Result<()> {
         let rooms = Rooms::of(&page);
         rooms.press("#step").await?;
         page.segments(1).await?;
+        // The one in use is removed: another takes its place.
         rooms.press(".models .remove").await?;
         page.until(
             "its end",
             &format!("return (() => {{ {BROUGHT} }})() === ''"),
+        )
+        .await?;
+        page.says(".notice", "There is no network").await?;
+        page.until(
+            "another network",
+            &format!("return !['', {id:?}].includes(document.querySelector('#engine').dataset.model ?? '')"),
         )
         .await?;
         // The folder itself.
