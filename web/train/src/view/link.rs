@@ -15,7 +15,8 @@ pub(crate) struct Link {
     worker: Option<Worker>,
     early: Rc<RefCell<Option<Vec<Array>>>>,
     numbers: Cell<u32>,
-    _listen: Option<(Closure<dyn Fn(MessageEvent)>, Closure<dyn Fn(JsValue)>)>,
+    _listen: Option<Closure<dyn Fn(MessageEvent)>>,
+    _fail: Option<Closure<dyn Fn(JsValue)>>,
 }
 
 impl Link {
@@ -34,6 +35,7 @@ impl Link {
                 early,
                 numbers: Cell::new(0),
                 _listen: None,
+                _fail: None,
             };
         };
         let on_message = {
@@ -70,7 +72,8 @@ impl Link {
             worker: Some(worker),
             early,
             numbers: Cell::new(0),
-            _listen: Some((on_message, on_error)),
+            _listen: Some(on_message),
+            _fail: Some(on_error),
         }
     }
 
