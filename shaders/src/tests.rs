@@ -394,11 +394,7 @@ gpu_test! {
                 ..ModelConfig::hrm(Shape::S4, 30, 3, 1)
             };
             let plan = Arc::new(Plan::new(&config).unwrap());
-            // Fresh rows are zeros, all alike.
-            let table = plan.tensors.iter().position(|t| t.name == "puzzle_emb.weights").unwrap();
-            let mut tensors = weights(&plan, 5).tensors().to_vec();
-            tensors[table].values = Values::F32(values(&mut rng(8), 5 * plan.hidden));
-            let weights = Weights::from_tensors(&plan, tensors).unwrap();
+            let weights = weights(&plan, 5);
             let inputs = inputs(&plan, 3, 6);
             let model = Arc::new(CpuModel::new(Arc::clone(&plan), &weights));
             let mut gpu = start(&context, &plan, &weights, &inputs).await;
