@@ -30,8 +30,3 @@ pub use select::{Guess, Rule};
 pub use standing::{Standing, State};
 pub use stats::{Proportion, Z_95, wilson};
 pub use tour::{Leap, OneBlank, Tour, Trap, Vote};
-
-/// For the draws of training, until they come from counters.
-pub mod perturb {
-    pub use crate::noise::add_normal;
-}

@@ -5,9 +5,9 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::act::Example;
+use crate::noise::add_normal;
 use crate::plan::Plan;
 use crate::puzzle::TOKEN_BLANK;
-use crate::reason::perturb::add_normal;
 
 /// The random numbers of one step.
 #[derive(Debug, Clone, Copy)]

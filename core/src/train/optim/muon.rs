@@ -105,7 +105,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::reason::perturb::add_normal;
+    use crate::noise::add_normal;
 
     #[test]
     fn rows_of_a_direction_are_nearly_orthonormal() {
