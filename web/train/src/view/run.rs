@@ -297,6 +297,11 @@ impl Run {
             }
             News::Progress { place, marks } => {
                 self.place.set(place);
+                // It may have begun while nobody saw it.
+                let there = self.phase.with_untracked(|phase| *phase == Phase::There);
+                if place.running && there && dom::is_hidden() && !self.unseen.get_untracked() {
+                    self.watch_page();
+                }
                 if !marks.is_empty() {
                     self.begun.update(|run| {
                         if let Some(run) = run {
