@@ -35,7 +35,7 @@ async fn every_button_does_what_it_says() -> Result<()> {
         room.page
             .until(
                 "a curve",
-                "return document.querySelector('#curves-run-a .t-loss').getAttribute('d').length > 20",
+                "return document.querySelector('#curves-run-a path.t-loss').getAttribute('d').length > 20",
             )
             .await?;
         room.says("story", "at a glance").await?;
@@ -147,6 +147,7 @@ async fn in_the_background_it_waits_unless_it_is_told_not_to() -> Result<()> {
         };
         let room = Training::open(server, browser, LONG).await?;
         room.press("train").await?;
+        room.says("train", "Pause").await?;
         room.steps(5).await?;
         room.page.script(&hide(true)).await?;
         room.says("sentence", "waits while this page is in the background").await?;

@@ -21,8 +21,8 @@ pub(crate) const MANY: usize = 500;
 pub(crate) struct Run {
     /// Its name, which ends the ids of its elements.
     pub(crate) name: &'static str,
-    /// Whether an address has asked for its settings.
-    linked: bool,
+    /// Whether an address has asked for settings that no run has had yet.
+    linked: RwSignal<bool>,
     /// The settings that are chosen, which a new run begins with.
     pub(crate) settings: RwSignal<Settings>,
     /// The run that is shown.
@@ -60,7 +60,7 @@ impl Run {
     ) -> Self {
         Self {
             name,
-            linked,
+            linked: RwSignal::new(linked),
             settings: RwSignal::new(settings),
             begun: RwSignal::new(None),
             phase: RwSignal::new(Phase::default()),
@@ -238,6 +238,8 @@ impl Run {
                 contents.push(content);
             }
         }
+        // What is opened is wanted, whatever was linked to.
+        self.linked.set(false);
         let order = Order::Import {
             names,
             workers: self.workers.get_untracked(),
@@ -272,7 +274,7 @@ impl Run {
             News::Begun { run } => {
                 let asked = self.settings.get_untracked();
                 // A link may ask for something else than was kept.
-                if run.step == 0 || !self.linked || asked == run.settings {
+                if run.step == 0 || !self.linked.get_untracked() || asked == run.settings {
                     self.settings.set(run.settings.clone());
                 } else {
                     self.note.set(
@@ -295,6 +297,11 @@ impl Run {
             }
             News::Progress { place, marks } => {
                 self.place.set(place);
+                // It may have begun while nobody saw it.
+                let there = self.phase.with_untracked(|phase| *phase == Phase::There);
+                if place.running && there && dom::is_hidden() && !self.unseen.get_untracked() {
+                    self.watch_page();
+                }
                 if !marks.is_empty() {
                     self.begun.update(|run| {
                         if let Some(run) = run {
