@@ -67,9 +67,7 @@ impl Preset {
             Self::Hrm4 => "The paper’s architecture: attention, two modules",
             Self::Relational4 => "Knows how a board is connected; the quickest to learn",
             Self::Relational6 => "The same on a larger board",
-            Self::Relational9 => {
-                "Newspaper size: most of an hour’s work in minutes, if they are easy"
-            }
+            Self::Relational9 => "Newspaper size, some blanks filled in; takes the longest",
         }
     }
 
