@@ -223,6 +223,17 @@ impl<R: Read> Read for Hashed<R> {
     }
 }
 
+/// sha256 of a file.
+pub(crate) fn sha256_of(path: &Path) -> Result<String> {
+    let reading = || format!("reading {}", path.display());
+    let mut hashed = Hashed {
+        reader: File::open(path).with_context(reading)?,
+        hash: Sha256::new(),
+    };
+    io::copy(&mut hashed, &mut io::sink()).with_context(reading)?;
+    Ok(hex(&hashed.hash.finalize()))
+}
+
 /// Bytes as hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::puzzle::arc::{ArcSize, ArcSymmetry, Canvas};
 use crate::puzzle::maze::Dihedral;
 use crate::puzzle::{Board, Maze, MazeSize, MazeSymmetry, Puzzle, Shape, Symmetry};
 
@@ -157,6 +158,31 @@ impl Guessable for Maze {
     /// Some pass equals the key, whether it halted or not.
     fn reference_counts(guesses: &[(bool, bool)]) -> bool {
         guesses.iter().any(|(right, _)| *right)
+    }
+}
+
+/// The images of a task are tasks with puzzle embeddings of their own: what is
+/// guessed at is what a row of the data set holds.
+impl Guessable for Canvas {
+    const IMAGES: &'static [Images] = &[Images::Identity];
+
+    fn image_count(_: Images, _: ArcSize) -> Option<usize> {
+        Some(1)
+    }
+
+    fn symmetries<R: Rng + ?Sized>(
+        _: Images,
+        _: ArcSize,
+        guesses: usize,
+        _: &mut R,
+    ) -> Vec<ArcSymmetry> {
+        vec![ArcSymmetry::identity(); guesses]
+    }
+
+    /// The plain pass is right; the votes of a task's rewritings are counted in
+    /// [`super::votes`].
+    fn reference_counts(guesses: &[(bool, bool)]) -> bool {
+        guesses.first().is_some_and(|(right, _)| *right)
     }
 }
 

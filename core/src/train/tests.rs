@@ -189,7 +189,7 @@ fn divergence_stops_with_the_weights_as_they_were() {
 fn evaluation_gives_every_segment_of_every_puzzle() {
     let trainer = trainer(true);
     let examples: Vec<Example> = (0..3).map(example).collect();
-    let inputs: Vec<&[u8]> = examples.iter().map(|e| e.input.as_slice()).collect();
+    let inputs: Vec<Sequence<'_>> = examples.iter().map(Example::sequence).collect();
     let all = trainer.evaluate(&inputs, 2).unwrap();
     assert_eq!(
         (all.len(), all[0].len(), all[0][0].tokens.len()),
