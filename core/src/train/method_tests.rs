@@ -87,6 +87,7 @@ fn example(seed: u64) -> Example {
     Example {
         input: puzzle.question.tokens(),
         label: puzzle.answer.tokens(),
+        identifier: 0,
     }
 }
 
