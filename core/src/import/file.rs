@@ -120,7 +120,7 @@ impl<R: Read + Seek> WeightsFile<R> {
         // They lie one after the other, each as long as its shape says.
         let mut last = data;
         for (name, info) in tensors {
-            let elements = info.shape.iter();
+            let mut elements = info.shape.iter();
             let bytes = elements.try_fold(1usize, |n, &axis| n.checked_mul(axis));
             let bytes = bytes.and_then(|n| n.checked_mul(info.dtype.bitsize()));
             let (from, to) = info.data_offsets;

@@ -91,6 +91,11 @@ impl Grid {
         colour: impl Fn(&C) -> Option<u8>,
     ) -> Result<Self, GridError> {
         let columns = rows.first().map_or(0, Vec::len);
+        let sides = 1..=MAX_SIDE;
+        if !sides.contains(&rows.len()) || !sides.contains(&columns) {
+            let rows = rows.len();
+            return Err(GridError::Size { rows, columns });
+        }
         let mut cells = Vec::with_capacity(rows.len() * columns);
         for (row, values) in rows.iter().enumerate() {
             if values.len() != columns {
@@ -108,12 +113,6 @@ impl Grid {
                     found: value.to_string(),
                 })?);
             }
-        }
-        if rows.len() > MAX_SIDE {
-            return Err(GridError::Size {
-                rows: rows.len(),
-                columns,
-            });
         }
         Self::new(columns, &cells)
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use hrm_core::puzzle::arc::files::{read_identifiers, read_tasks, solve_with, write_rows};
-use hrm_core::puzzle::arc::{ArcRow, ArcSymmetry, Augmented, Name, Pair, Task, augmentations};
+use hrm_core::puzzle::arc::{ArcRow, Augmented, Name, Pair, Task, augmentations};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -264,6 +264,8 @@ impl Rows {
 
 #[cfg(test)]
 mod tests {
+    use hrm_core::puzzle::arc::ArcSymmetry;
+
     use super::*;
 
     #[test]
