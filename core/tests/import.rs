@@ -626,9 +626,16 @@ fn an_arc_model_is_read_with_the_rows_that_are_wanted() {
         assert_eq!(some.plan.config.num_puzzle_identifiers, 3);
         let rows = some.weights.dense(some.plan.puzzle_table().unwrap());
         let whole = weights.dense(table);
-        let expected: Vec<f32> = [0, 5, 2].iter().flat_map(|r| whole[r * 8..(r + 1) * 8].to_vec()).collect();
+        let expected: Vec<f32> = [0, 5, 2]
+            .iter()
+            .flat_map(|r| whole[r * 8..(r + 1) * 8].to_vec())
+            .collect();
         assert_eq!(*rows, *expected);
-        assert!(some.notes.iter().any(|n| n.contains("7 rows, of which 3 are read")));
+        assert!(
+            some.notes
+                .iter()
+                .any(|n| n.contains("7 rows, of which 3 are read"))
+        );
         let beyond = Choice {
             identifiers: Some(vec![0, 7]),
             ..Choice::default()

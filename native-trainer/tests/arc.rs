@@ -49,8 +49,14 @@ fn rows_of_tasks_and_their_rewritings() {
     let place = Place::new();
     tasks(&place);
     let said = place.ok("data arc tasks --augment 3 --output train.csv --test-output test.csv");
-    assert!(said.out.contains("2 tasks, 8 with their rewritings; puzzle identifiers up to 8"));
-    let (train, test) = (lines(&place.read("train.csv")), lines(&place.read("test.csv")));
+    assert!(
+        said.out
+            .contains("2 tasks, 8 with their rewritings; puzzle identifiers up to 8")
+    );
+    let (train, test) = (
+        lines(&place.read("train.csv")),
+        lines(&place.read("test.csv")),
+    );
     assert_eq!(train[0], ["source", "question", "answer", "identifier"]);
     assert_eq!((train.len(), test.len()), (1 + 2 * 4 * 4, 1 + 2 * 4 * 2));
     // Tasks in the order of their files; the first rewriting is the task itself.
@@ -82,7 +88,9 @@ fn rows_of_tasks_and_their_rewritings() {
     place.ok("data arc tasks --leave-one-out --output a.csv --test-output b.csv");
     assert_eq!(lines(&place.read("a.csv")).len(), 1 + 2 * 3);
     assert_eq!(lines(&place.read("b.csv")).len(), 1 + 2);
-    place.ok("data arc tasks/two.json --training tasks/three.json --output c.csv --test-output d.csv");
+    place.ok(
+        "data arc tasks/two.json --training tasks/three.json --output c.csv --test-output d.csv",
+    );
     assert_eq!(lines(&place.read("c.csv")).len(), 1 + 4 + 6);
     assert_eq!(lines(&place.read("d.csv")).len(), 1 + 2);
 }
@@ -94,17 +102,35 @@ fn many_tasks_in_a_file_with_solutions_beside() {
         "train": [{"input": [[1, 2]], "output": [[2, 1]]}],
         "test": [{"input": [[3, 4]]}],
     });
-    place.write("x_challenges.json", json!({"a": task, "b": task}).to_string());
+    place.write(
+        "x_challenges.json",
+        json!({"a": task, "b": task}).to_string(),
+    );
     place.ok("data arc x_challenges.json --output 1.csv --test-output 2.csv");
     assert_eq!(lines(&place.read("2.csv"))[1], ["a", "34", "", "1"]);
     place.write("x_solutions.json", json!({"a": [[[4, 3]]]}).to_string());
     let said = place.ok("data arc x_challenges.json --output 3.csv --test-output 4.csv");
-    assert!(said.out.contains("x_solutions.json: the answers of 1 tasks"), "{}", said.out);
-    assert!(said.out.contains("2 rows, 1 of them without an answer"), "{}", said.out);
+    assert!(
+        said.out
+            .contains("x_solutions.json: the answers of 1 tasks"),
+        "{}",
+        said.out
+    );
+    assert!(
+        said.out.contains("2 rows, 1 of them without an answer"),
+        "{}",
+        said.out
+    );
     assert_eq!(lines(&place.read("4.csv"))[1], ["a", "34", "43", "1"]);
 
     // A published list gives rewritings and identifiers.
-    let names = json!(["<blank>", "z", "b", "a|||t4|||0213456789", "data/b.json_t1_0123456789"]);
+    let names = json!([
+        "<blank>",
+        "z",
+        "b",
+        "a|||t4|||0213456789",
+        "data/b.json_t1_0123456789"
+    ]);
     place.write("identifiers.json", names.to_string());
     place.ok("data arc x_challenges.json --identifiers identifiers.json --output 5.csv");
     let rows = lines(&place.read("5.csv"));
@@ -112,14 +138,29 @@ fn many_tasks_in_a_file_with_solutions_beside() {
     assert_eq!(rows[2], ["b", "12", "21", "2"]);
     assert_eq!(rows[3], ["b|||t1|||0123456789", "2/1", "1/2", "4"]);
 
-    let twice = place.refused("data arc x_challenges.json --training x_challenges.json --output 6.csv");
+    let twice =
+        place.refused("data arc x_challenges.json --training x_challenges.json --output 6.csv");
     assert!(twice.contains("two tasks are called a"), "{twice}");
-    place.write("bad.json", r#"{"train": [{"input": [[1, 12]], "output": [[1]]}], "test": []}"#);
+    place.write(
+        "bad.json",
+        r#"{"train": [{"input": [[1, 12]], "output": [[1]]}], "test": []}"#,
+    );
     let bad = place.refused("data arc bad.json --output 6.csv");
-    assert!(bad.contains("task bad, train pair 1, input: row 1, column 2: 12"), "{bad}");
+    assert!(
+        bad.contains("task bad, train pair 1, input: row 1, column 2: 12"),
+        "{bad}"
+    );
     place.write("no.json", "[1, 2]");
-    assert!(place.refused("data arc no.json --output 6.csv").contains("no.json"));
-    assert!(place.refused("data arc nowhere.json --output 6.csv").contains("nowhere.json"));
+    assert!(
+        place
+            .refused("data arc no.json --output 6.csv")
+            .contains("no.json")
+    );
+    assert!(
+        place
+            .refused("data arc nowhere.json --output 6.csv")
+            .contains("nowhere.json")
+    );
 }
 
 /// A recipe that learns such tasks in seconds.
@@ -142,7 +183,10 @@ fn from_data_to_answers() {
 
     let said = place.ok("eval --checkpoint run/latest --data test.csv --json --output result.json");
     let result: Value = serde_json::from_str(&said.out).unwrap();
-    assert_eq!(result, serde_json::from_str::<Value>(&place.read("result.json")).unwrap());
+    assert_eq!(
+        result,
+        serde_json::from_str::<Value>(&place.read("result.json")).unwrap()
+    );
     // The same questions: only the identifiers tell the tasks apart.
     for pass in result["pass_at"].as_array().unwrap() {
         assert_eq!(pass["tasks"]["successes"], 2, "{pass}");
@@ -153,14 +197,20 @@ fn from_data_to_answers() {
     assert_eq!(test["input"], json!([[0, 0], [0, 1]]));
     assert_eq!(test["answers"][0]["grid"], json!([[0, 0], [0, 3]]));
     let table = place.ok("eval --checkpoint run/latest --data test.csv").out;
-    assert!(table.contains("pass@2, whole tasks") && table.contains("(n = 2)"), "{table}");
+    assert!(
+        table.contains("pass@2, whole tasks") && table.contains("(n = 2)"),
+        "{table}"
+    );
 
     let said = place.ok("solve --checkpoint run/latest test.csv");
     assert!(said.out.contains("three test 1: 00/03 ("), "{}", said.out);
     assert_eq!(said.out.lines().count(), 4);
     let said = place.ok("solve --checkpoint run/latest --json test.csv");
     let first: Value = serde_json::from_str(said.out.lines().next().unwrap()).unwrap();
-    assert_eq!((&first["task"], &first["right"]), (&json!("three"), &json!(true)));
+    assert_eq!(
+        (&first["task"], &first["right"]),
+        (&json!("three"), &json!(true))
+    );
     place.ok("export --checkpoint run/latest --format onnx onnx");
     assert!(place.path("onnx/model.onnx").is_file());
 
@@ -169,12 +219,18 @@ fn from_data_to_answers() {
     let more = place.read("test.csv").replace(",1\n", ",70\n");
     place.write("more.csv", more);
     let said = place.refused("eval --checkpoint run/latest --data more.csv");
-    assert!(said.contains("puzzle identifier 70 has no row") && said.contains("which has 7"), "{said}");
+    assert!(
+        said.contains("puzzle identifier 70 has no row") && said.contains("which has 7"),
+        "{said}"
+    );
     let said = place.refused(&format!(
         "train --data more.csv {SMALL} --init run/latest --steps 2 --out other"
     ));
     assert!(said.contains("puzzle identifier 70"), "{said}");
-    place.write("large.csv", "source,question,answer,identifier\na,0000,1,1\n");
+    place.write(
+        "large.csv",
+        "source,question,answer,identifier\na,0000,1,1\n",
+    );
     let said = place.refused("eval --checkpoint run/latest --data large.csv");
     assert!(said.contains("1 rows of 4 does not fit arc-3x3"), "{said}");
     for (words, named) in [
@@ -182,10 +238,17 @@ fn from_data_to_answers() {
         ("--stop halted", "--stop"),
         ("--records r.jsonl", "--records"),
     ] {
-        let said = place.refused(&format!("eval --checkpoint run/latest --data test.csv {words}"));
-        assert!(said.contains(named) && said.contains("not for ARC"), "{said}");
+        let said = place.refused(&format!(
+            "eval --checkpoint run/latest --data test.csv {words}"
+        ));
+        assert!(
+            said.contains(named) && said.contains("not for ARC"),
+            "{said}"
+        );
     }
-    let said = place.refused(&format!("train --data train.csv {SMALL} --hints 0.5 --steps 2 --out b"));
+    let said = place.refused(&format!(
+        "train --data train.csv {SMALL} --hints 0.5 --steps 2 --out b"
+    ));
     assert!(said.contains("no copies, groups or hints"), "{said}");
     let said = place.refused("data generate --puzzle arc-5x5 --count 3 --output g.csv");
     assert!(said.contains("hrm data arc"), "{said}");
@@ -232,7 +295,11 @@ fn a_published_table_is_never_in_memory() {
     };
     let said = limited("$HRM import arc model --identifiers rows.csv");
     assert_eq!(said.code, Some(0), "{said:?}");
-    assert!(said.err.contains("1000000 rows, of which 4 are read"), "{}", said.err);
+    assert!(
+        said.err.contains("1000000 rows, of which 4 are read"),
+        "{}",
+        said.err
+    );
     let config: Value = serde_json::from_str(&place.read("model/config.json")).unwrap();
     assert_eq!(config["num_puzzle_identifiers"], 4);
     assert_eq!(config["puzzle"], "arc-30x30");
@@ -243,7 +310,10 @@ fn a_published_table_is_never_in_memory() {
         .chunks_exact(4)
         .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
         .collect();
-    let expected: Vec<f32> = [0.0, 1.0, 3.0, 0.0].into_iter().flat_map(|v| [v; 512]).collect();
+    let expected: Vec<f32> = [0.0, 1.0, 3.0, 0.0]
+        .into_iter()
+        .flat_map(|v| [v; 512])
+        .collect();
     assert_eq!(values, expected);
     let renumbered = rows.replace(",3\n", ",2\n").replace(",999999", ",3");
     assert_eq!(place.read("model/puzzles.csv"), renumbered);

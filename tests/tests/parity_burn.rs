@@ -10,8 +10,8 @@ use hrm_core::import::{self, Choice, WeightsFile, parse_config};
 use hrm_core::model::{Burn, Device, Inputs, Network, Parameters, State};
 use hrm_core::plan::{Plan, TensorKind};
 use hrm_core::train::{
-    AdamSettings, Backend, Example, LossKind, OptimizerKind, OptimizerSettings, Precision, Sequence, Trainer,
-    TrainerSettings,
+    AdamSettings, Backend, Example, LossKind, OptimizerKind, OptimizerSettings, Precision,
+    Sequence, Trainer, TrainerSettings,
 };
 use hrm_core::weights::{Weights, plain_name};
 use safetensors::{Dtype, SafeTensors};

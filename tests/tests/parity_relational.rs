@@ -109,10 +109,10 @@ fn gradients_are_the_references_by_both_paths() {
         .zip(boards(&expected["nine.labels"], Shape::S9));
     let examples: Vec<Example> = pairs
         .map(|(input, label)| Example {
-                input,
-                label,
-                identifier: 0,
-            })
+            input,
+            label,
+            identifier: 0,
+        })
         .collect();
     for updates in [3, 6] {
         let (plan, weights) = model(Shape::S9, updates);

@@ -444,7 +444,9 @@ fn puzzle(
         (Some(kind), None) => Ok(kind),
         (None, Some(kind)) => Ok(kind),
         (Some(kind), Some(maze)) => Ok(if data.contains("maze") { maze } else { kind }),
-        (None, None) if vocab == ARC_VOCAB && cells.is_none_or(|n| ArcSize::from_cells(n).is_some()) => {
+        (None, None)
+            if vocab == ARC_VOCAB && cells.is_none_or(|n| ArcSize::from_cells(n).is_some()) =>
+        {
             // Where no tensor says it, the canvas is the published one.
             let size = cells.and_then(ArcSize::from_cells);
             Ok(size.unwrap_or(ArcSize::FULL).into())

@@ -167,7 +167,11 @@ impl<R: Read + Seek> TorchFile<R> {
 
     /// These rows of a tensor `[rows, columns]`, one after the other, without
     /// the others in memory.
-    pub(super) fn read_rows(&mut self, tensor: &TensorRef, rows: &[u32]) -> Result<Vec<u8>, String> {
+    pub(super) fn read_rows(
+        &mut self,
+        tensor: &TensorRef,
+        rows: &[u32],
+    ) -> Result<Vec<u8>, String> {
         let size = tensor.storage.dtype.map_or(1, |d| d.bitsize() / 8).max(1);
         let &[count, columns] = tensor.shape.as_slice() else {
             return Err(format!("it has {} axes, a table has 2", tensor.shape.len()));
@@ -184,12 +188,15 @@ impl<R: Read + Seek> TorchFile<R> {
         let places = rows.iter().map(|&row| {
             let inside = (row as usize) < count;
             let at = (tensor.offset * size) as u64 + u64::from(row) * width as u64;
-            inside.then_some(at).ok_or_else(|| format!("there is no row {row} of {count}"))
+            inside
+                .then_some(at)
+                .ok_or_else(|| format!("there is no row {row} of {count}"))
         });
         let places: Vec<u64> = places.collect::<Result<_, _>>()?;
         let mut data = vec![0; rows.len() * width];
         let parts = places.into_iter().zip(data.chunks_exact_mut(width.max(1)));
-        let damaged = |e: std::io::Error| format!("its values can't be read ({e}): the file is damaged");
+        let damaged =
+            |e: std::io::Error| format!("its values can't be read ({e}): the file is damaged");
         match &mut self.container {
             Container::Zip(archive, root) => {
                 let name = format!("{root}data/{}", tensor.storage.key);

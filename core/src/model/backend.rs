@@ -364,13 +364,7 @@ impl Backend for Burn {
         inputs: &[Sequence<'_>],
         segments: usize,
     ) -> Result<Vec<Vec<SegmentGuess>>, TrainError> {
-        evaluate(
-            &self.plan,
-            &self.averaged(),
-            inputs,
-            segments,
-            self.home(),
-        )
+        evaluate(&self.plan, &self.averaged(), inputs, segments, self.home())
     }
 
     fn wait(&self) {

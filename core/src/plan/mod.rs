@@ -367,7 +367,9 @@ impl Plan {
             Some(_) => format!(
                 "puzzle identifier {identifier} has no row in puzzle_emb.weights, which has {rows}"
             ),
-            None => format!("puzzle identifier {identifier}, but the model has no puzzle embedding"),
+            None => {
+                format!("puzzle identifier {identifier}, but the model has no puzzle embedding")
+            }
         })
     }
 

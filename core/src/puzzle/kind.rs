@@ -153,13 +153,26 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for name in ["sudoku-4x4", "sudoku-9x9", "maze-30x30", "maze-8x8", "arc-30x30"] {
+        for name in [
+            "sudoku-4x4",
+            "sudoku-9x9",
+            "maze-30x30",
+            "maze-8x8",
+            "arc-30x30",
+        ] {
             let kind: PuzzleKind = name.parse().unwrap();
             assert_eq!(kind.to_string(), name);
             let json = serde_json::to_string(&kind).unwrap();
             assert_eq!(serde_json::from_str::<PuzzleKind>(&json).unwrap(), kind);
         }
-        for wrong in ["", "sudoku-5x5", "maze-30x31", "maze-1x1", "maze-65x65", "arc-31x31"] {
+        for wrong in [
+            "",
+            "sudoku-5x5",
+            "maze-30x31",
+            "maze-1x1",
+            "maze-65x65",
+            "arc-31x31",
+        ] {
             assert_eq!(
                 wrong.parse::<PuzzleKind>(),
                 Err(UnknownKind(wrong.to_owned()))

@@ -200,8 +200,12 @@ mod tests {
             .map(|((row, answer), q)| (row, given(row, answer), q));
         let passes = passes.chain([(&rows[7], None, 0.0)]);
         let tasks = count(passes);
-        let [task] = &tasks[..] else { panic!("{tasks:?}") };
-        let [test] = &task.tests[..] else { panic!("{tasks:?}") };
+        let [task] = &tasks[..] else {
+            panic!("{tasks:?}")
+        };
+        let [test] = &task.tests[..] else {
+            panic!("{tasks:?}")
+        };
         assert_eq!((test.passes, test.unreadable), (8, 1));
         assert_eq!(test.input.to_string(), "120/340");
         let ranked: Vec<(String, usize)> = test

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
+use super::act::Sequence;
 use super::backend::{Answers, Backend, Given, SegmentGuess, Slopes};
 use super::clock::{Clock, Part, timed};
 use super::optim::{Rule, Stride, adam, muon};
 use super::settings::TrainerSettings;
 use super::threads::in_order;
 use super::{Precision, TrainError, vectors};
-use super::act::Sequence;
 pub use crate::cpu::train::Gradients;
 use crate::cpu::train::Segment;
 use crate::cpu::{CpuModel, CpuRun};
@@ -138,7 +138,8 @@ impl Backend for Host {
             warm_ups,
             mut noise,
         } = given;
-        let mut segment = Segment::new(&self.model, tokens, identifiers, last, [states.h, states.l]);
+        let mut segment =
+            Segment::new(&self.model, tokens, identifiers, last, [states.h, states.l]);
         let mut disturb = |states: &mut [f32]| noise.add(states);
         timed(clock, Part::Frozen, self, || {
             for _ in 0..warm_ups {

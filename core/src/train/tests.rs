@@ -381,7 +381,9 @@ fn table(trainer: &Trainer) -> Vec<Vec<f32>> {
     let (plan, weights) = (trainer.plan(), trainer.weights().unwrap());
     let table = plan.puzzle_table().unwrap();
     let rows = weights.dense(table);
-    rows.chunks_exact(plan.hidden).map(<[f32]>::to_vec).collect()
+    rows.chunks_exact(plan.hidden)
+        .map(<[f32]>::to_vec)
+        .collect()
 }
 
 #[test]
@@ -464,5 +466,8 @@ fn identifiers_are_saved_and_tell_puzzles_apart() {
     );
     let mut without = trainer(true);
     let error = without.step(1.0, |_| of(1)).unwrap_err().to_string();
-    assert!(error.contains("the model has no puzzle embedding"), "{error}");
+    assert!(
+        error.contains("the model has no puzzle embedding"),
+        "{error}"
+    );
 }

@@ -12,10 +12,10 @@ use hrm_core::reason::{Guessable, Guessing, Images, Key, Perturbation, Proportio
 use hrm_shaders::Variant;
 use serde::Serialize;
 
+use super::eval_arc;
 use crate::checkpoint::Checkpoint;
 use crate::engine::{Device, Engine};
-use super::eval_arc;
-use crate::evaluate::{self, arc, Evaluation, Log, Model, Named, Setup, Spread};
+use crate::evaluate::{self, Evaluation, Log, Model, Named, Setup, Spread, arc};
 use crate::output::outln;
 use crate::paths::{ForceArgs, Paths, write};
 use crate::puzzles::PuzzleArgs;

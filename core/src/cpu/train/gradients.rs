@@ -72,7 +72,10 @@ mod tests {
         let mut a = of(&[1, 5], &[1.0, 2.0, 3.0, 4.0]);
         let mut b = of(&[0, 5], &[5.0, 6.0, 7.0, 8.0]);
         a.align(&mut b, 1, 2);
-        assert_eq!((a.rows.as_slice(), b.rows.as_slice()), (&[0, 1, 5][..], &[0, 1, 5][..]));
+        assert_eq!(
+            (a.rows.as_slice(), b.rows.as_slice()),
+            (&[0, 1, 5][..], &[0, 1, 5][..])
+        );
         assert_eq!(a.tensors[1], [0.0, 0.0, 1.0, 2.0, 3.0, 4.0]);
         assert_eq!(b.tensors[1], [5.0, 6.0, 0.0, 0.0, 7.0, 8.0]);
         assert_eq!(a.tensors[0], [9.0]);

@@ -62,9 +62,8 @@ mod tests {
     use super::*;
 
     fn task(input: &str, output: &str) -> Task {
-        let text = format!(
-            r#"{{"train": [{{"input": {input}, "output": {output}}}], "test": []}}"#
-        );
+        let text =
+            format!(r#"{{"train": [{{"input": {input}, "output": {output}}}], "test": []}}"#);
         let value = serde_json::from_str(&text).unwrap();
         Task::of_json("a", &value).unwrap().remove(0)
     }

@@ -200,7 +200,8 @@ impl Puzzle for Canvas {
             return Ok(Self::of(size, &grid, [0, 0]));
         }
         let square = rows.iter().all(|row| row.chars().count() == rows.len());
-        let size = ArcSize::of_side(rows.len()).filter(|&size| square && kind.is_none_or(|k| k == size));
+        let size =
+            ArcSize::of_side(rows.len()).filter(|&size| square && kind.is_none_or(|k| k == size));
         let Some(size) = size else {
             return Err(CanvasError::Size {
                 found,

@@ -50,18 +50,13 @@ fn json(path: &Path) -> Result<Value, DatasetError> {
 ///
 /// # Errors
 /// A file can't be read, or what is in it is no task: names file, task and cell.
-pub fn read_tasks(
-    path: &Path,
-    said: &mut dyn FnMut(String),
-) -> Result<Vec<Task>, DatasetError> {
+pub fn read_tasks(path: &Path, said: &mut dyn FnMut(String)) -> Result<Vec<Task>, DatasetError> {
     if !path.is_dir() {
         return read_file(path, said);
     }
     let entries = fs::read_dir(path).map_err(io_error(path))?;
     let entries = entries.map(|entry| entry.map(|entry| entry.path()));
-    let mut files: Vec<PathBuf> = entries
-        .collect::<io::Result<_>>()
-        .map_err(io_error(path))?;
+    let mut files: Vec<PathBuf> = entries.collect::<io::Result<_>>().map_err(io_error(path))?;
     let is_task = |file: &PathBuf| {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let answers = name.contains(CHALLENGES[1]) || name.contains("submission");
@@ -70,7 +65,10 @@ pub fn read_tasks(
     files.retain(is_task);
     files.sort();
     if files.is_empty() {
-        return Err(content(path, "there is no .json file of tasks in this folder"));
+        return Err(content(
+            path,
+            "there is no .json file of tasks in this folder",
+        ));
     }
     let mut tasks = Vec::new();
     for file in &files {
@@ -248,7 +246,11 @@ mod tests {
 
     #[test]
     fn lines_that_are_no_rows_are_named() {
-        let said = |line: &str| read(&format!("{HEADER}a,0,0,1\n{line}\n")).unwrap_err().to_string();
+        let said = |line: &str| {
+            read(&format!("{HEADER}a,0,0,1\n{line}\n"))
+                .unwrap_err()
+                .to_string()
+        };
         assert!(said("a,0,0,x").contains("line 3: \"x\" is no puzzle identifier"));
         assert!(said("a,0,0,-1").contains("\"-1\""));
         assert!(said("a,0,0").contains("\"\" is no puzzle identifier"));

@@ -133,8 +133,14 @@ mod tests {
             ..row.clone()
         };
         let error = wide.check(size).unwrap_err().to_string();
-        assert!(error.contains("1 rows of 6 does not fit arc-5x5"), "{error}");
-        let unknown = ArcRow { answer: None, ..row };
+        assert!(
+            error.contains("1 rows of 6 does not fit arc-5x5"),
+            "{error}"
+        );
+        let unknown = ArcRow {
+            answer: None,
+            ..row
+        };
         assert_eq!(unknown.canvases(size, [0, 0])[1].tokens(), [0; 25]);
     }
 }

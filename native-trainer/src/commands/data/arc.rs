@@ -83,7 +83,10 @@ pub(super) fn run(args: &ArcArgs) -> Result<()> {
     ensure!(
         !rows.train.is_empty(),
         "there is nothing to train on: no task has a rewriting in {}",
-        args.identifiers.as_deref().unwrap_or(&args.output).display()
+        args.identifiers
+            .as_deref()
+            .unwrap_or(&args.output)
+            .display()
     );
     if args.shuffle_identifiers {
         let mut dealt: Vec<u32> = rows.train.iter().map(|row| row.identifier).collect();
@@ -119,7 +122,10 @@ pub(super) fn run(args: &ArcArgs) -> Result<()> {
 }
 
 fn try_outputs(args: &ArcArgs, sources: &[PathBuf]) -> Result<()> {
-    let read = sources.iter().chain(&args.solutions).chain(&args.identifiers);
+    let read = sources
+        .iter()
+        .chain(&args.solutions)
+        .chain(&args.identifiers);
     let mut paths = read.fold(Paths::new(args.force), |paths, path| paths.reads(path));
     paths.writes("--output", &args.output)?;
     if let Some(path) = &args.test_output {
@@ -200,7 +206,11 @@ fn rewritings(args: &ArcArgs, sources: &[Source]) -> Result<Rewritings> {
         let mut rng = stream(args.seed, task);
         let list = augmentations(task, args.augment, &mut rng);
         if list.len() <= args.augment as usize {
-            outln!("{}: only {} different rewritings", task.name, list.len() - 1);
+            outln!(
+                "{}: only {} different rewritings",
+                task.name,
+                list.len() - 1
+            );
         }
         let numbered = list.into_iter().map(|rewriting| {
             next += 1;
