@@ -22,7 +22,7 @@ use std::sync::Arc;
 use crate::config::{
     ConfigError, Gate, ModelConfig, Modules, Pooling, PosEncodings, QPool, TokenMixer,
 };
-use crate::puzzle::{PuzzleKind, Relation, Shape};
+use crate::puzzle::{PuzzleKind, Relation};
 use tensors::TensorList;
 
 /// A state of the recurrence.
@@ -304,10 +304,10 @@ impl Plan {
         }
 
         let q_outputs = 1 + usize::from(config.q_continue);
-        let (lm, answers) = if relational {
+        let (lm, answers) = if let (true, Some(count)) = (relational, config.puzzle.symbols()) {
             let answers = Answers {
                 first: config.puzzle.first_symbol(),
-                count: config.puzzle.symbols().unwrap_or(0),
+                count,
             };
             (t.weight("head.weight", &[hidden], linear(hidden)), answers)
         } else {
@@ -378,27 +378,28 @@ impl Plan {
 
     /// Boards that the same weights play beside the configuration's.
     #[must_use]
-    pub fn further_boards(&self) -> Vec<Shape> {
-        let others = Shape::ALL.into_iter();
-        others
-            .filter(|shape| !self.relations.is_empty() && self.config.puzzle != *shape)
-            .collect()
+    pub fn further_boards(&self) -> Vec<PuzzleKind> {
+        if self.relations.is_empty() {
+            return Vec::new();
+        }
+        let mut sizes = self.config.puzzle.sizes();
+        sizes.retain(|size| *size != self.config.puzzle);
+        sizes
     }
 
     /// Whether images of a puzzle under relabelling and permutation of lines
     /// are all the same to the network, so that guesses at them can't differ.
     #[must_use]
     pub fn sees_images_alike(&self) -> bool {
-        !self.relations.is_empty()
+        matches!(self.embedding, Embedding::Roles(_))
     }
 
     /// The same architecture on another board.
     ///
     /// # Errors
-    /// If the weights are of this board alone, or the board states no
-    /// relations.
+    /// If the weights are of this board alone, or the puzzle is of another kind.
     pub fn on(&self, puzzle: PuzzleKind) -> Result<Self, ConfigError> {
-        if self.config.puzzle != puzzle && self.relations.is_empty() {
+        if self.config.puzzle != puzzle && !self.further_boards().contains(&puzzle) {
             return Err(ConfigError::Invalid {
                 field: "puzzle",
                 reason: format!("is {}, so the model plays no {puzzle}", self.config.puzzle),
@@ -492,7 +493,7 @@ fn linear(fan_in: usize) -> Init {
 
 fn embedding(config: &ModelConfig, t: &mut TensorList) -> Embedding {
     let hidden = config.hidden_size;
-    if config.token_mixer == TokenMixer::Relations {
+    if config.token_mixer == TokenMixer::Relations && config.puzzle.symbols().is_some() {
         // Of the states' size, as an embedding is after its scaling.
         let unit = Init::TruncatedNormal { std: 1.0 };
         let roles = t.weight("embed_roles.weight", &[3, hidden], unit);
@@ -610,6 +611,7 @@ fn mixer(config: &ModelConfig, t: &mut TensorList, base: &str) -> Sublayer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::puzzle::Shape;
 
     #[test]
     fn paper_preset_has_the_published_parameter_count() {
