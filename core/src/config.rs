@@ -81,8 +81,20 @@ pub enum Pooling {
     /// Weighted by `exp` of a score a channel, clamped to ±10.
     #[default]
     Softmax,
-    /// All alike.
+    /// All alike: there are no scores.
     Mean,
+}
+
+impl Pooling {
+    /// What a state is projected to for each relation: scores and values, or
+    /// values alone.
+    #[must_use]
+    pub const fn parts(self) -> usize {
+        match self {
+            Self::Softmax => 2,
+            Self::Mean => 1,
+        }
+    }
 }
 
 /// The gate of the gated MLPs, `down(gate(g) · v)`.

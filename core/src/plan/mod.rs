@@ -71,8 +71,8 @@ pub enum Sublayer {
     /// channel, the mean of the values of all members of the position's
     /// group, weighted as `pooling` says.
     Relations {
-        /// `[relations · 2·message, hidden]`: of each relation the scores'
-        /// rows, then the values'.
+        /// `[relations · parts · message, hidden]`: of each relation the scores'
+        /// rows, then the values', or the values' alone ([`Pooling::parts`]).
         project: TensorId,
         /// `[2·inner, hidden + relations·message]`: gate rows, then value
         /// rows.
@@ -470,9 +470,15 @@ impl Plan {
                 };
                 6.0 * rows * width * *inner as f64
             }
-            Sublayer::Relations { message, inner, .. } => {
+            Sublayer::Relations {
+                message,
+                inner,
+                pooling,
+                ..
+            } => {
                 let (inner, messages) = (*inner as f64, (self.relations.len() * message) as f64);
-                2.0 * n * (d * 2.0 * messages + (d + messages) * 2.0 * inner + inner * d)
+                let projected = pooling.parts() as f64 * messages;
+                2.0 * n * (d * projected + (d + messages) * 2.0 * inner + inner * d)
             }
         };
         let modules: Vec<f64> = self
@@ -546,7 +552,7 @@ fn related(config: &ModelConfig, relations: usize, t: &mut TensorList, base: &st
     Sublayer::Relations {
         project: t.weight(
             &format!("{base}.relations.weight"),
-            &[relations * 2 * message, hidden],
+            &[relations * config.pooling.parts() * message, hidden],
             linear(hidden),
         ),
         gate_up: t.weight(

@@ -75,7 +75,7 @@ impl Relation {
 /// nothing comes from there that it does not know.
 fn maze(size: MazeSize) -> Vec<Relation> {
     let names = ["up", "down", "left", "right"].into_iter().enumerate();
-    let relation = |(side, name)| {
+    let relation = |(side, name): (usize, _)| {
         Relation::neighbour(name, size.cells(), |cell| {
             size.around(cell)[side].unwrap_or(cell)
         })
