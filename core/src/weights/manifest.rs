@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Scheme;
-use crate::puzzle::Shape;
+use crate::puzzle::{PuzzleKind, Shape};
 
 /// Why downloaded bytes are not the model that the manifest describes.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -96,7 +96,7 @@ pub struct Manifest {
     pub puzzle: Shape,
     /// Further boards that the same weights play.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub boards: Vec<Shape>,
+    pub boards: Vec<PuzzleKind>,
     /// Whether all images of a puzzle under relabelling and permutation of
     /// lines are the same to it, so that guesses at them can't differ.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -130,7 +130,7 @@ impl Manifest {
     /// Whether it plays boards of this size.
     #[must_use]
     pub fn plays(&self, shape: Shape) -> bool {
-        self.puzzle == shape || self.boards.contains(&shape)
+        self.puzzle == shape || self.boards.contains(&shape.into())
     }
 
     /// Bytes of all parts.
