@@ -145,6 +145,8 @@ impl PuzzleArgs {
         match plan.config.puzzle {
             PuzzleKind::Sudoku(_) => self.first::<Board>(),
             PuzzleKind::Maze(_) => self.first::<Maze>(),
+            // No further boards.
+            PuzzleKind::Arc(_) => None,
         }
     }
 

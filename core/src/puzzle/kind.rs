@@ -69,6 +69,7 @@ impl PuzzleKind {
         match self {
             Self::Sudoku(_) => Shape::ALL.map(Self::Sudoku).to_vec(),
             Self::Maze(_) => MazeSize::all().map(Self::Maze).collect(),
+            Self::Arc(_) => ArcSize::all().map(Self::Arc).collect(),
         }
     }
 

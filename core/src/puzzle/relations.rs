@@ -57,11 +57,7 @@ impl Relation {
     }
 
     /// A relation to one other position, each a group of its own.
-    fn neighbour(
-        name: &'static str,
-        positions: usize,
-        neighbour: impl Fn(usize) -> usize,
-    ) -> Self {
+    fn neighbour(name: &'static str, positions: usize, neighbour: impl Fn(usize) -> usize) -> Self {
         Self {
             name,
             size: 1,
@@ -106,7 +102,7 @@ impl PuzzleKind {
     pub fn symbols(self) -> Option<usize> {
         match self {
             Self::Sudoku(shape) => Some(shape.side()),
-            Self::Maze(_) => None,
+            Self::Maze(_) | Self::Arc(_) => None,
         }
     }
 
@@ -122,6 +118,7 @@ impl PuzzleKind {
         match self {
             Self::Sudoku(shape) => sudoku(shape),
             Self::Maze(size) => maze(size),
+            Self::Arc(_) => Vec::new(),
         }
     }
 }

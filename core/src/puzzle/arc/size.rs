@@ -27,6 +27,11 @@ impl ArcSize {
         }
     }
 
+    /// All sizes, the smallest first.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (3..=MAX_SIDE).filter_map(Self::of_side)
+    }
+
     /// The size with this many cells, if they form such a square.
     #[must_use]
     pub fn from_cells(cells: usize) -> Option<Self> {
