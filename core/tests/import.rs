@@ -660,5 +660,5 @@ fn headers_that_do_not_fit_their_file_are_named() {
     let mut wrong = bytes.clone();
     wrong[shape + 1] = b'6';
     let wrong = said(&wrong);
-    assert!(wrong.contains("is not where its header says"), "{wrong}");
+    assert!(wrong.contains("invalid shape"), "{wrong}");
 }
