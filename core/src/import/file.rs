@@ -49,7 +49,7 @@ pub struct WeightsFile<R> {
     content: Content<R>,
 }
 
-fn unreadable(error: std::io::Error) -> ImportError {
+fn unreadable(error: &std::io::Error) -> ImportError {
     ImportError::Unreadable(error.to_string())
 }
 
@@ -97,21 +97,23 @@ impl<R: Read + Seek> WeightsFile<R> {
     }
 
     fn of_safetensors(mut reader: R) -> Result<Self, ImportError> {
-        let end = reader.seek(SeekFrom::End(0)).map_err(unreadable)?;
+        let end = reader.seek(SeekFrom::End(0)).map_err(|e| unreadable(&e))?;
         let format = |reason: String| crate::weights::WeightsError::Format {
             bytes: end as usize,
             reason,
         };
-        reader.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+        reader
+            .seek(SeekFrom::Start(0))
+            .map_err(|e| unreadable(&e))?;
         let mut length = [0; 8];
-        reader.read_exact(&mut length).map_err(unreadable)?;
+        reader.read_exact(&mut length).map_err(|e| unreadable(&e))?;
         let length = u64::from_le_bytes(length);
         let data = length.saturating_add(8);
         if length > MAX_HEADER || data > end {
             return Err(format(format!("its header is said to have {length} bytes")).into());
         }
         let mut header = vec![0; length as usize];
-        reader.read_exact(&mut header).map_err(unreadable)?;
+        reader.read_exact(&mut header).map_err(|e| unreadable(&e))?;
         let metadata: Metadata =
             serde_json::from_slice(&header).map_err(|e| format(e.to_string()))?;
         let mut tensors: Vec<_> = metadata.tensors().into_iter().collect();
@@ -162,7 +164,7 @@ impl<R: Read + Seek> WeightsFile<R> {
                     let sought = reader.seek(SeekFrom::Start(at));
                     sought
                         .and_then(|_| reader.read_exact(own))
-                        .map_err(unreadable)?;
+                        .map_err(|e| unreadable(&e))?;
                 }
                 Ok(data)
             }
@@ -181,7 +183,7 @@ impl<R: Read + Seek> WeightsFile<R> {
                 let sought = reader.seek(SeekFrom::Start(range.start));
                 sought
                     .and_then(|_| reader.read_exact(&mut data))
-                    .map_err(unreadable)?;
+                    .map_err(|e| unreadable(&e))?;
                 Ok(data)
             }
             _ => Err(other_file(entry)),

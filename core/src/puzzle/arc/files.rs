@@ -27,7 +27,7 @@ const CHALLENGES: [&str; 2] = ["challenges", "solutions"];
 /// The columns of a file of rows.
 pub const COLUMNS: [&str; 4] = ["source", "question", "answer", "identifier"];
 
-fn content(path: &Path, what: impl ToString) -> DatasetError {
+fn content(path: &Path, what: &impl ToString) -> DatasetError {
     DatasetError::Content {
         file: path.display().to_string(),
         what: what.to_string(),
@@ -41,7 +41,7 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> DatasetError {
 
 fn json(path: &Path) -> Result<Value, DatasetError> {
     let file = File::open(path).map_err(io_error(path))?;
-    serde_json::from_reader(BufReader::new(file)).map_err(|e| content(path, e))
+    serde_json::from_reader(BufReader::new(file)).map_err(|e| content(path, &e))
 }
 
 /// The tasks of a file, or of all the `.json` files of a folder in the order of
@@ -67,7 +67,7 @@ pub fn read_tasks(path: &Path, said: &mut dyn FnMut(String)) -> Result<Vec<Task>
     if files.is_empty() {
         return Err(content(
             path,
-            "there is no .json file of tasks in this folder",
+            &"there is no .json file of tasks in this folder",
         ));
     }
     let mut tasks = Vec::new();
@@ -79,7 +79,7 @@ pub fn read_tasks(path: &Path, said: &mut dyn FnMut(String)) -> Result<Vec<Task>
 
 fn read_file(path: &Path, said: &mut dyn FnMut(String)) -> Result<Vec<Task>, DatasetError> {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    let mut tasks = Task::of_json(&name, &json(path)?).map_err(|e| content(path, e))?;
+    let mut tasks = Task::of_json(&name, &json(path)?).map_err(|e| content(path, &e))?;
     let own = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.with_file_name(own.replace(CHALLENGES[0], CHALLENGES[1]));
     if own.contains(CHALLENGES[0]) && beside.is_file() {
@@ -97,7 +97,7 @@ fn read_file(path: &Path, said: &mut dyn FnMut(String)) -> Result<Vec<Task>, Dat
 /// # Errors
 /// As [`read_tasks`].
 pub fn solve_with(tasks: &mut [Task], path: &Path) -> Result<usize, DatasetError> {
-    Task::solve_with(tasks, &json(path)?).map_err(|e| content(path, e))
+    Task::solve_with(tasks, &json(path)?).map_err(|e| content(path, &e))
 }
 
 /// The names in a published `identifiers.json`: a list whose places are the
@@ -106,8 +106,8 @@ pub fn solve_with(tasks: &mut [Task], path: &Path) -> Result<usize, DatasetError
 /// # Errors
 /// It can't be read, or is no list of texts.
 pub fn read_identifiers(path: &Path) -> Result<Vec<String>, DatasetError> {
-    let expected = |e| content(path, format!("a list of names is expected: {e}"));
-    serde_json::from_value(json(path)?).map_err(expected)
+    serde_json::from_value(json(path)?)
+        .map_err(|e| content(path, &format!("a list of names is expected: {e}")))
 }
 
 /// Writes rows, as gzip if the name ends in `.gz`. The file appears under its
