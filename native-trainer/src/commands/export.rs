@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use hrm_core::config::ModelConfig;
 use hrm_core::plan::Plan;
-use hrm_core::puzzle::Shape;
+use hrm_core::puzzle::PuzzleKind;
 use hrm_core::weights::{Manifest, Part, Scheme, Tensor, TensorError, Values, Weights};
 
 use super::export_folder::{Earlier, look};
@@ -87,7 +87,7 @@ enum Quantize {
 struct Shown<'a> {
     title: &'a str,
     summary: &'a str,
-    puzzle: Shape,
+    puzzle: PuzzleKind,
     /// The model card; random weights have none.
     card: Option<Vec<u8>>,
 }
@@ -151,7 +151,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<()> {
         title: shown.title.to_owned(),
         summary: shown.summary.to_owned(),
         puzzle: shown.puzzle,
-        boards: plan.further_boards(),
+        boards: plan.further_boards().into_iter().map(Into::into).collect(),
         sees_images_alike: plan.sees_images_alike(),
         parameters: plan.parameter_count(),
         scheme: weights.scheme(),
@@ -211,7 +211,7 @@ fn shown<'a>(args: &'a ExportArgs, plan: &Plan) -> Result<Shown<'a>> {
     Ok(Shown {
         title: args.title.as_deref().unwrap_or_default(),
         summary: args.summary.as_deref().unwrap_or_default(),
-        puzzle: plan.config.puzzle.sudoku()?,
+        puzzle: plan.config.puzzle,
         card: card.transpose()?,
     })
 }

@@ -113,8 +113,6 @@ fn published(files: &[File]) -> Result<Network, String> {
     notes.extend(read.notes);
 
     let (plan, weights) = (read.plan, read.weights);
-    let puzzle = plan.config.puzzle.sudoku();
-    let puzzle = puzzle.map_err(|e| format!("{e}: this page plays Sudoku"))?;
     let scheme = weights.scheme();
     let content = weights.to_safetensors(&plan).map_err(|e| e.to_string())?;
     drop(weights);
@@ -124,8 +122,8 @@ fn published(files: &[File]) -> Result<Network, String> {
         id: id_of(&name, &part.sha256),
         title: name,
         summary: notes.join("; "),
-        puzzle,
-        boards: plan.further_boards(),
+        puzzle: plan.config.puzzle,
+        boards: plan.further_boards().into_iter().map(Into::into).collect(),
         sees_images_alike: plan.sees_images_alike(),
         parameters: plan.parameter_count(),
         scheme,

@@ -45,8 +45,8 @@ pub fn model(
             "Trained on this page for {} steps.{found}",
             grouped(step as usize)
         ),
-        puzzle: settings.shape,
-        boards: plan.further_boards(),
+        puzzle: settings.shape.into(),
+        boards: plan.further_boards().into_iter().map(Into::into).collect(),
         sees_images_alike: plan.sees_images_alike(),
         parameters: plan.parameter_count(),
         scheme: weights.scheme(),
