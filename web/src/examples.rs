@@ -1,7 +1,7 @@
 //! Puzzles to begin with, made by the project's own generator.
 
 use hrm_core::puzzle::Difficulty::{Easy, Extreme, Hard, Medium};
-use hrm_core::puzzle::{Board, Difficulty, Shape};
+use hrm_core::puzzle::{AnyPuzzle, Board, Difficulty, Puzzle, PuzzleKind, Shape};
 
 /// A puzzle with how hard it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,10 +60,24 @@ pub fn of(shape: Shape) -> &'static [Example] {
     }
 }
 
-/// The puzzle shown first in a size: hard enough to be worth watching, and
-/// within reach of a small model.
+/// The puzzle shown first to a network for this kind and size, or of another size
+/// that it plays: hard enough to be worth watching, and within reach of a small
+/// model. A bare field where there is no example of a maze.
 #[must_use]
-pub fn first(shape: Shape) -> Board {
+pub fn first(kind: PuzzleKind, plays: impl Fn(PuzzleKind) -> bool) -> AnyPuzzle {
+    match kind {
+        PuzzleKind::Sudoku(shape) => sudoku(shape).into(),
+        PuzzleKind::Maze(_) => {
+            let example = MAZE.parse().ok();
+            let fits = example.filter(|example: &AnyPuzzle| plays(example.kind()));
+            fits.unwrap_or_else(|| AnyPuzzle::blank(kind))
+        }
+    }
+}
+
+/// The Sudoku shown first in a size.
+#[must_use]
+pub fn sudoku(shape: Shape) -> Board {
     let example = of(shape).get(1);
     let board = example.and_then(|e| Board::parse(e.line, Some(shape)).ok());
     board.unwrap_or_else(|| Board::blank(shape))
@@ -96,7 +110,7 @@ mod tests {
     #[test]
     fn examples_are_puzzles_of_rising_difficulty() {
         for shape in Shape::COMMON {
-            assert_eq!(first(shape).to_string(), of(shape)[1].line);
+            assert_eq!(first(shape.into(), |_| true).to_string(), of(shape)[1].line);
             let ratings: Vec<_> = of(shape)
                 .iter()
                 .map(|example| {
