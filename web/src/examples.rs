@@ -49,6 +49,9 @@ const NINE: [Example; 4] = [
     ),
 ];
 
+/// A maze of 12x12 whose shortest way has 26 steps.
+const MAZE: &str = "### # ##    ##    # G ##     #     # #   ## #     ## #  #   ##   #   #   ##   # # #   #  #  # #  #    ###      #  #  #   S  #           #  #  # ";
+
 /// The examples of a size, easiest first; of large boards there are none.
 #[must_use]
 pub fn of(shape: Shape) -> &'static [Example] {
@@ -86,7 +89,8 @@ pub fn sudoku(shape: Shape) -> Board {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hrm_core::puzzle::solve;
+    use crate::address::Address;
+    use hrm_core::puzzle::{MazeSize, solve};
 
     /// They stand as links in the page itself.
     #[test]
@@ -94,7 +98,14 @@ mod tests {
         let page = include_str!("../../index.html");
         let links = page.split("href=\"#puzzle=").skip(1);
         let lines = links.filter_map(|rest| rest.split('"').next());
-        let boards: Vec<Board> = lines.map(|line| line.parse().unwrap()).collect();
+        let read = |line: &str| Address::parse(&format!("#puzzle={line}")).puzzle.unwrap();
+        let all: Vec<AnyPuzzle> = lines.map(read).collect();
+        let mazes: Vec<_> = all.iter().filter_map(AnyPuzzle::maze).collect();
+        let sides: Vec<_> = mazes.iter().map(|maze| (maze.size().side(), maze.distance())).collect();
+        assert_eq!(sides, [(12, Some(26)), (20, Some(55)), (30, Some(121))]);
+        assert_eq!(mazes[0].to_string(), MAZE);
+        assert!(mazes.iter().all(|maze| maze.flaw().is_none()));
+        let boards: Vec<Board> = all.iter().filter_map(|p| p.sudoku().cloned()).collect();
         let (blank, famous): (Vec<_>, Vec<_>) = boards.iter().partition(|b| b.clues() == 0);
         assert_eq!((blank.len(), famous.len()), (1, 7));
         let reports: Vec<_> = famous.iter().map(|board| solve(board, 2)).collect();
@@ -105,6 +116,13 @@ mod tests {
         // candidates solve it.
         let guesses: Vec<bool> = reports.iter().map(|report| report.guesses > 0).collect();
         assert_eq!(guesses, [true, true, true, true, true, true, false]);
+    }
+
+    #[test]
+    fn a_maze_is_shown_first_to_who_plays_mazes() {
+        let small = PuzzleKind::from(MazeSize::of_side(8).unwrap());
+        assert_eq!(first(small, |kind| kind == small), AnyPuzzle::blank(small));
+        assert_eq!(first(small, |_| true).to_string(), MAZE);
     }
 
     #[test]

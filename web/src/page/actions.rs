@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use hrm_core::puzzle::maze::Cell;
-use hrm_core::puzzle::{AnyPuzzle, Board, Puzzle, PuzzleKind, digit_char};
+use hrm_core::puzzle::reader::plain_sudoku;
+use hrm_core::puzzle::{AnyPuzzle, Puzzle, PuzzleKind, digit_char};
 use hrm_core::reason::State as Standing;
 use hrm_core::reason::lab::LabEvent;
 use hrm_core::reason::message::{DeviceChoice, ErrorKind, Event, Request, WayLength, Wish};
@@ -456,9 +457,7 @@ impl Page {
     /// Reads a puzzle from text. What is none at first sight the worker looks
     /// at: it knows more forms.
     pub(crate) fn paste(&self, text: &str) {
-        // A text of walls is no Sudoku, and the worker knows which is which.
-        let plain = Board::parse(text, None).ok();
-        match plain.filter(|board| board.clash().is_none() && board.clues() > 0) {
+        match plain_sudoku(text) {
             Some(board) => {
                 self.state.misread.set(false);
                 self.set_puzzle(board.into());

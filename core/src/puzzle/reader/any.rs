@@ -17,23 +17,19 @@ pub struct Found {
 
 /// The one puzzle, of any kind, that somebody has typed, pasted or dropped.
 ///
-/// A text of walls is no Sudoku and the reverse: what can be read as a Sudoku that keeps
-/// its rules is one; else, what can be read as a maze is that.
+/// A text of walls is no Sudoku and the reverse ([`plain_sudoku`]); what is no plain
+/// Sudoku and can be read as a maze is that.
 ///
 /// # Errors
 /// The text holds none: why what it looks most like is none.
 pub fn any_of(text: &str) -> Result<Found, String> {
     let found = |puzzle: AnyPuzzle, more, said| Found { puzzle, more, said };
-    let sudoku = Board::parse(text, None).ok();
-    if let Some(board) = sudoku.clone().filter(|board| is_meant(board, text)) {
+    if let Some(board) = plain_sudoku(text) {
         return Ok(found(board.into(), 0, None));
     }
     let drawn = board::<Maze>(text, None);
     if let Ok((maze, said)) = drawn {
         return Ok(found(maze.into(), 0, said));
-    }
-    if let Some(board) = sudoku {
-        return Ok(found(board.into(), 0, None));
     }
     let error = match first_of::<Board>(text) {
         Ok((board, more)) => return Ok(found(board.into(), more, None)),
@@ -53,16 +49,22 @@ pub fn any_of(text: &str) -> Result<Found, String> {
     })
 }
 
-/// Whether a text that can be read as a Sudoku is meant as one.
-fn is_meant(board: &Board, text: &str) -> bool {
-    if board.clash().is_some() {
-        return false;
+/// The Sudoku that a text plainly is: one that can be read as a Sudoku and not be meant
+/// as the walls and ways of a maze.
+#[must_use]
+pub fn plain_sudoku(text: &str) -> Option<Board> {
+    let board = Board::parse(text, None).ok()?;
+    let side = board.shape().side();
+    // Walls are the same sign again and again: of digits that would be more conflicts
+    // than anybody makes by mistake.
+    if board.conflicts() as usize > side {
+        return None;
     }
-    // A blank board is drawn with as many cells in each row, and without walls.
+    // A blank board is drawn with as many cells in each row.
     let cells = |line: &str| line.chars().filter(|c| matches!(c, '.' | '_' | '0')).count();
     let lines: Vec<usize> = text.lines().map(cells).filter(|&n| n > 0).collect();
-    let side = board.shape().side();
-    board.clues() > 0 || lines.len() == 1 || lines.iter().all(|&n| n == side)
+    let even = lines.len() == 1 || lines.iter().all(|&n| n == side);
+    (board.clues() > 0 || even).then_some(board)
 }
 
 #[cfg(test)]
@@ -87,6 +89,8 @@ mod tests {
             (row(". . . | . . . | . . ."), "sudoku-9x9"),
             // A single one in each of some rows.
             (format!("100000000\n000100000\n{}", "000000000\n".repeat(7)), "sudoku-9x9"),
+            // A slip, not walls.
+            ("11..\n....\n....\n....".to_owned(), "sudoku-4x4"),
             (format!("# my puzzles\n{nine}\n"), "sudoku-9x9"),
             (row("101000101"), "maze-9x9"),
             (row("X.X...X.."), "maze-9x9"),

@@ -28,7 +28,7 @@ mod xml;
 use std::io::BufRead;
 
 use super::Puzzle;
-pub use any::{Found, any_of};
+pub use any::{Found, any_of, plain_sudoku};
 pub use columns::{ColumnNames, ColumnNamesError};
 use columns::{FirstLine, first_line};
 pub use entry::{Entry, Notes, Row};
