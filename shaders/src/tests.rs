@@ -55,15 +55,6 @@ fn architectures() -> Vec<(&'static str, ModelConfig)> {
                 ..odd_compact.clone()
             },
         ),
-        (
-            // Its conflicts are counted on the host.
-            "a maze",
-            ModelConfig {
-                mlp_inner: Some(35),
-                token_inner: Some(13),
-                ..ModelConfig::compact("maze-5x5".parse::<PuzzleKind>().unwrap(), 26)
-            },
-        ),
         ("odd hrm", odd_hrm),
         ("odd compact", odd_compact),
         ("hrm-4x4", ModelConfig::hrm(Shape::S4, 64, 4, 1)),
@@ -79,6 +70,15 @@ fn architectures() -> Vec<(&'static str, ModelConfig)> {
             ModelConfig {
                 mlp_inner: Some(35),
                 ..ModelConfig::eqr(Shape::S6, 26, 13)
+            },
+        ),
+        (
+            // Its conflicts are counted on the host.
+            "a maze",
+            ModelConfig {
+                mlp_inner: Some(35),
+                token_inner: Some(13),
+                ..ModelConfig::compact("maze-5x5".parse::<PuzzleKind>().unwrap(), 26)
             },
         ),
     ]
