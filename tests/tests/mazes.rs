@@ -70,7 +70,9 @@ async fn open(url: &str, client: &fantoccini::Client, side: usize) -> Result<(Pl
 
 /// The maze on the board as the page writes it.
 async fn maze(page: &Playground) -> Result<Maze> {
-    let text = page.script("return document.querySelector('#text').value").await?;
+    let text = page
+        .script("return document.querySelector('#text').value")
+        .await?;
     Ok(Maze::parse(text.as_str().context("no text")?, None)?)
 }
 
@@ -103,11 +105,13 @@ async fn stroke(page: &Playground, cells: &[usize]) -> Result<()> {
 async fn a_maze_is_drawn_run_and_told_of() -> Result<()> {
     with_page(Graphics::None, DESKTOP, async |server, browser| {
         let (page, rooms) = open(&server.url(), &browser.client, 12).await?;
-        page.says("#lengths", "The shortest way has 26 steps.").await?;
+        page.says("#lengths", "The shortest way has 26 steps.")
+            .await?;
 
         // An open field, its ends put elsewhere, and a wall of one stroke.
         rooms.press("#clear").await?;
-        page.says("#lengths", "The shortest way has 22 steps.").await?;
+        page.says("#lengths", "The shortest way has 22 steps.")
+            .await?;
         rooms.press("#tool-start").await?;
         stroke(&page, &[13]).await?;
         rooms.press("#tool-goal").await?;
@@ -121,12 +125,15 @@ async fn a_maze_is_drawn_run_and_told_of() -> Result<()> {
             drawn.set(cell, Cell::Wall);
         }
         shows(&page, &drawn).await?;
-        page.says("#lengths", "The shortest way has 9 steps.").await?;
+        page.says("#lengths", "The shortest way has 9 steps.")
+            .await?;
 
         // A stroke is taken back as one; keys draw too.
-        page.script("document.querySelector('#board').focus()").await?;
+        page.script("document.querySelector('#board').focus()")
+            .await?;
         rooms.key(&json!({"key": "z", "ctrlKey": true})).await?;
-        page.says("#lengths", "The shortest way has 3 steps.").await?;
+        page.says("#lengths", "The shortest way has 3 steps.")
+            .await?;
         rooms.key(&json!({"key": "Home", "ctrlKey": true})).await?;
         rooms.key(&json!({"key": "w"})).await?;
         page.says("#maze-cell", "Row 1, column 1: wall").await?;
@@ -136,7 +143,8 @@ async fn a_maze_is_drawn_run_and_told_of() -> Result<()> {
         rooms.press("#tool-look").await?;
         stroke(&page, &[30, 40]).await?;
         page.says("#maze-cell", "Row 3, column 7: way").await?;
-        page.says("#lengths", "The shortest way has 3 steps.").await?;
+        page.says("#lengths", "The shortest way has 3 steps.")
+            .await?;
         Ok(())
     })
     .await
@@ -157,7 +165,10 @@ async fn routes_are_told_apart_and_scrubbed_through() -> Result<()> {
         page.click("#play").await?;
         page.ended().await?;
         let verdict = rooms.text("#verdict").await?;
-        assert!(verdict.contains("Solved") && verdict.contains(&format!("{steps} steps")), "{verdict}");
+        assert!(
+            verdict.contains("Solved") && verdict.contains(&format!("{steps} steps")),
+            "{verdict}"
+        );
         page.says("#lengths", "so has the network’s").await?;
 
         // Nothing is: the network marks nothing.
@@ -166,7 +177,10 @@ async fn routes_are_told_apart_and_scrubbed_through() -> Result<()> {
         page.click("#play").await?;
         page.ended().await?;
         let verdict = rooms.text("#verdict").await?;
-        assert!(verdict.contains("no route leads from the start to the goal"), "{verdict}");
+        assert!(
+            verdict.contains("no route leads from the start to the goal"),
+            "{verdict}"
+        );
         page.says("#lengths", "does not lead to the goal").await?;
 
         // A route with a cell too many.
@@ -180,15 +194,24 @@ async fn routes_are_told_apart_and_scrubbed_through() -> Result<()> {
         page.click("#play").await?;
         page.ended().await?;
         let verdict = rooms.text("#verdict").await?;
-        assert!(verdict.contains("A route, but not the shortest"), "{verdict}");
-        assert!(verdict.contains("1 cell beside it is marked too"), "{verdict}");
+        assert!(
+            verdict.contains("A route, but not the shortest"),
+            "{verdict}"
+        );
+        assert!(
+            verdict.contains("1 cell beside it is marked too"),
+            "{verdict}"
+        );
 
         // Earlier moments, the chart, what is known of a cell, and the picture.
         rooms.choose("#segment", "1").await?;
         page.says("#segment-text", "Segment 1 of 16").await?;
         let label = "return document.querySelector('#run-chart').getAttribute('aria-label')";
-        page.until("the chart", &format!("{label}.includes('after segment 1: conflicts ')"))
-            .await?;
+        page.until(
+            "the chart",
+            &format!("{label}.includes('after segment 1: conflicts ')"),
+        )
+        .await?;
         page.says("#cell-facts", " with ").await?;
         rooms.press(".as-picture summary").await?;
         rooms.has("#board-picture .maze-wall", 1).await?;
@@ -205,17 +228,34 @@ async fn mazes_are_pasted_linked_to_and_made() -> Result<()> {
         let size = MazeSize::of_side(12).context("a size")?;
         let (question, _) = generate_maze(5, &MazeOptions::hard(size))?;
         let text = question.to_grid_string();
-        let drawn = text.replace('#', "█").replace(' ', "·").replace('S', "A").replace('G', "B");
+        let drawn = text
+            .replace('#', "█")
+            .replace(' ', "·")
+            .replace('S', "A")
+            .replace('G', "B");
         page.paste(&drawn).await?;
         shows(&page, &question).await?;
-        page.says(".notice", "“█” as wall, “·” as way, “A” as start, “B” as goal").await?;
+        page.says(
+            ".notice",
+            "“█” as wall, “·” as way, “A” as start, “B” as goal",
+        )
+        .await?;
 
         // The link has signs that no address escapes, and leads back.
-        page.until("the link", "return /puzzle=[*SGo-]{144}(&|$)/.test(location.hash)").await?;
+        page.until(
+            "the link",
+            "return /puzzle=[*SGo-]{144}(&|$)/.test(location.hash)",
+        )
+        .await?;
         let link = page.script("return location.href").await?;
         let link = link.as_str().context("no address")?.to_owned();
-        page.script("document.querySelector('#blank').click()").await?;
-        page.until("a Sudoku", "return document.querySelector('#cell-0') !== null").await?;
+        page.script("document.querySelector('#blank').click()")
+            .await?;
+        page.until(
+            "a Sudoku",
+            "return document.querySelector('#cell-0') !== null",
+        )
+        .await?;
         browser.client.goto("about:blank").await?;
         let (page, _) = Playground::open(&browser.client, &link).await?;
         page.loaded().await?;
@@ -227,11 +267,18 @@ async fn mazes_are_pasted_linked_to_and_made() -> Result<()> {
         rooms.choose("#way-length", "long").await?;
         page.click("#generate").await?;
         let other = json!(text);
-        page.until("another maze", &format!("return document.querySelector('#text').value !== {other}"))
-            .await?;
+        page.until(
+            "another maze",
+            &format!("return document.querySelector('#text').value !== {other}"),
+        )
+        .await?;
         assert!(maze(&page).await?.distance().context("no way")? >= hard);
         page.paste("1.........4...2.").await?;
-        page.until("a Sudoku", "return document.querySelectorAll('#board .cell').length === 16").await?;
+        page.until(
+            "a Sudoku",
+            "return document.querySelectorAll('#board .cell').length === 16",
+        )
+        .await?;
         page.loaded_model("hrm-4x4").await?;
 
         // A text of walls is no Sudoku where none of its networks plays it.
@@ -257,10 +304,15 @@ async fn rooms_work_on_mazes() -> Result<()> {
         rooms.has("#vary-digits", 0).await?;
         rooms.choose("#guess-count", "4").await?;
         rooms.press("#race").await?;
-        page.says("#race-status", "0 of 4 guesses are solved").await?;
+        page.says("#race-status", "0 of 4 guesses are solved")
+            .await?;
         rooms.has("#race-boards .maze-wall", 4).await?;
         let shared = rooms.count("#votes .maze-share").await?;
-        assert_eq!(shared as usize, given.route_cells(), "all say what was given");
+        assert_eq!(
+            shared as usize,
+            given.route_cells(),
+            "all say what was given"
+        );
         page.says("#rules", "not solved").await?;
 
         rooms.open("latent").await?;
@@ -268,8 +320,11 @@ async fn rooms_work_on_mazes() -> Result<()> {
         page.segments(1).await?;
         rooms.press("#step").await?;
         page.segments(2).await?;
-        page.until("a track", "return document.querySelector('#plane .track, #plane path') !== null")
-            .await?;
+        page.until(
+            "a track",
+            "return document.querySelector('#plane .track, #plane path') !== null",
+        )
+        .await?;
 
         // What is to be marked is marked by nobody: one cell is missing in each.
         page.paste(&question.to_grid_string()).await?;
@@ -277,8 +332,13 @@ async fn rooms_work_on_mazes() -> Result<()> {
         rooms.open("experiments").await?;
         rooms.press("#experiment-one-blank").await?;
         let cells = answer.route_cells();
-        page.says("#experiment-status", &format!("0 of {cells} solved")).await?;
-        page.says(".lede", "A shortest route with one single cell left unmarked").await?;
+        page.says("#experiment-status", &format!("0 of {cells} solved"))
+            .await?;
+        page.says(
+            ".lede",
+            "A shortest route with one single cell left unmarked",
+        )
+        .await?;
         rooms.press("#experiment-hints").await?;
         page.says("#experiment-status", "1 of ").await?;
         rooms.press("#experiment-two-models").await?;
@@ -305,7 +365,8 @@ async fn a_maze_of_thirty_fits_a_phone() -> Result<()> {
         let action = "return getComputedStyle(document.querySelector('#board')).touchAction";
         assert_eq!(page.script(action).await?, json!("manipulation"));
         rooms.press("#tool-way").await?;
-        page.until("a board to draw on", &format!("{action} === 'none'")).await?;
+        page.until("a board to draw on", &format!("{action} === 'none'"))
+            .await?;
         stroke(&page, &[0, 29]).await?;
         page.until(
             "a row of ways",

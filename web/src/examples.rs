@@ -101,7 +101,10 @@ mod tests {
         let read = |line: &str| Address::parse(&format!("#puzzle={line}")).puzzle.unwrap();
         let all: Vec<AnyPuzzle> = lines.map(read).collect();
         let mazes: Vec<_> = all.iter().filter_map(AnyPuzzle::maze).collect();
-        let sides: Vec<_> = mazes.iter().map(|maze| (maze.size().side(), maze.distance())).collect();
+        let sides: Vec<_> = mazes
+            .iter()
+            .map(|maze| (maze.size().side(), maze.distance()))
+            .collect();
         assert_eq!(sides, [(12, Some(26)), (20, Some(55)), (30, Some(121))]);
         assert_eq!(mazes[0].to_string(), MAZE);
         assert!(mazes.iter().all(|maze| maze.flaw().is_none()));

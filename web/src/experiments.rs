@@ -355,7 +355,10 @@ mod tests {
         for experiment in Experiment::ALL {
             for item in experiment.items(&question, &answer, 3) {
                 let image = |puzzle: &AnyPuzzle| puzzle.image(item.symmetry.as_ref());
-                assert!(image(&answer).solves(&image(&item.puzzle)), "{experiment:?}");
+                assert!(
+                    image(&answer).solves(&image(&item.puzzle)),
+                    "{experiment:?}"
+                );
             }
             assert!(!experiment.question_of_maze().is_empty());
         }

@@ -48,9 +48,9 @@ impl Variety {
                 if network == 0 {
                     symmetry = match (round, kind) {
                         (0, _) => None,
-                        (_, PuzzleKind::Sudoku(shape)) => {
-                            self.of_sudoku(shape, round, &mut rng).map(AnySymmetry::from)
-                        }
+                        (_, PuzzleKind::Sudoku(shape)) => self
+                            .of_sudoku(shape, round, &mut rng)
+                            .map(AnySymmetry::from),
                         (_, PuzzleKind::Maze(_)) => self.of_maze(round).map(AnySymmetry::from),
                     };
                 }
@@ -358,7 +358,10 @@ mod tests {
         let items = variety.items(&puzzle);
         assert_eq!(items.len(), 9);
         assert!(items[0].symmetry.is_none() && items[0].noise == 0.0);
-        assert_eq!(items[1].symmetry, Some(Symmetry::digit_shift(Shape::S4, 1).into()));
+        assert_eq!(
+            items[1].symmetry,
+            Some(Symmetry::digit_shift(Shape::S4, 1).into())
+        );
         assert!(items[4].symmetry.is_some() && items[4].noise == 0.5);
         assert_eq!(items, variety.items(&puzzle));
         let with_others = Variety {
@@ -368,7 +371,10 @@ mod tests {
         let both = with_others.items(&puzzle);
         let of = |i: usize| (both[i].model.as_deref(), both[i].symmetry.clone());
         assert_eq!([of(0).0, of(1).0, of(2).0], [None, Some("a"), Some("b")]);
-        assert_eq!(of(3), (None, Some(Symmetry::digit_shift(Shape::S4, 1).into())));
+        assert_eq!(
+            of(3),
+            (None, Some(Symmetry::digit_shift(Shape::S4, 1).into()))
+        );
         assert_eq!(of(4).1, of(3).1, "the same for every network");
         assert_eq!(both[1].noise, 0.0);
         let always = Variety {
@@ -408,12 +414,17 @@ mod tests {
             seed: 1,
             commit: false,
         };
-        for (transpose, swap, images) in
-            [(false, false, 1), (false, true, 2), (true, false, 8), (true, true, 16)]
-        {
+        for (transpose, swap, images) in [
+            (false, false, 1),
+            (false, true, 2),
+            (true, false, 8),
+            (true, true, 16),
+        ] {
             let items = variety(transpose, swap).items(&puzzle);
-            let seen: std::collections::HashSet<_> =
-                items.iter().map(|item| item.puzzle.image(item.symmetry.as_ref())).collect();
+            let seen: std::collections::HashSet<_> = items
+                .iter()
+                .map(|item| item.puzzle.image(item.symmetry.as_ref()))
+                .collect();
             assert_eq!(seen.len(), images, "{transpose} {swap}");
             assert_eq!(items[0].symmetry, None);
         }
@@ -424,7 +435,10 @@ mod tests {
         let runs = [vec![report("So##Go  #")], vec![report("So##G   #")]];
         let votes = votes(puzzle.kind(), &runs);
         assert_eq!((votes[1].digit, votes[1].share), (5, 1.0));
-        assert_eq!((votes[5].digit, votes[5].second, votes[5].share), (2, 5, 0.5));
+        assert_eq!(
+            (votes[5].digit, votes[5].second, votes[5].share),
+            (2, 5, 0.5)
+        );
         let key: AnyPuzzle = "So##G   #".parse().unwrap();
         assert!(reference_rule(&runs, &key));
     }

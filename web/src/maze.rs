@@ -51,7 +51,11 @@ impl Tool {
 pub fn between(side: usize, from: usize, to: usize) -> Vec<usize> {
     let place = |cell: usize| [(cell / side) as isize, (cell % side) as isize];
     let (a, b) = (place(from), place(to));
-    let steps = (0..2).map(|k| (b[k] - a[k]).abs()).max().unwrap_or(0).max(1);
+    let steps = (0..2)
+        .map(|k| (b[k] - a[k]).abs())
+        .max()
+        .unwrap_or(0)
+        .max(1);
     let cell = |step: isize| {
         let [row, column] = [0, 1].map(|k| {
             let by = (b[k] - a[k]) * step;
@@ -73,11 +77,26 @@ pub fn legend() -> [(String, &'static str); 6] {
     };
     [
         (drawn("maze-wall", WHOLE), "wall"),
-        (drawn("maze-route", WHOLE) + &drawn("maze-line", "M0 5h10"), "route"),
-        (drawn("maze-changed", WHOLE) + &drawn("maze-corner", &format!("M0 0{CORNER}")), "changed"),
-        (drawn("maze-route", WHOLE) + &drawn("maze-fault", &format!("M0 0{CROSS}")), "gap, branch or loose"),
-        (drawn("maze-route", WHOLE) + &drawn("maze-detour", &format!("M0 0{DIAMOND}")), "detour"),
-        (drawn("maze-wall", WHOLE) + &drawn("maze-over", &format!("M0 0{FRAME}")), "changed from the maze’s"),
+        (
+            drawn("maze-route", WHOLE) + &drawn("maze-line", "M0 5h10"),
+            "route",
+        ),
+        (
+            drawn("maze-changed", WHOLE) + &drawn("maze-corner", &format!("M0 0{CORNER}")),
+            "changed",
+        ),
+        (
+            drawn("maze-route", WHOLE) + &drawn("maze-fault", &format!("M0 0{CROSS}")),
+            "gap, branch or loose",
+        ),
+        (
+            drawn("maze-route", WHOLE) + &drawn("maze-detour", &format!("M0 0{DIAMOND}")),
+            "detour",
+        ),
+        (
+            drawn("maze-wall", WHOLE) + &drawn("maze-over", &format!("M0 0{FRAME}")),
+            "changed from the maze’s",
+        ),
     ]
 }
 
@@ -102,13 +121,7 @@ pub const fn name(cell: Cell) -> &'static str {
 }
 
 /// Contents of a maze's cell in the order of their tokens, of which the first is 1.
-pub const CONTENTS: [Cell; 5] = [
-    Cell::Wall,
-    Cell::Way,
-    Cell::Start,
-    Cell::Goal,
-    Cell::Route,
-];
+pub const CONTENTS: [Cell; 5] = [Cell::Wall, Cell::Way, Cell::Start, Cell::Goal, Cell::Route];
 
 /// A maze with a route of which the cells are told apart.
 struct Sketch<'a> {
@@ -205,9 +218,8 @@ impl<'a> Sketch<'a> {
         let says_wall = |cell: usize| {
             self.answer.cells()[cell] == Cell::Wall && self.question.cells()[cell] != Cell::Wall
         };
-        let broken = |cell: usize| {
-            matches!(self.faults[cell], Fault::Gap | Fault::Branch | Fault::Apart)
-        };
+        let broken =
+            |cell: usize| matches!(self.faults[cell], Fault::Gap | Fault::Branch | Fault::Apart);
         d.path("maze-line", &self.line())
             .path("maze-detour", &self.strokes(DIAMOND, fault(Fault::Detour)))
             .path("maze-fault", &self.strokes(CROSS, broken))
@@ -217,8 +229,12 @@ impl<'a> Sketch<'a> {
             let place = self.question.cells().iter().position(|&c| c == end);
             let Some(place) = place else { continue };
             let [x, y] = self.place(place).map(|at| at + CELL / 2.0);
-            d.circle("maze-end", [x, y], 4.4)
-                .text("maze-letter", Anchor::Middle, [x, y + 2.5], letter);
+            d.circle("maze-end", [x, y], 4.4).text(
+                "maze-letter",
+                Anchor::Middle,
+                [x, y + 2.5],
+                letter,
+            );
         }
     }
 
@@ -315,13 +331,16 @@ pub fn label(question: &Maze, cells: &[CellState], cell: usize) -> String {
     let values: Vec<u8> = cells.iter().map(|state| state.digit).collect();
     let sketch = Sketch::new(question, &values);
     let side = sketch.side;
-    let (Some(&here), Some(&given)) = (
-        sketch.answer.cells().get(cell),
-        question.cells().get(cell),
-    ) else {
+    let (Some(&here), Some(&given)) = (sketch.answer.cells().get(cell), question.cells().get(cell))
+    else {
         return String::new();
     };
-    let mut text = format!("Row {}, column {}: {}", cell / side + 1, cell % side + 1, name(here));
+    let mut text = format!(
+        "Row {}, column {}: {}",
+        cell / side + 1,
+        cell % side + 1,
+        name(here)
+    );
     let fault = sketch.faults[cell];
     if fault == Fault::Changed {
         text.push_str(&format!(", where the maze has a {}", name(given)));
@@ -394,18 +413,38 @@ mod tests {
         let question = maze("S  #   G ");
         let cells = states("S  #   G ", "So #   G ", &[1]);
         let drawing = board(&question, &cells);
-        assert!(drawing.contains("class=\"maze-wall\" d=\"M0 10h10v10h-10z\""), "{drawing}");
+        assert!(
+            drawing.contains("class=\"maze-wall\" d=\"M0 10h10v10h-10z\""),
+            "{drawing}"
+        );
         assert!(drawing.contains("class=\"maze-route\" d=\"M10 0h10v10h-10z\""));
         // From the start to the marked cell, and not on.
         assert!(drawing.contains("class=\"maze-line\" d=\"M5 5h10\""));
         assert!(drawing.contains("class=\"maze-changed\" d=\"M10 0h10"));
         let crosses = drawing.split("class=\"maze-fault\" d=\"").nth(1).unwrap();
-        assert_eq!(crosses.split('"').next().unwrap().matches("l5.2 5.2").count(), 2);
+        assert_eq!(
+            crosses
+                .split('"')
+                .next()
+                .unwrap()
+                .matches("l5.2 5.2")
+                .count(),
+            2
+        );
         assert!(drawing.contains(">S</text>") && drawing.contains(">G</text>"));
-        let bare = board(&question, &timeline::cells(&question.clone().into(), &[], 0));
-        assert!(bare.contains("class=\"maze-fault\" d=\"\""), "a question has no faults");
+        let bare = board(
+            &question,
+            &timeline::cells(&question.clone().into(), &[], 0),
+        );
+        assert!(
+            bare.contains("class=\"maze-fault\" d=\"\""),
+            "a question has no faults"
+        );
 
-        assert_eq!(label(&question, &cells, 1), "Row 1, column 2: route, gap, changed");
+        assert_eq!(
+            label(&question, &cells, 1),
+            "Row 1, column 2: route, gap, changed"
+        );
         assert_eq!(label(&question, &cells, 3), "Row 2, column 1: wall");
         let cells = states("S  #   G ", "S  o   G ", &[3]);
         assert_eq!(
@@ -429,7 +468,10 @@ mod tests {
         ];
         let drawing = shares(&question, &runs);
         assert_eq!(drawing.matches("maze-share").count(), 3);
-        assert!(drawing.matches("fill-opacity").count() == 3 && drawing.contains("opacity=\"1.00\""), "{drawing}");
+        assert!(
+            drawing.matches("fill-opacity").count() == 3 && drawing.contains("opacity=\"1.00\""),
+            "{drawing}"
+        );
         let drawing = one_open(&question, &[1, 4], &[Some(true), Some(false)]);
         assert!(drawing.contains("class=\"trial-solved\" d=\"M10 0h10"));
         assert!(drawing.contains("class=\"maze-fault\" d=\"M10 10m2.4"));
@@ -440,9 +482,18 @@ mod tests {
         let question = maze("S  #   G ");
         let of = |answer: &str| lengths(&question, Some(Route::of(&question, &maze(answer))));
         assert_eq!(lengths(&question, None), "The shortest way has 3 steps.");
-        assert_eq!(of("So #o  G "), "The shortest way has 3 steps; so has the network’s.");
-        assert_eq!(of("Soo#oooGo"), "The shortest way has 3 steps; so has the network’s.");
-        assert_eq!(of("Soo# o Go"), "The shortest way has 3 steps; the network’s has 5.");
+        assert_eq!(
+            of("So #o  G "),
+            "The shortest way has 3 steps; so has the network’s."
+        );
+        assert_eq!(
+            of("Soo#oooGo"),
+            "The shortest way has 3 steps; so has the network’s."
+        );
+        assert_eq!(
+            of("Soo# o Go"),
+            "The shortest way has 3 steps; the network’s has 5."
+        );
         assert!(of("S  #   G ").ends_with("does not lead to the goal."));
         assert!(lengths(&maze("S  ###  G"), None).starts_with("This maze can’t be solved: no way"));
     }

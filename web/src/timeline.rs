@@ -75,7 +75,9 @@ pub fn cells(puzzle: &AnyPuzzle, reports: &[SegmentReport], segments: usize) -> 
         .map_or(asked.as_slice(), |report| report.grid.as_slice());
     let conflicts = conflicts(puzzle, shown);
     let open = open(puzzle);
-    let givens = asked.iter().map(|&value| if value == open { 0 } else { value });
+    let givens = asked
+        .iter()
+        .map(|&value| if value == open { 0 } else { value });
     let mut states: Vec<CellState> = givens
         .zip(shown)
         .zip(conflicts)

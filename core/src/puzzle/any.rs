@@ -414,7 +414,13 @@ mod tests {
         for text in ["1.........4...2.", &".".repeat(81), &".".repeat(625)] {
             assert!(any(text).unwrap().sudoku().is_some(), "{text}");
         }
-        for text in ["S ##G    ", "S G      ", "SooG", "SG  ", &format!("{}#", "# ".repeat(312))] {
+        for text in [
+            "S ##G    ",
+            "S G      ",
+            "SooG",
+            "SG  ",
+            &format!("{}#", "# ".repeat(312)),
+        ] {
             let found = any(text).unwrap_or_else(|e| panic!("{text:?}: {e}"));
             assert!(found.maze().is_some(), "{text}");
             assert_eq!(found.to_string(), text);
@@ -433,7 +439,10 @@ mod tests {
         let board = random_solution(Shape::S6, &mut rng);
         let size = MazeSize::of_side(7).unwrap();
         let (question, answer) = generate_maze(1, &MazeOptions::hard(size)).unwrap();
-        let (sudoku, maze) = (AnyPuzzle::from(board.clone()), AnyPuzzle::from(question.clone()));
+        let (sudoku, maze) = (
+            AnyPuzzle::from(board.clone()),
+            AnyPuzzle::from(question.clone()),
+        );
         assert_eq!(sudoku.values(), board.cells());
         assert_eq!((maze.values(), maze.conflicts()), (question.tokens(), 3));
         assert!(AnyPuzzle::from(answer.clone()).solves(&maze));
@@ -441,18 +450,32 @@ mod tests {
         assert!(sudoku.fault(&maze).unwrap().contains("maze-7x7"));
         for puzzle in [&sudoku, &maze, &AnyPuzzle::from(answer)] {
             let kind = puzzle.kind();
-            assert_eq!(AnyPuzzle::from_values(kind, &puzzle.values()).as_ref(), Ok(puzzle));
-            assert_eq!(AnyPuzzle::from_tokens(kind, &puzzle.tokens()).as_ref(), Ok(puzzle));
+            assert_eq!(
+                AnyPuzzle::from_values(kind, &puzzle.values()).as_ref(),
+                Ok(puzzle)
+            );
+            assert_eq!(
+                AnyPuzzle::from_tokens(kind, &puzzle.tokens()).as_ref(),
+                Ok(puzzle)
+            );
             let symmetry = AnyPuzzle::random_symmetry(kind, &mut rng);
             assert!(symmetry.fits(kind));
             assert_eq!(puzzle.transformed(&symmetry).restored(&symmetry), *puzzle);
             let json = serde_json::to_string(&symmetry).unwrap();
-            assert_eq!(serde_json::from_str::<AnySymmetry>(&json).unwrap(), symmetry);
+            assert_eq!(
+                serde_json::from_str::<AnySymmetry>(&json).unwrap(),
+                symmetry
+            );
             let other = if puzzle == &sudoku { &maze } else { &sudoku };
             assert!(!symmetry.fits(other.kind()));
             assert_eq!(other.transformed(&symmetry), *other);
         }
-        assert!(maze.needs_sudoku().unwrap_err().to_string().contains("maze-7x7"));
+        assert!(
+            maze.needs_sudoku()
+                .unwrap_err()
+                .to_string()
+                .contains("maze-7x7")
+        );
         assert_eq!(maze.open_cells().len(), {
             let ways = question.cells().iter().filter(|c| **c == maze::Cell::Way);
             ways.count()

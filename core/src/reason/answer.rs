@@ -17,8 +17,12 @@ pub fn read(text: &str) -> Event {
             return Event::Read { puzzle: None, said };
         }
     };
-    let more = (found.more > 0)
-        .then(|| format!("This is the first of {} puzzles in the text.", found.more + 1));
+    let more = (found.more > 0).then(|| {
+        format!(
+            "This is the first of {} puzzles in the text.",
+            found.more + 1
+        )
+    });
     let signs = found.said.map(|said| capitalized(&said));
     // One that was drawn may lack something that can be put in.
     let flaw = found.puzzle.maze().and_then(Maze::flaw);
@@ -156,20 +160,31 @@ mod tests {
     #[test]
     fn texts_of_every_kind_are_read_and_told_of() {
         let read = |text: &str| match read(text) {
-            Event::Read { puzzle, said } => (puzzle.map(|p| p.to_string()), said.unwrap_or_default()),
+            Event::Read { puzzle, said } => {
+                (puzzle.map(|p| p.to_string()), said.unwrap_or_default())
+            }
             other => panic!("{other:?}"),
         };
         let (puzzle, said) = read("XXXX\nXA.X\nX.BX\nXXXX");
         assert_eq!(puzzle.as_deref(), Some("#####S ## G#####"));
-        assert_eq!(said, "Read “X” as wall, “.” as way, “A” as start, “B” as goal.");
+        assert_eq!(
+            said,
+            "Read “X” as wall, “.” as way, “A” as start, “B” as goal."
+        );
         // What is missing can be drawn.
         let (puzzle, said) = read("1111\n1001\n1001\n1111");
         assert_eq!(puzzle.as_deref(), Some("#####  ##  #####"));
-        assert!(said.ends_with("the maze has 0 cells that are its start."), "{said}");
+        assert!(
+            said.ends_with("the maze has 0 cells that are its start."),
+            "{said}"
+        );
         let (puzzle, said) = read("1.........4...2.\n................");
         assert!(puzzle.is_some() && said.contains("first of 2"));
         let (puzzle, said) = read("nothing here");
-        assert!(puzzle.is_none() && said.starts_with("Not a puzzle: "), "{said}");
+        assert!(
+            puzzle.is_none() && said.starts_with("Not a puzzle: "),
+            "{said}"
+        );
     }
 
     #[test]

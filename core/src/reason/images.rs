@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::puzzle::maze::Dihedral;
 use crate::puzzle::{
-    AnyPuzzle, AnySymmetry, Board, Maze, MazeSize, MazeSymmetry, Puzzle, PuzzleKind, Shape, Symmetry,
+    AnyPuzzle, AnySymmetry, Board, Maze, MazeSize, MazeSymmetry, Puzzle, PuzzleKind, Shape,
+    Symmetry,
 };
 
 /// Which images of a puzzle are guessed at.

@@ -147,9 +147,7 @@ impl Route {
             Some(more) if steps == shortest => {
                 format!("in {steps} steps, as few as can be, but {more}")
             }
-            Some(more) => format!(
-                "in {steps} steps, and the shortest has {shortest}; {more}"
-            ),
+            Some(more) => format!("in {steps} steps, and the shortest has {shortest}; {more}"),
         }
     }
 }
@@ -381,11 +379,7 @@ mod tests {
                 State::Wandering,
                 "After 2 segments the network has not settled on an answer: no route leads from the start to the goal and 3 faults are left in it.",
             ),
-            (
-                "Sooo#o  G",
-                State::Valid,
-                "",
-            ),
+            ("Sooo#o  G", State::Valid, ""),
             (
                 "S  oo   G",
                 State::Wandering,
@@ -398,13 +392,19 @@ mod tests {
             let said = standing.sentence();
             assert!(said.ends_with(sentence), "{said}");
             let then = Standing::of(&question, &reports, 1, 2).sentence();
-            assert!(state == State::Solved || then.contains("in the route"), "{then}");
+            assert!(
+                state == State::Solved || then.contains("in the route"),
+                "{then}"
+            );
         }
         let question: AnyPuzzle = "S      G ".parse().unwrap();
         let (_, reports) = routes("SooooooG ", 2);
         let standing = Standing::of(&question, &reports, 2, 2);
         let route = standing.route().unwrap();
-        assert_eq!((route.shortest, route.marked, route.cells), (Some(3), Some(3), 6));
+        assert_eq!(
+            (route.shortest, route.marked, route.cells),
+            (Some(3), Some(3), 6)
+        );
     }
 
     fn report(segment: usize, changed: usize, residual: f32) -> SegmentReport {
@@ -486,19 +486,34 @@ mod tests {
                 then.sentence()
             );
         }
-        assert_eq!(Standing::of(&sudoku(), &reports, 0, 16).state, State::Waiting);
+        assert_eq!(
+            Standing::of(&sudoku(), &reports, 0, 16).state,
+            State::Waiting
+        );
         let inside = Standing::of(&sudoku(), &reports, 16, 16).inside(1, 0, 5);
         assert_eq!(inside.state, State::UnderWay);
         assert_eq!(
             inside.sentence(),
             "Segment 16, update 2: nothing changed, 5 conflicts."
         );
-        assert_eq!(Standing::of(&sudoku(), &reports, 99, 16).state, State::Solved);
+        assert_eq!(
+            Standing::of(&sudoku(), &reports, 99, 16).state,
+            State::Solved
+        );
         // Chosen to go on: what had come of it has not come of it any more.
         let failed = run(8, 1, 0.3);
-        assert_eq!(Standing::of(&sudoku(), &failed, 8, 8).state, State::Wandering);
-        assert_eq!(Standing::of(&sudoku(), &failed, 8, 16).state, State::UnderWay);
-        assert_eq!(Standing::of(&sudoku(), &failed, 7, 8).state, State::UnderWay);
+        assert_eq!(
+            Standing::of(&sudoku(), &failed, 8, 8).state,
+            State::Wandering
+        );
+        assert_eq!(
+            Standing::of(&sudoku(), &failed, 8, 16).state,
+            State::UnderWay
+        );
+        assert_eq!(
+            Standing::of(&sudoku(), &failed, 7, 8).state,
+            State::UnderWay
+        );
     }
 
     #[test]

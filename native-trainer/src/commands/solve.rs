@@ -180,7 +180,9 @@ impl<'a, P: Guessable> Solver<'a, P> {
                 }
                 Err(error) => match self.puzzles_of(argument) {
                     found if found.is_empty() => self.refuse(format!("{place}: {error}"))?,
-                    found => found.iter().try_for_each(|entry| self.take(entry, &place))?,
+                    found => found
+                        .iter()
+                        .try_for_each(|entry| self.take(entry, &place))?,
                 },
             }
         }

@@ -397,7 +397,9 @@ impl Page {
         }
         let here = s.entry.with_untracked(Entry::kind);
         if !manifest.plays(here) {
-            self.put(examples::first(manifest.puzzle, |kind| manifest.plays(kind)));
+            self.put(examples::first(manifest.puzzle, |kind| {
+                manifest.plays(kind)
+            }));
         }
         self.load();
         // A bare field is nothing to watch.

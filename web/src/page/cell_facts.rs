@@ -23,7 +23,10 @@ const SIGNS: [char; 5] = ['#', '\u{b7}', 'S', 'G', 'o'];
 fn content(kind: PuzzleKind, index: usize) -> String {
     match kind {
         PuzzleKind::Sudoku(_) => digit_char(index as u8 + 1).to_string(),
-        PuzzleKind::Maze(_) => CONTENTS.get(index).map_or("", |&cell| name(cell)).to_owned(),
+        PuzzleKind::Maze(_) => CONTENTS
+            .get(index)
+            .map_or("", |&cell| name(cell))
+            .to_owned(),
     }
 }
 
@@ -63,7 +66,11 @@ pub(crate) fn CellFacts(page: Page) -> impl IntoView {
             let (digit, share) = shares.iter().enumerate().max_by_key(|(_, share)| **share)?;
             Some(format!(
                 "{} {} with {:.0} %",
-                if kind.sudoku().is_ok() { ":" } else { "; it is" },
+                if kind.sudoku().is_ok() {
+                    ":"
+                } else {
+                    "; it is"
+                },
                 content(kind, digit),
                 f64::from(*share) / 2.55
             ))

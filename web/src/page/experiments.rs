@@ -232,7 +232,7 @@ fn Blanks(page: Page, puzzle: AnyPuzzle) -> impl IntoView {
     let answer = page.state.lab.answer;
     let drawing = move || {
         let drawn = |answer: &AnyPuzzle| one_open(&puzzle, answer, &standings(page));
-        answer.with(|answer| answer.as_ref().map(drawn))
+        answer.with(|answer| answer.as_ref().map(drawn).unwrap_or_default())
     };
     // The cells in the order of the runs.
     let cells = move || answer.with(|answer| answer.as_ref().map(AnyPuzzle::written));
@@ -268,7 +268,9 @@ fn Blanks(page: Page, puzzle: AnyPuzzle) -> impl IntoView {
 fn Hints(page: Page, puzzle: AnyPuzzle) -> impl IntoView {
     let s = page.state;
     let answer = s.lab.answer.get_untracked();
-    let open = answer.as_ref().map_or(0, |answer| open_count(&puzzle, answer));
+    let open = answer
+        .as_ref()
+        .map_or(0, |answer| open_count(&puzzle, answer));
     let counts = hint_counts(open);
     let last = counts.len() - 1;
     let chosen = RwSignal::new(0_usize);

@@ -296,9 +296,7 @@ fn Race(page: Page, puzzle: AnyPuzzle) -> impl IntoView {
     let kind = puzzle.kind();
     let ballot_of = {
         let puzzle = puzzle.clone();
-        move || {
-            race.reports.with(|runs| ballot(&puzzle, runs))
-        }
+        move || race.reports.with(|runs| ballot(&puzzle, runs))
     };
     let label = move || {
         race.reports.with(|runs| {

@@ -12,7 +12,6 @@ use wasm_bindgen::JsCast;
 
 use crate::actions::Page;
 use crate::board::run_key;
-use crate::dom;
 use crate::live::{aria, live};
 
 /// The maze, drawn in one go after every segment: an element a cell would be thousands.
@@ -22,8 +21,14 @@ pub(crate) fn MazeView(page: Page, side: usize) -> impl IntoView {
     let drawing = move || {
         s.entry.with(|entry| {
             let maze = entry.board().maze();
-            maze.map(|maze| s.cells.with(|cells| maze::board(maze, cells)))
+            let drawn = maze.map(|maze| s.cells.with(|cells| maze::board(maze, cells)));
+            drawn.unwrap_or_default()
         })
+    };
+    let at_cell = move || {
+        let (cell, size) = (s.cursor.get(), CELL);
+        let [x, y] = [cell % side, cell / side].map(|at| at as f64 * size);
+        format!("M{x} {y}h{size}v{size}h-{size}z")
     };
     let at_cursor = move || label(page, s.cursor.get());
     // The cell of the stroke that is being drawn.
@@ -85,13 +90,7 @@ pub(crate) fn MazeView(page: Page, side: usize) -> impl IntoView {
                 on:keydown=keys
             >
                 <g inner_html=live(drawing)></g>
-                <rect
-                    class="maze-cursor"
-                    x=live(move || (s.cursor.get() % side) as f64 * CELL)
-                    y=live(move || (s.cursor.get() / side) as f64 * CELL)
-                    width=CELL
-                    height=CELL
-                ></rect>
+                <path class="maze-cursor" d=live(at_cell)></path>
             </svg>
         </div>
         <p id="maze-cell" class="hidden" role="status">{live(at_cursor)}</p>
@@ -121,7 +120,9 @@ fn cell_at(event: &PointerEvent, side: usize) -> Option<usize> {
         let units = side as f64 * CELL + 1.0;
         let unit = (f64::from(position) - start) / length * units - 0.5;
         let index = (unit / CELL).floor();
-        (0.0..side as f64).contains(&index).then_some(index as usize)
+        (0.0..side as f64)
+            .contains(&index)
+            .then_some(index as usize)
     };
     let column = at(event.client_x(), bounds.left(), bounds.width())?;
     let row = at(event.client_y(), bounds.top(), bounds.height())?;
@@ -130,7 +131,9 @@ fn cell_at(event: &PointerEvent, side: usize) -> Option<usize> {
 
 /// Has the board hear of the pointer until it is lifted.
 fn capture(event: &PointerEvent) {
-    let board = event.current_target().and_then(|t| t.dyn_into::<web_sys::Element>().ok());
+    let board = event
+        .current_target()
+        .and_then(|t| t.dyn_into::<web_sys::Element>().ok());
     if let Some(board) = board {
         // Fails only for a pointer that is gone.
         let _ = board.set_pointer_capture(event.pointer_id());
@@ -197,10 +200,7 @@ pub(crate) fn Tools(page: Page) -> impl IntoView {
                     id="larger"
                     type="button"
                     aria-pressed=live(move || aria(s.lab.large.get()))
-                    on:click=move |_| {
-                        s.lab.large.update(|large| *large = !*large);
-                        dom::focus("board");
-                    }
+                    on:click=move |_| s.lab.large.update(|large| *large = !*large)
                 >
                     "Larger"
                 </button>

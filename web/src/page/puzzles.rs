@@ -138,7 +138,9 @@ fn sizes(page: Page) -> Options {
     let here = s.kind.get();
     let plays = |kind: PuzzleKind| s.models.with(|models| models.iter().any(|m| m.plays(kind)));
     let mazes = SIDES.into_iter().filter_map(MazeSize::of_side);
-    let mazes = mazes.map(PuzzleKind::from).filter(|&kind| plays(kind) || kind == here);
+    let mazes = mazes
+        .map(PuzzleKind::from)
+        .filter(|&kind| plays(kind) || kind == here);
     let sudokus = Shape::ALL.into_iter().map(PuzzleKind::from);
     let mut kinds: Vec<PuzzleKind> = sudokus.chain(mazes).collect();
     if !kinds.contains(&here) {

@@ -170,7 +170,9 @@ impl State {
     pub(crate) fn new() -> Self {
         let place = Place::new();
         let address = place.asked.get_untracked();
-        let puzzle = address.puzzle.unwrap_or_else(|| examples::sudoku(Shape::S9).into());
+        let puzzle = address
+            .puzzle
+            .unwrap_or_else(|| examples::sudoku(Shape::S9).into());
         let entry = RwSignal::new(Entry::new(puzzle));
         let reports = RwSignal::new(Vec::new());
         let looking_at = RwSignal::new(None);

@@ -32,7 +32,20 @@ fn is_way(sign: char) -> bool {
 /// Signs of a start, and of a goal, the likeliest first.
 const STARTS: [char; 8] = ['S', 's', 'A', 'a', 'P', '@', '2', '\u{1f7e2}'];
 const GOALS: [char; 14] = [
-    'G', 'g', 'E', 'e', 'F', 'f', 'T', 't', 'B', 'b', 'X', 'x', '3', '\u{1f3c1}',
+    'G',
+    'g',
+    'E',
+    'e',
+    'F',
+    'f',
+    'T',
+    't',
+    'B',
+    'b',
+    'X',
+    'x',
+    '3',
+    '\u{1f3c1}',
 ];
 
 /// Reads a drawing, with a sentence on which sign was read as what.
@@ -86,12 +99,20 @@ fn rows(text: &str) -> Vec<Vec<char>> {
     }
     // Signs that only say how the one before them looks.
     let shown = |c: &char| !matches!(c, '\u{fe0e}' | '\u{fe0f}' | '\u{feff}');
-    let rows = text.lines().map(|line| line.chars().filter(shown).collect());
+    let rows = text
+        .lines()
+        .map(|line| line.chars().filter(shown).collect());
     let mut rows: Vec<Vec<char>> = rows.collect();
     // Empty lines around a drawing are none of its rows.
     let empty = |row: &Vec<char>| row.iter().all(|c| c.is_whitespace());
-    let first = rows.iter().position(|row| !empty(row)).unwrap_or(rows.len());
-    let end = rows.iter().rposition(|row| !empty(row)).map_or(first, |last| last + 1);
+    let first = rows
+        .iter()
+        .position(|row| !empty(row))
+        .unwrap_or(rows.len());
+    let end = rows
+        .iter()
+        .rposition(|row| !empty(row))
+        .map_or(first, |last| last + 1);
     rows = rows[first..end].to_vec();
     dedent(&mut rows);
     for separator in [',', ';', '\t'] {
@@ -127,7 +148,9 @@ fn listed(text: &str) -> Vec<Vec<char>> {
 fn dedent(rows: &mut [Vec<char>]) {
     let indent = |row: &Vec<char>| row.iter().take_while(|c| **c == ' ').count();
     let least = rows.iter().map(indent).min().unwrap_or(0);
-    let framed = rows.iter().all(|row| indent(row) == least && row.get(least).copied().is_some_and(is_wall));
+    let framed = rows
+        .iter()
+        .all(|row| indent(row) == least && row.get(least).copied().is_some_and(is_wall));
     if framed {
         for row in rows {
             row.drain(..least);
@@ -141,14 +164,24 @@ fn spaced(rows: &mut [Vec<char>], separator: char) {
     let between = |row: &Vec<char>| {
         let end = row.len() - usize::from(row.last() == Some(&separator) && row.len() % 2 == 0);
         end % 2 == 1
-            && row[..end].iter().skip(1).step_by(2).all(|&c| c == separator)
+            && row[..end]
+                .iter()
+                .skip(1)
+                .step_by(2)
+                .all(|&c| c == separator)
             && row[..end].iter().step_by(2).all(|&c| c != separator)
     };
     let long = rows.iter().any(|row| row.len() > 2);
     if long && rows.iter().all(|row| !row.is_empty() && between(row)) {
-        let kinds: std::collections::BTreeSet<char> =
-            rows.iter().flat_map(|row| row.iter().step_by(2).copied()).collect();
-        if separator != ' ' || kinds.iter().any(|&sign| is_way(sign) || sign == '0' || sign == '-') {
+        let kinds: std::collections::BTreeSet<char> = rows
+            .iter()
+            .flat_map(|row| row.iter().step_by(2).copied())
+            .collect();
+        if separator != ' '
+            || kinds
+                .iter()
+                .any(|&sign| is_way(sign) || sign == '0' || sign == '-')
+        {
             for row in rows {
                 *row = row.iter().step_by(2).copied().collect();
             }
@@ -194,7 +227,9 @@ impl Meaning {
             let edge = |sign: char| {
                 let inner = rows.len().saturating_sub(1);
                 let whole = [0, inner].into_iter().flat_map(|r| rows[r].iter());
-                let sides = rows.iter().flat_map(|row| [row.first(), row.last()].into_iter().flatten());
+                let sides = rows
+                    .iter()
+                    .flat_map(|row| [row.first(), row.last()].into_iter().flatten());
                 whole.chain(sides).filter(|&&c| c == sign).count()
             };
             let (wall, way) = match (has(&of, Cell::Wall), has(&of, Cell::Way)) {
@@ -267,7 +302,10 @@ impl Meaning {
     }
 
     fn has_no_ends(&self) -> bool {
-        !self.of.values().any(|cell| matches!(cell, Cell::Start | Cell::Goal))
+        !self
+            .of
+            .values()
+            .any(|cell| matches!(cell, Cell::Start | Cell::Goal))
     }
 
     /// Which sign was read as what.
@@ -302,7 +340,9 @@ fn openings(cells: &mut [Cell], size: MazeSize, rows: usize, columns: usize) -> 
         let inside = r < rows && c < columns;
         inside && (r == 0 || c == 0 || r + 1 == rows || c + 1 == columns)
     };
-    let ways = (0..cells.len()).filter(edge).filter(|&c| cells[c] == Cell::Way);
+    let ways = (0..cells.len())
+        .filter(edge)
+        .filter(|&c| cells[c] == Cell::Way);
     let ways: Vec<usize> = ways.collect();
     let [start, goal] = ways[..] else { return None };
     cells[start] = Cell::Start;
@@ -358,7 +398,10 @@ mod tests {
             let drawn = like(signs);
             let (maze, said) = read(&drawn).unwrap_or_else(|e| panic!("{drawn}: {e}"));
             assert_eq!(maze, expected(), "{drawn}");
-            assert!(said.starts_with("read “") && said.contains(" as wall"), "{said}");
+            assert!(
+                said.starts_with("read “") && said.contains(" as wall"),
+                "{said}"
+            );
         }
     }
 
@@ -375,12 +418,19 @@ mod tests {
         let listed = format!("[[{}]]", between(", ").join("],\n ["));
         let one_line = format!("[[{}]]", between(",").join("],["));
         let strings = format!("[\"{}\"]", rows.join("\", \""));
-        let signs = MAZE.lines().map(|line| line.chars().map(|c| format!("'{c}'")).collect::<Vec<_>>());
+        let signs = MAZE
+            .lines()
+            .map(|line| line.chars().map(|c| format!("'{c}'")).collect::<Vec<_>>());
         let signs: Vec<String> = signs.map(|row| format!("[{}]", row.join(","))).collect();
         let signs = format!("[{}]", signs.join(", "));
-        let indented = MAZE.lines().map(|line| format!("   {line}\n")).collect::<String>();
+        let indented = MAZE
+            .lines()
+            .map(|line| format!("   {line}\n"))
+            .collect::<String>();
         let framed = format!("\n\n{MAZE}\n\n");
-        for text in [digits, &spaced, &table, &listed, &one_line, &indented, &framed, &strings, &signs] {
+        for text in [
+            digits, &spaced, &table, &listed, &one_line, &indented, &framed, &strings, &signs,
+        ] {
             let read = read(text);
             let (maze, _) = read.unwrap_or_else(|e| panic!("{text}: {e}"));
             assert_eq!(maze, expected(), "{text}");
@@ -388,7 +438,10 @@ mod tests {
         // Spaces that are ways stay, and those that an editor cut off come back.
         let (maze, said) = read("# # #\n#S G#\n# # \n#####\n#####").unwrap();
         assert_eq!(maze.to_grid_string(), "# # #\n#S G#\n# #  \n#####\n#####\n");
-        assert_eq!(said, "read “#” as wall, spaces as way, “S” as start, “G” as goal");
+        assert_eq!(
+            said,
+            "read “#” as wall, spaces as way, “S” as start, “G” as goal"
+        );
     }
 
     #[test]
@@ -398,14 +451,20 @@ mod tests {
         assert!(said.contains("“0” as wall, “1” as way"), "{said}");
         let (maze, said) = read("+-+-+\n|   |\n+ +-+\n    |\n+-+ +").unwrap();
         assert!(said.contains("two openings"), "{said}");
-        assert_eq!((maze.cells()[15], maze.cells()[23]), (Cell::Start, Cell::Goal));
+        assert_eq!(
+            (maze.cells()[15], maze.cells()[23]),
+            (Cell::Start, Cell::Goal)
+        );
     }
 
     #[test]
     fn rectangles_become_squares_and_what_is_none_is_named() {
         let (maze, said) = read("S.#\n#.G").unwrap();
         assert_eq!(maze.to_grid_string(), "S #\n# G\n###\n");
-        assert!(said.ends_with("walls make its 2 rows of 3 a square"), "{said}");
+        assert!(
+            said.ends_with("walls make its 2 rows of 3 a square"),
+            "{said}"
+        );
         for (text, part) in [
             ("S.#\n#?G", "row 2, column 2: '?'"),
             ("hello\nworld", "'"),

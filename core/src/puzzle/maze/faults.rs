@@ -111,7 +111,10 @@ mod tests {
 
         // Joined in itself and with nothing else.
         let found = faults("S   \n ## \noo  \noo G");
-        assert_eq!([found[8], found[13], found[0]], [Fault::Apart, Fault::Apart, gap]);
+        assert_eq!(
+            [found[8], found[13], found[0]],
+            [Fault::Apart, Fault::Apart, gap]
+        );
 
         // All of a longer route that no shortest one passes.
         let question = Maze::parse("S   \n    \n    \nG   ", None).unwrap();

@@ -61,7 +61,11 @@ pub fn plain_sudoku(text: &str) -> Option<Board> {
         return None;
     }
     // A blank board is drawn with as many cells in each row.
-    let cells = |line: &str| line.chars().filter(|c| matches!(c, '.' | '_' | '0')).count();
+    let cells = |line: &str| {
+        line.chars()
+            .filter(|c| matches!(c, '.' | '_' | '0'))
+            .count()
+    };
     let lines: Vec<usize> = text.lines().map(cells).filter(|&n| n > 0).collect();
     let even = lines.len() == 1 || lines.iter().all(|&n| n == side);
     (board.clues() > 0 || even).then_some(board)
@@ -77,7 +81,8 @@ mod tests {
 
     #[test]
     fn walls_are_no_sudoku_and_digits_no_maze() {
-        let nine = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79";
+        let nine =
+            "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79";
         let row = |line: &str| format!("{line}\n").repeat(9);
         for (text, expected) in [
             (nine.to_owned(), "sudoku-9x9"),
@@ -88,7 +93,10 @@ mod tests {
             (row("000000000"), "sudoku-9x9"),
             (row(". . . | . . . | . . ."), "sudoku-9x9"),
             // A single one in each of some rows.
-            (format!("100000000\n000100000\n{}", "000000000\n".repeat(7)), "sudoku-9x9"),
+            (
+                format!("100000000\n000100000\n{}", "000000000\n".repeat(7)),
+                "sudoku-9x9",
+            ),
             // A slip, not walls.
             ("11..\n....\n....\n....".to_owned(), "sudoku-4x4"),
             (format!("# my puzzles\n{nine}\n"), "sudoku-9x9"),
@@ -96,9 +104,20 @@ mod tests {
             (row("X.X...X.."), "maze-9x9"),
             (format!("{}S{}", "#".repeat(40), " ".repeat(40)), "maze-9x9"),
             // All of these are digits of a 25x25, too.
-            (format!("S{}\n{}{}E", ".X".repeat(12), format!("{}X\n", "X.".repeat(12)).repeat(23), "X.".repeat(12)), "maze-25x25"),
+            (
+                format!(
+                    "S{}\n{}{}E",
+                    ".X".repeat(12),
+                    format!("{}X\n", "X.".repeat(12)).repeat(23),
+                    "X.".repeat(12)
+                ),
+                "maze-25x25",
+            ),
             ("####\n#SG#\n#  #\n####".to_owned(), "maze-4x4"),
-            ("+--+--+\n|.....|\n|.----+\n|.....|\n+----.+".to_owned(), "maze-7x7"),
+            (
+                "+--+--+\n|.....|\n|.----+\n|.....|\n+----.+".to_owned(),
+                "maze-7x7",
+            ),
             ("question,answer\nS  G,SooG\n".to_owned(), "maze-2x2"),
         ] {
             assert_eq!(kind(&text), expected, "{text}");
@@ -113,7 +132,10 @@ mod tests {
     fn what_was_read_as_what_is_said() {
         let found = any_of("█████\n█A  █\n█ █ █\n█  B█\n█████").unwrap();
         let said = found.said.unwrap();
-        assert!(said.contains("“█” as wall") && said.contains("“A” as start"), "{said}");
+        assert!(
+            said.contains("“█” as wall") && said.contains("“A” as start"),
+            "{said}"
+        );
         let own = any_of("####\n#SG#\n#  #\n####").unwrap();
         assert_eq!((own.said, own.more), (None, 0));
     }
@@ -136,7 +158,11 @@ mod tests {
             format!("{a}\n{b}\n"),
             format!("{}\n{}\n", rows(a), rows(b)),
             format!("{}\n\n{}\n", rows(a), rows(b)),
-            format!("{}\n\n{}\n", rows(a).replace('#', "X").replace(' ', "."), rows(b)),
+            format!(
+                "{}\n\n{}\n",
+                rows(a).replace('#', "X").replace(' ', "."),
+                rows(b)
+            ),
         ] {
             assert_eq!(read(&text), [a, b], "{text}");
         }
@@ -146,6 +172,9 @@ mod tests {
         assert_eq!(read(&large).len(), 1);
         let bad = read(&format!("{}\n\nS?\n#G\n", rows(a)));
         assert_eq!(bad[0], a);
-        assert!(bad[1].contains("line 5") && bad[1].contains("'?'"), "{bad:?}");
+        assert!(
+            bad[1].contains("line 5") && bad[1].contains("'?'"),
+            "{bad:?}"
+        );
     }
 }

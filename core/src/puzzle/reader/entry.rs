@@ -181,7 +181,10 @@ pub(super) fn board<P: Puzzle>(
             Ok((board, Some(said)))
         }
         Some(Ok((board, _))) => {
-            let (found, wanted) = (board.kind(), kind.map_or_else(String::new, |k| k.to_string()));
+            let (found, wanted) = (
+                board.kind(),
+                kind.map_or_else(String::new, |k| k.to_string()),
+            );
             Err(format!("it is a {found}, and not a {wanted}"))
         }
         // Of a drawing, what is wrong with it as one says most.

@@ -160,7 +160,11 @@ impl<'r, P: Puzzle> List<'r, P> {
             for board in lines.chunks_exact(side) {
                 self.whole(board[0].0, Ok((drawn(board), None)));
             }
-        } else if lines.len() == 1 || lines.iter().any(|(_, text)| boards::<P>(text, kind).is_some()) {
+        } else if lines.len() == 1
+            || lines
+                .iter()
+                .any(|(_, text)| boards::<P>(text, kind).is_some())
+        {
             for (number, text) in lines {
                 let found = boards::<P>(&text, kind).unwrap_or((text, None));
                 self.whole(number, Ok(found));

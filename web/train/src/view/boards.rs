@@ -66,7 +66,10 @@ pub(crate) fn Boards(run: Run) -> impl IntoView {
                 run.begun.with(|begun| {
                     let asked = begun.as_ref()?.samples.get(sample)?;
                     let question = &asked.question;
-                    Some((mini(&question.clone().into(), question.cells()), view_box(question.shape())))
+                    Some((
+                        mini(&question.clone().into(), question.cells()),
+                        view_box(question.shape()),
+                    ))
                 })
             })
         };
