@@ -214,7 +214,8 @@ impl<'a> Sketch<'a> {
 
     /// The route's line, its ends, and what is wrong.
     fn marks(&self, d: &mut Drawing) {
-        let fault = |of: Fault| move |cell: usize| self.faults[cell] == of;
+        let faults = &self.faults;
+        let fault = |of: Fault| move |cell: usize| faults[cell] == of;
         let says_wall = |cell: usize| {
             self.answer.cells()[cell] == Cell::Wall && self.question.cells()[cell] != Cell::Wall
         };

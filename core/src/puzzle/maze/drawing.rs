@@ -232,23 +232,19 @@ impl Meaning {
                     .flat_map(|row| [row.first(), row.last()].into_iter().flatten());
                 whole.chain(sides).filter(|&&c| c == sign).count()
             };
-            let (wall, way) = match (has(&of, Cell::Wall), has(&of, Cell::Way)) {
-                (true, _) => (None, Some(['0', '1'])),
-                (_, true) => (Some(['0', '1']), None),
-                _ => (None, None),
+            // Beside other walls they are ways, and beside other ways walls.
+            let both = match (has(&of, Cell::Wall), has(&of, Cell::Way)) {
+                (true, _) => Some(Cell::Way),
+                (_, true) => Some(Cell::Wall),
+                _ => None,
             };
             let noughts = edge('0') > 2 * edge('1');
             for sign in ['0', '1'].into_iter().filter(|&sign| count(sign) > 0) {
-                let cell = if wall.is_some() {
-                    Cell::Wall
-                } else if way.is_some() {
-                    Cell::Way
-                } else if (sign == '1') != noughts {
-                    Cell::Wall
-                } else {
-                    Cell::Way
+                let own = match (sign == '1') != noughts {
+                    true => Cell::Wall,
+                    false => Cell::Way,
                 };
-                of.insert(sign, cell);
+                of.insert(sign, both.unwrap_or(own));
             }
         }
         // Letters and other signs that are walls where there are many of them and no
@@ -277,7 +273,7 @@ impl Meaning {
                 of.insert(sign, cell);
             }
         }
-        if let Some(unknown) = counts.keys().find(|sign| !of.contains_key(sign)) {
+        if let Some(unknown) = counts.keys().find(|sign| !of.contains_key(*sign)) {
             let row = rows.iter().position(|row| row.contains(unknown));
             let row = row.unwrap_or_default();
             let column = rows[row].iter().position(|sign| sign == unknown);

@@ -27,10 +27,10 @@ pub fn any_of(text: &str) -> Result<Found, String> {
     if let Some(board) = plain_sudoku(text) {
         return Ok(found(board.into(), 0, None));
     }
-    let drawn = board::<Maze>(text, None);
-    if let Ok((maze, said)) = drawn {
-        return Ok(found(maze.into(), 0, said));
-    }
+    let drawn = match board::<Maze>(text, None) {
+        Ok((maze, said)) => return Ok(found(maze.into(), 0, said)),
+        Err(what) => what,
+    };
     let error = match first_of::<Board>(text) {
         Ok((board, more)) => return Ok(found(board.into(), more, None)),
         Err(error) => error,
@@ -43,10 +43,8 @@ pub fn any_of(text: &str) -> Result<Found, String> {
     }
     let walls = text.chars().filter(|c| Maze::WALLS.contains(c)).count();
     let several = text.trim().lines().count() > 1;
-    Err(match drawn {
-        Err(what) if several && 4 * walls >= text.chars().count() => what,
-        _ => error,
-    })
+    let maze = several && 4 * walls >= text.chars().count();
+    Err(if maze { drawn } else { error })
 }
 
 /// The Sudoku that a text plainly is: one that can be read as a Sudoku and not be meant
