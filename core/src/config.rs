@@ -81,8 +81,20 @@ pub enum Pooling {
     /// Weighted by `exp` of a score a channel, clamped to ±10.
     #[default]
     Softmax,
-    /// All alike.
+    /// All alike: there are no scores.
     Mean,
+}
+
+impl Pooling {
+    /// What a state is projected to for each relation: scores and values, or
+    /// values alone.
+    #[must_use]
+    pub const fn parts(self) -> usize {
+        match self {
+            Self::Softmax => 2,
+            Self::Mean => 1,
+        }
+    }
 }
 
 /// The gate of the gated MLPs, `down(gate(g) · v)`.
@@ -312,11 +324,12 @@ impl ModelConfig {
     }
 
     /// Positions of the sequence the modules see: the cells, and those in
-    /// front of them; with the mixer `relations` one for every (cell, symbol).
+    /// front of them; with the mixer `relations` one for every (cell, symbol), or
+    /// for every cell where the puzzle asks for no symbols.
     #[must_use]
     pub fn positions(&self) -> usize {
         match self.token_mixer {
-            TokenMixer::Relations => self.seq_len * self.puzzle.symbols().unwrap_or(0),
+            TokenMixer::Relations => self.seq_len * self.puzzle.symbols().unwrap_or(1),
             _ => self.seq_len + self.prefix(),
         }
     }
@@ -528,10 +541,16 @@ impl ModelConfig {
     /// What the mixer `relations` asks for besides.
     fn validate_relations(&self) -> Result<(), ConfigError> {
         let fail = |field, reason: String| Err(ConfigError::Invalid { field, reason });
-        if self.puzzle.symbols().is_none() {
+        if self.puzzle.relations().is_empty() {
             return fail(
                 "token_mixer",
                 format!("is `relations`, but a {} states none", self.puzzle),
+            );
+        }
+        if self.feedback && self.puzzle.symbols().is_none() {
+            return fail(
+                "feedback",
+                format!("is set, but a {} asks for no symbols", self.puzzle),
             );
         }
         if self.message.is_none() {

@@ -67,6 +67,15 @@ impl PuzzleKind {
         }
     }
 
+    /// All sizes of this kind of puzzle.
+    #[must_use]
+    pub fn sizes(self) -> Vec<Self> {
+        match self {
+            Self::Sudoku(_) => Shape::ALL.map(Self::Sudoku).to_vec(),
+            Self::Maze(_) => MazeSize::all().map(Self::Maze).collect(),
+        }
+    }
+
     /// The size of a Sudoku.
     ///
     /// # Errors

@@ -151,7 +151,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<()> {
         title: shown.title.to_owned(),
         summary: shown.summary.to_owned(),
         puzzle: shown.puzzle,
-        boards: plan.further_boards().into_iter().map(Into::into).collect(),
+        boards: plan.further_boards(),
         sees_images_alike: plan.sees_images_alike(),
         parameters: plan.parameter_count(),
         scheme: weights.scheme(),

@@ -123,7 +123,7 @@ fn published(files: &[File]) -> Result<Network, String> {
         title: name,
         summary: notes.join("; "),
         puzzle: plan.config.puzzle,
-        boards: plan.further_boards().into_iter().map(Into::into).collect(),
+        boards: plan.further_boards(),
         sees_images_alike: plan.sees_images_alike(),
         parameters: plan.parameter_count(),
         scheme,

@@ -124,7 +124,7 @@ impl Wishes {
             count: self.count.get_untracked() as usize,
             ways: Ways {
                 digits: on('d') && !alike,
-                transpose: if maze { on('d') && !alike } else { on('t') },
+                transpose: on(if maze { 'd' } else { 't' }),
                 lines: on('l') && !alike,
             },
             swap: maze && on('l'),
@@ -239,12 +239,7 @@ pub(crate) fn Guesses(page: Page) -> impl IntoView {
         </p>
         <div class="controls">
             <Choice id="guess-count" label="Guesses" values=&COUNTS chosen=wishes.count/>
-            {live(move || if maze.get() && page.sees_images_alike() {
-                view! {
-                    <p class="aside" id="alike">"To this network a maze is the same however it is turned or mirrored: its guesses differ by noise, or by which end they start from."</p>
-                    {wishes.tick_of_maze('l')}
-                }.into_any()
-            } else if maze.get() {
+            {live(move || if maze.get() {
                 view! { {wishes.tick_of_maze('d')} {wishes.tick_of_maze('l')} }.into_any()
             } else if page.sees_images_alike() {
                 view! { <p class="aside" id="alike">"This network knows neither digits nor lines by name: renaming them changes nothing, so its guesses differ by noise."</p> }.into_any()

@@ -46,7 +46,7 @@ pub fn model(
             grouped(step as usize)
         ),
         puzzle: settings.shape.into(),
-        boards: plan.further_boards().into_iter().map(Into::into).collect(),
+        boards: plan.further_boards(),
         sees_images_alike: plan.sees_images_alike(),
         parameters: plan.parameter_count(),
         scheme: weights.scheme(),

