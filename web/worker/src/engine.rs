@@ -64,7 +64,9 @@ impl Engine {
         if config.puzzle == kind {
             return Ok(Rc::clone(engine));
         }
-        let plan = Plan::new(&config.on(kind))
+        let plan = engine
+            .plan
+            .on(kind)
             .map_err(|error| EngineError::Unavailable(error.to_string()))?;
         let (engine, _) = Self::new(plan, weights, *choice).await?;
         Ok(Rc::new(engine))
