@@ -3,7 +3,7 @@
 //! The network answers with its question, so that what it marks is what a test gives it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use hrm_core::puzzle::maze::Cell;
@@ -118,7 +118,7 @@ async fn a_maze_is_drawn_run_and_told_of() -> Result<()> {
         stroke(&page, &[16]).await?;
         rooms.press("#tool-wall").await?;
         stroke(&page, &[2, 38]).await?;
-        let mut drawn = Maze::open(MazeSize::of_side(12).context("a size")?);
+        let mut drawn = Maze::empty(MazeSize::of_side(12).context("a size")?);
         drawn.set(13, Cell::Start);
         drawn.set(16, Cell::Goal);
         for cell in [2, 14, 26, 38] {
@@ -281,9 +281,52 @@ async fn mazes_are_pasted_linked_to_and_made() -> Result<()> {
         .await?;
         page.loaded_model("hrm-4x4").await?;
 
-        // A text of walls is no Sudoku where none of its networks plays it.
-        page.paste("####\n#SG#\n#  #\n####").await?;
-        page.says(".notice", "maze-4x4").await
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn where_no_network_plays_mazes_the_page_says_so() -> Result<()> {
+    with_page(Graphics::None, DESKTOP, async |server, browser| {
+        let models = tempfile::tempdir()?;
+        let alone = models.path().join("hrm-4x4");
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/hrm-4x4");
+        fs::create_dir(&alone)?;
+        for entry in fs::read_dir(shipped)? {
+            let entry = entry?;
+            fs::copy(entry.path(), alone.join(entry.file_name()))?;
+        }
+        let index = "{\"models\": [\"hrm-4x4\"]}";
+        fs::write(models.path().join("index.json"), index)?;
+        server.replace("models", models.path());
+
+        // By a link, where another puzzle has to be shown.
+        let link = format!("{}?device=cpu#puzzle=****-SG--****---", server.url());
+        let (page, _) = Playground::open(&browser.client, &link).await?;
+        page.loaded_model("hrm-4x4").await?;
+        page.says(
+            ".notice",
+            "None of the networks here plays mazes of 4×4. Another puzzle is shown",
+        )
+        .await?;
+        page.until(
+            "a Sudoku",
+            "return document.querySelectorAll('#board .cell').length === 16",
+        )
+        .await?;
+        // By a text, where what is there stays.
+        page.paste("1.........4...2.").await?;
+        page.until(
+            "no notice",
+            "return document.querySelector('.notice').textContent === ''",
+        )
+        .await?;
+        page.paste("###\n#SG\n###").await?;
+        page.says(".notice", "None of the networks here plays mazes of 3×3.")
+            .await?;
+        assert_eq!(page.board().await?.len(), 16);
+        Ok(())
     })
     .await
 }

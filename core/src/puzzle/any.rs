@@ -98,7 +98,7 @@ impl AnyPuzzle {
     pub fn blank(kind: PuzzleKind) -> Self {
         match kind {
             PuzzleKind::Sudoku(shape) => Self::Sudoku(Board::blank(shape)),
-            PuzzleKind::Maze(size) => Self::Maze(Maze::open(size)),
+            PuzzleKind::Maze(size) => Self::Maze(Maze::empty(size)),
         }
     }
 

@@ -331,9 +331,11 @@ impl Page {
         let kind = s.entry.with_untracked(Entry::kind);
         let wanted = s.model.get_untracked();
         let from_address = s.place.asked.with_untracked(|asked| asked.puzzle.is_some());
+        let mut played = true;
         let id = s.models.with_untracked(|models| {
             let named = models.iter().find(|m| Some(&m.id) == wanted.as_ref());
             let plays = models.iter().find(|m| m.plays(kind));
+            played = plays.is_some();
             match named {
                 Some(model) if model.plays(kind) || !from_address => Some(model.id.clone()),
                 _ => plays.or(models.first()).map(|m| m.id.clone()),
@@ -344,6 +346,10 @@ impl Page {
         }
         if let Some(wanted) = wanted {
             self.miss(&wanted);
+        }
+        if from_address && !played {
+            let said = format!("{} Another puzzle is shown than the link’s.", unplayed(kind));
+            s.notice.set(Some(said));
         }
     }
 
@@ -482,8 +488,7 @@ impl Page {
             .models
             .with_untracked(|models| models.iter().find(|m| m.plays(kind)).map(|m| m.id.clone()));
         let Some(other) = other else {
-            s.notice
-                .set(Some(format!("None of the networks here plays {kind}.")));
+            s.notice.set(Some(unplayed(kind)));
             return false;
         };
         self.put(board);
@@ -774,6 +779,16 @@ impl Page {
         }
         true
     }
+}
+
+/// That no network plays such puzzles, as a sentence.
+fn unplayed(kind: PuzzleKind) -> String {
+    let side = kind.side();
+    let puzzles = match kind {
+        PuzzleKind::Sudoku(_) => "Sudokus",
+        PuzzleKind::Maze(_) => "mazes",
+    };
+    format!("None of the networks here plays {puzzles} of {side}×{side}.")
 }
 
 pub(crate) fn models_base() -> String {

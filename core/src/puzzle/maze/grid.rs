@@ -110,7 +110,7 @@ impl Maze {
 
     /// A maze without walls, its start and goal in opposite corners.
     #[must_use]
-    pub fn open(size: MazeSize) -> Self {
+    pub fn empty(size: MazeSize) -> Self {
         let mut cells = vec![Cell::Way; size.cells()];
         cells[0] = Cell::Start;
         cells[size.cells() - 1] = Cell::Goal;

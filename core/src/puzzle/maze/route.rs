@@ -198,7 +198,7 @@ mod tests {
             assert_eq!(maze.marked_distance(), marked, "{text}");
         }
         // Many more than fit a number.
-        let open = Maze::open(MazeSize::of_side(64).unwrap());
+        let open = Maze::empty(MazeSize::of_side(64).unwrap());
         assert_eq!(open.shortest_routes(2), 2);
         assert_eq!(open.distance(), Some(126));
     }

@@ -2,7 +2,7 @@
 
 use super::entry::board;
 use super::{PuzzleReader, ReadOptions, first_of};
-use crate::puzzle::{AnyPuzzle, Board, Maze, Puzzle};
+use crate::puzzle::{AnyPuzzle, Board, Maze};
 
 /// A puzzle that was found in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
