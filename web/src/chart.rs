@@ -233,9 +233,10 @@ fn frame(d: &mut Drawing, scale: Scale) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hrm_core::puzzle::Board;
 
     fn report(segment: usize, grid: &str) -> SegmentReport {
-        let board: AnyPuzzle = grid.parse().unwrap();
+        let board: Board = grid.parse().unwrap();
         SegmentReport {
             segment,
             grid: board.cells().to_vec(),

@@ -72,6 +72,7 @@ pub fn plain_sudoku(text: &str) -> Option<Board> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::puzzle::Puzzle;
 
     fn kind(text: &str) -> String {
         any_of(text).map_or_else(|e| e, |found| found.puzzle.kind().to_string())
