@@ -57,11 +57,7 @@ impl Relation {
     }
 
     /// A relation to one other position, each a group of its own.
-    fn neighbour(
-        name: &'static str,
-        positions: usize,
-        neighbour: impl Fn(usize) -> usize,
-    ) -> Self {
+    fn neighbour(name: &'static str, positions: usize, neighbour: impl Fn(usize) -> usize) -> Self {
         Self {
             name,
             size: 1,
