@@ -63,6 +63,17 @@ impl PuzzleKind {
         }
     }
 
+    /// Contents that a cell of an answer can have: the digits of a Sudoku; wall, way,
+    /// start, goal and route of a maze. They are the last tokens of the vocabulary.
+    #[must_use]
+    pub fn contents(self) -> usize {
+        match self {
+            Self::Sudoku(shape) => shape.side(),
+            Self::Maze(size) => Maze::vocab(size) - 1,
+            Self::Arc(size) => Canvas::vocab(size) - 1,
+        }
+    }
+
     /// All sizes of this kind of puzzle.
     #[must_use]
     pub fn sizes(self) -> Vec<Self> {

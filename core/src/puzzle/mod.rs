@@ -7,8 +7,9 @@
 //! [`Puzzle`] is the face that training, evaluation and the page see: tokens in
 //! and out, rules, conflicts and symmetries. [`Board`] implements it for Sudoku
 //! in the sizes of [`Shape`], [`Maze`] for mazes, [`Canvas`] for ARC, which has no rules;
-//! [`PuzzleKind`] names any of them.
+//! [`PuzzleKind`] names any of them, and [`AnyPuzzle`] holds a board of any.
 
+pub mod any;
 pub mod arc;
 pub mod copies;
 #[cfg(feature = "data")]
@@ -25,10 +26,11 @@ use std::str::FromStr;
 
 use rand::Rng;
 
+pub use any::{AnyParseError, AnyPuzzle, AnySymmetry};
 pub use arc::{ArcRow, ArcSize, Canvas};
 pub use copies::Copies;
 pub use kind::{NoSudoku, PuzzleKind, UnknownKind};
-pub use maze::{Maze, MazeError, MazeOptions, MazeSize, MazeSymmetry, generate_maze};
+pub use maze::{Fault, Maze, MazeError, MazeOptions, MazeSize, MazeSymmetry, generate_maze};
 pub use relations::Relation;
 pub use split::{Split, SplitError, SplitOptions, build_split};
 pub use sudoku::augment::{augment, fill_hints, fill_share, random_hints};
@@ -79,6 +81,13 @@ pub trait Puzzle: Sized + Clone + Eq + Debug + Display + Send + Sync {
     /// # Errors
     /// The text spells no puzzle, or one of another kind.
     fn parse(text: &str, kind: Option<Self::Kind>) -> Result<Self, Self::ParseError>;
+
+    /// Reads a board drawn in other signs than the kind's own, with a sentence on what
+    /// was read as what; none where the kind has no others.
+    fn drawn(text: &str) -> Option<Result<(Self, String), String>> {
+        let _ = text;
+        None
+    }
 
     /// Kind and size of this puzzle.
     fn kind(&self) -> Self::Kind;

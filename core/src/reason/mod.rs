@@ -2,6 +2,7 @@
 //! the driver of many guesses.
 
 mod agenda;
+pub mod answer;
 mod attempt;
 pub mod commit;
 mod driver;
@@ -28,6 +29,6 @@ pub use recording::{Batch, Recording, RecordingError};
 pub use report::{Observer, SegmentReport, Verdict};
 pub use search::{Key, Search};
 pub use select::{Guess, Rule};
-pub use standing::{Standing, State};
+pub use standing::{Route, Standing, State};
 pub use stats::{Proportion, Z_95, wilson};
 pub use tour::{Leap, OneBlank, Tour, Trap, Vote};

@@ -92,6 +92,12 @@ impl Canvas {
         self.size
     }
 
+    /// One line a row.
+    #[must_use]
+    pub fn to_grid_string(&self) -> String {
+        self.to_string().replace('/', "\n")
+    }
+
     fn colour(&self, row: usize, column: usize) -> Option<u8> {
         let token = self.tokens[row * self.size.side() + column];
         token.checked_sub(FIRST_COLOUR)

@@ -2,6 +2,7 @@
 
 use rand::Rng;
 use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
 
 use super::grid::{COLOURS, Grid};
 
@@ -9,7 +10,7 @@ use super::grid::{COLOURS, Grid};
 /// permutation of the colours that leaves black (0) as it is. The published
 /// models were trained on such rewritings, and name them as [`Self::suffix`]
 /// does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ArcSymmetry {
     /// 0 to 7: as it is; turned by 90, 180, 270 degrees against the clock;
     /// mirrored left to right, top to bottom; transposed; transposed about the

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// Size of a square maze: 2 to 64 cells a side. Written as `maze-30x30`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct MazeSize(u8);
 
 /// A text that names no [`MazeSize`].
@@ -70,6 +73,20 @@ impl MazeSize {
 impl fmt::Display for MazeSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&format!("maze-{0}x{0}", self.0))
+    }
+}
+
+impl From<MazeSize> for String {
+    fn from(size: MazeSize) -> Self {
+        size.to_string()
+    }
+}
+
+impl TryFrom<String> for MazeSize {
+    type Error = UnknownSize;
+
+    fn try_from(text: String) -> Result<Self, UnknownSize> {
+        text.parse()
     }
 }
 
