@@ -71,10 +71,11 @@
   };
   parsed.then(() => {
     document.getElementById("paste")?.addEventListener("click", paste);
-    const famous = document.querySelector(".famous");
-    famous?.addEventListener("click", (event) => {
-      if (event.target.closest("a")) famous.open = false;
-    });
+    for (const list of document.querySelectorAll(".famous")) {
+      list.addEventListener("click", (event) => {
+        if (event.target.closest("a")) list.open = false;
+      });
+    }
   });
 
   const fail = async (message, detail) => {

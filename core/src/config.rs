@@ -81,8 +81,20 @@ pub enum Pooling {
     /// Weighted by `exp` of a score a channel, clamped to ±10.
     #[default]
     Softmax,
-    /// All alike.
+    /// All alike: there are no scores.
     Mean,
+}
+
+impl Pooling {
+    /// What a state is projected to for each relation: scores and values, or
+    /// values alone.
+    #[must_use]
+    pub const fn parts(self) -> usize {
+        match self {
+            Self::Softmax => 2,
+            Self::Mean => 1,
+        }
+    }
 }
 
 /// The gate of the gated MLPs, `down(gate(g) · v)`.
@@ -145,7 +157,7 @@ pub struct ModelConfig {
     pub puzzle: PuzzleKind,
     /// Cells of a puzzle, without any prefix position.
     pub seq_len: usize,
-    /// Number of tokens, `side + 2` for a Sudoku, 6 for a maze.
+    /// Number of tokens, `side + 2` for a Sudoku, 6 for a maze, 12 for ARC.
     pub vocab_size: usize,
     /// Width of the puzzle embedding put in front as one position: 0 for
     /// none, otherwise `hidden_size`.
@@ -156,7 +168,8 @@ pub struct ModelConfig {
     /// (HRM); TRM has 16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub puzzle_emb_len: Option<usize>,
-    /// Rows of the puzzle embedding table.
+    /// Rows of the puzzle embedding table: 1 where all puzzles are of one task,
+    /// for ARC one for each task and each rewriting of it, and row 0.
     #[serde(default = "one")]
     pub num_puzzle_identifiers: usize,
     /// Width of the hidden states.
@@ -281,6 +294,8 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 const MAX_WIDTH: usize = 1 << 14;
 const MAX_COUNT: usize = 1 << 12;
 const MAX_DEPTH: usize = 64;
+/// ARC with a thousand rewritings of each task has about a million.
+const MAX_IDENTIFIERS: usize = 1 << 22;
 
 impl ModelConfig {
     /// Reads and checks a JSON configuration.
@@ -312,11 +327,12 @@ impl ModelConfig {
     }
 
     /// Positions of the sequence the modules see: the cells, and those in
-    /// front of them; with the mixer `relations` one for every (cell, symbol).
+    /// front of them; with the mixer `relations` one for every (cell, symbol), or
+    /// for every cell where the puzzle asks for no symbols.
     #[must_use]
     pub fn positions(&self) -> usize {
         match self.token_mixer {
-            TokenMixer::Relations => self.seq_len * self.puzzle.symbols().unwrap_or(0),
+            TokenMixer::Relations => self.seq_len * self.puzzle.symbols().unwrap_or(1),
             _ => self.seq_len + self.prefix(),
         }
     }
@@ -362,7 +378,7 @@ impl ModelConfig {
             (
                 "num_puzzle_identifiers",
                 self.num_puzzle_identifiers,
-                MAX_WIDTH,
+                MAX_IDENTIFIERS,
             ),
             ("token_inner", self.token_inner.unwrap_or(1), MAX_WIDTH),
             ("mlp_inner", self.mlp_inner.unwrap_or(1), MAX_WIDTH),
@@ -528,10 +544,16 @@ impl ModelConfig {
     /// What the mixer `relations` asks for besides.
     fn validate_relations(&self) -> Result<(), ConfigError> {
         let fail = |field, reason: String| Err(ConfigError::Invalid { field, reason });
-        if self.puzzle.symbols().is_none() {
+        if self.puzzle.relations().is_empty() {
             return fail(
                 "token_mixer",
                 format!("is `relations`, but a {} states none", self.puzzle),
+            );
+        }
+        if self.feedback && self.puzzle.symbols().is_none() {
+            return fail(
+                "feedback",
+                format!("is set, but a {} asks for no symbols", self.puzzle),
             );
         }
         if self.message.is_none() {

@@ -13,8 +13,8 @@ use hrm_core::cpu::{CpuModel, CpuRun};
 use hrm_core::engine::{Engine, Taps};
 use hrm_core::plan::Plan;
 use hrm_core::puzzle::{
-    Board, Difficulty, Maze, MazeOptions, MazeSize, Puzzle, Shape, fill_share, generate,
-    generate_maze,
+    AnyPuzzle, AnySymmetry, Board, Difficulty, Maze, MazeOptions, MazeSize, Puzzle, Shape,
+    fill_share, generate, generate_maze,
 };
 use hrm_core::reason::commit::{Commitment, Committer, Move};
 use hrm_core::reason::lab::Item;
@@ -350,12 +350,13 @@ fn the_page_and_the_command_line_run_the_same_guesses() {
         let images = how.perturbation.images;
         let symmetries = images.symmetries::<Board>(puzzle.kind(), how.guesses, how.seed, 0);
         let items = |commits| -> Vec<Item> {
-            let symmetries = symmetries.iter().cloned().map(Some);
+            let symmetries = symmetries.iter().cloned();
+            let symmetries = symmetries.map(|symmetry| Some(AnySymmetry::from(symmetry)));
             let item = |symmetry| Item {
                 symmetry,
                 seed: how.seed,
                 commits,
-                ..Item::plain(puzzle.clone())
+                ..Item::plain(puzzle.clone().into())
             };
             symmetries.map(item).collect()
         };
@@ -402,14 +403,14 @@ fn the_page_and_the_command_line_run_the_same_guesses() {
 #[test]
 fn the_driver_does_what_a_guess_says() {
     // A guess alone on the engine, written out.
-    let (model, puzzle) = (model(), puzzles()[0].clone());
+    let (model, puzzle) = (model(), AnyPuzzle::from(puzzles()[0].clone()));
     let how = Commitment {
         period: 2,
         life: 7,
         temperature: 0.5,
     };
     let item = Item {
-        symmetry: Some(Board::random_symmetry(
+        symmetry: Some(AnyPuzzle::random_symmetry(
             puzzle.kind(),
             &mut ChaCha8Rng::seed_from_u64(3),
         )),
@@ -465,20 +466,20 @@ fn the_driver_does_what_a_guess_says() {
 
 #[test]
 fn what_does_not_fit_is_refused() {
-    let board: Board = "1.........4...2.".parse().unwrap();
+    let board: AnyPuzzle = "1.........4...2.".parse().unwrap();
     let limits = Limits {
         segments: 1,
         stop: Stop::Depth,
     };
     let mut driver = Driver::new(limits);
-    let nine = Board::blank(Shape::S9);
+    let nine = AnyPuzzle::blank(Shape::S9.into());
     let other = Item::plain(nine.clone()).job(3).unwrap();
     driver.add(model() as Arc<dyn Engine>, 1, [Team::of_one(other)]);
     let error = block_on(driver.step(&mut |_| None)).unwrap_err();
     let expected = "input 3: is no sudoku-4x4, which the model plays";
     assert_eq!(error.to_string(), expected);
     let turned = Item {
-        symmetry: Some(Board::random_symmetry(
+        symmetry: Some(AnyPuzzle::random_symmetry(
             nine.kind(),
             &mut ChaCha8Rng::seed_from_u64(3),
         )),

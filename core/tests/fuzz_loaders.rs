@@ -137,7 +137,7 @@ proptest! {
             id: "m".into(),
             title: "M".into(),
             summary: "s".into(),
-            puzzle: Shape::S9,
+            puzzle: Shape::S9.into(),
             parameters: 1,
             scheme: Scheme::Q8,
             parts: vec![Part::of("model.safetensors", b"abc")],

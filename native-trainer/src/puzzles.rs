@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hrm_core::plan::Plan;
 use hrm_core::puzzle::dataset::{ColumnNames, DatasetError, ReadOptions, Records};
-use hrm_core::puzzle::{Board, Puzzle, PuzzleKind};
+use hrm_core::puzzle::{Board, Maze, Puzzle, PuzzleKind};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
@@ -137,16 +137,26 @@ pub(crate) struct PuzzleSet<P = Board> {
 
 impl PuzzleArgs {
     /// The board of the first puzzle, for a model that plays several; none for
-    /// others, and for a file that holds no Sudoku.
+    /// others, and for a file that holds no puzzle of its kind.
     pub(crate) fn board(&self, plan: &Plan) -> Option<PuzzleKind> {
         if plan.further_boards().is_empty() {
             return None;
         }
+        match plan.config.puzzle {
+            PuzzleKind::Sudoku(_) => self.first::<Board>(),
+            PuzzleKind::Maze(_) => self.first::<Maze>(),
+            // No further boards.
+            PuzzleKind::Arc(_) => None,
+        }
+    }
+
+    /// The board of the first row that holds one of this kind.
+    fn first<P: Puzzle>(&self) -> Option<PuzzleKind> {
         let file = File::open(&self.data).ok()?;
         let options = self.columns.options(None);
-        let mut rows = Records::<Board>::with(file, "", &options).ok()?;
+        let mut rows = Records::<P>::with(file, "", &options).ok()?;
         let first = rows.find_map(Result::ok)?;
-        Some(first.question.shape().into())
+        Some(first.question.kind().into())
     }
 
     /// Reads the set; `seed` decides which blanks are filled. What is beyond the limit
@@ -221,6 +231,17 @@ impl<R: Read> Read for Hashed<R> {
         self.hash.update(&buffer[..count]);
         Ok(count)
     }
+}
+
+/// sha256 of a file.
+pub(crate) fn sha256_of(path: &Path) -> Result<String> {
+    let reading = || format!("reading {}", path.display());
+    let mut hashed = Hashed {
+        reader: File::open(path).with_context(reading)?,
+        hash: Sha256::new(),
+    };
+    io::copy(&mut hashed, &mut io::sink()).with_context(reading)?;
+    Ok(hex(&hashed.hash.finalize()))
 }
 
 /// Bytes as hexadecimal digits.

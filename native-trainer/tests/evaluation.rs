@@ -517,6 +517,32 @@ fn mazes_are_solved_on_the_command_line() {
         open,
     ]);
     assert_eq!(output.status.code(), Some(3), "some were not solved");
+    // In other signs, as an argument and in a file; what they were read as is said.
+    let drawn: Vec<String> = given
+        .as_bytes()
+        .chunks(5)
+        .map(|row| String::from_utf8_lossy(row).into_owned())
+        .collect();
+    let drawn = drawn
+        .join("\n")
+        .replace('#', "X")
+        .replace(' ', ".")
+        .replace('S', "A")
+        .replace('G', "B");
+    let file = dir.path().join("drawn.txt");
+    std::fs::write(&file, format!("{drawn}\n\n{drawn}\n")).unwrap();
+    for (argument, count) in [(drawn.as_str(), 1), (text(&file), 2)] {
+        let output = hrm(&["solve", "--checkpoint", model, "--device", "cpu", argument]);
+        let answers = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(
+            answers,
+            format!("{given} solved\n").repeat(count),
+            "{argument}"
+        );
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(said.matches("“X” as wall").count(), count, "{said}");
+        assert!(said.contains("“A” as start"), "{said}");
+    }
     let flawed = |text: &str| refused(&["solve", "--checkpoint", model, text]);
     assert!(flawed(&open.replace('G', " ")).contains("0 cells that are its goal"));
     assert!(flawed("S### ##  #  #    ## G    ").contains("no way leads"));

@@ -38,7 +38,7 @@ pub(crate) enum Layer {
         gate: Gate,
     },
     Relations {
-        /// `[relations, 2, fours(message)]` rows.
+        /// `[relations, parts, fours(message)]` rows ([`Pooling::parts`]).
         project: Matrix,
         /// The state's part of gate and value.
         own: Matrix,
@@ -392,7 +392,7 @@ fn upload_layer(
                     "relations",
                     weights.get(*project),
                     &Layout {
-                        rows: relations * 2 * fours(message),
+                        rows: relations * pooling.parts() * fours(message),
                         depth: fours(d),
                         row: &padded_rows(message),
                         column: &below(d),

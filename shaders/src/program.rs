@@ -221,10 +221,7 @@ impl Program {
         segment.push(summary::dispatch(
             kernels,
             batch,
-            plan.config
-                .puzzle
-                .sudoku()
-                .map_err(|error| EngineError::Unavailable(error.to_string()))?,
+            plan.config.puzzle,
             &scales,
             &sums,
             &summaries,

@@ -511,9 +511,17 @@ impl GpuRun {
             .enumerate()
             .map(|(i, summary)| {
                 let (head, tokens) = summary.split_at(summary::HEAD);
+                let tokens: Vec<u8> = tokens.iter().map(|&t| t as u8).collect();
+                let puzzle = plan.config.puzzle;
+                let conflicts = if summary::counts(puzzle) {
+                    head[0]
+                } else {
+                    // Answers always spell a board of the kind.
+                    puzzle.conflicts(&tokens).unwrap_or(u32::MAX)
+                };
                 SegmentOutput {
-                    tokens: tokens.iter().map(|&t| t as u8).collect(),
-                    conflicts: head[0],
+                    tokens,
+                    conflicts,
                     q_halt: f32::from_bits(head[1]),
                     q_continue: (plan.heads.q_outputs == 2).then(|| f32::from_bits(head[2])),
                     residual_h: f32::from_bits(head[3]),

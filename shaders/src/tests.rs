@@ -11,7 +11,7 @@ use hrm_core::cpu::{Arithmetic, CpuModel, CpuRun};
 use hrm_core::engine::{EngineError, SegmentOutput, Taps};
 use hrm_core::noise::Noise;
 use hrm_core::plan::{Level, Plan, TensorId, TensorKind};
-use hrm_core::puzzle::Shape;
+use hrm_core::puzzle::{PuzzleKind, Shape};
 use hrm_core::weights::{Scheme, Tensor, Values, Weights};
 use rand::Rng;
 use safetensors::SafeTensors;
@@ -70,6 +70,15 @@ fn architectures() -> Vec<(&'static str, ModelConfig)> {
             ModelConfig {
                 mlp_inner: Some(35),
                 ..ModelConfig::eqr(Shape::S6, 26, 13)
+            },
+        ),
+        (
+            // Its conflicts are counted on the host.
+            "a maze",
+            ModelConfig {
+                mlp_inner: Some(35),
+                token_inner: Some(13),
+                ..ModelConfig::compact("maze-5x5".parse::<PuzzleKind>().unwrap(), 26)
             },
         ),
     ]

@@ -37,7 +37,8 @@ impl Playground {
         client.goto(url).await?;
         page.until(
             "a board",
-            "return document.querySelector('#cell-0') !== null",
+            // The cells of a Sudoku have names; a maze is one drawing.
+            "return document.querySelector('#cell-0, svg#board') !== null",
         )
         .await?;
         let usable = page
@@ -331,8 +332,8 @@ impl Playground {
         models
             .map(|pair| {
                 let text = |i: usize| pair[i].as_str().unwrap_or_default().to_owned();
-                let side = text(1).chars().next().and_then(|c| c.to_digit(10));
-                Ok((text(0), side.context("no size")? as usize))
+                let side = text(1).split('×').next().and_then(|side| side.parse().ok());
+                Ok((text(0), side.context("no size")?))
             })
             .collect()
     }

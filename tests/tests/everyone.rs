@@ -218,7 +218,7 @@ async fn fill(page: &Playground, room: &str) -> Result<()> {
 #[tokio::test]
 async fn axe_objects_to_nothing() -> Result<()> {
     let Some(path) = std::env::var_os("HRM_AXE") else {
-        println!("SKIPPED: HRM_AXE, the file axe.min.js of axe-core, is not set");
+        println!("skipped: HRM_AXE, the file axe.min.js of axe-core, is not set");
         return Ok(());
     };
     let axe = std::fs::read_to_string(Path::new(&path))?;

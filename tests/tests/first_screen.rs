@@ -1,7 +1,7 @@
 //! What a visitor sees first, the tour, links, and files in and out.
 
 use anyhow::{Context, Result};
-use hrm_core::puzzle::Board;
+use hrm_core::puzzle::{AnyPuzzle, Board, Puzzle};
 use hrm_core::reason::{Recording, Tour};
 use hrm_tests::browser::{Graphics, dist};
 use hrm_tests::page::Playground;
@@ -34,7 +34,7 @@ async fn the_recorded_run_needs_no_program() -> Result<()> {
             .and_then(|number| number.parse::<usize>().ok())
             .with_context(|| shown.clone())?;
         let report = recording.reports().nth(segment - 1).context("too short")?;
-        let board = Board::new(recording.puzzle.shape(), report.grid.clone())?;
+        let board = AnyPuzzle::from_values(recording.puzzle.kind(), &report.grid)?;
         assert_eq!(page.board().await?, board.to_string());
         // It says what is missing, and the run is still there.
         page.says(".failure", "could not be started").await?;
@@ -55,7 +55,7 @@ async fn the_live_engine_takes_over_the_recorded_run() -> Result<()> {
         page.ended().await?;
         assert!(page.text("#verdict").await?.starts_with("Solved"));
         let last = recording.reports().last().context("empty")?;
-        let board = Board::new(recording.puzzle.shape(), last.grid.clone())?;
+        let board = AnyPuzzle::from_values(recording.puzzle.kind(), &last.grid)?;
         assert_eq!(page.board().await?, board.to_string());
         // What was shown as recorded is the live engine's by now: all numbers
         // but the times are those of a run that it has made from the start.

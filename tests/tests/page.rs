@@ -207,7 +207,7 @@ async fn without_webgpu_there_is_the_cpu() -> Result<()> {
 #[tokio::test]
 async fn without_an_adapter_there_is_the_cpu() -> Result<()> {
     if Make::wanted()? == Make::WebKit {
-        println!("SKIPPED: WebKit offers no WebGPU that could find no adapter");
+        println!("skipped: WebKit offers no WebGPU that could find no adapter");
         return Ok(());
     }
     turns_to_the_cpu(None, "WebGPU finds no GPU").await

@@ -27,7 +27,7 @@ fn hrm() -> Result<Option<PathBuf>> {
                 std::env::var_os("HRM_REQUIRE_BROWSER").is_none(),
                 "HRM_BIN, the command `hrm`, is not there"
             );
-            println!("SKIPPED: HRM_BIN, the command `hrm`, is not there");
+            println!("skipped: HRM_BIN, the command `hrm`, is not there");
             Ok(None)
         }
     }

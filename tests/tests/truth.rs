@@ -48,7 +48,7 @@ async fn every_moment(page: &Playground, puzzle: &Board, limit: usize) -> Result
         page.until("that moment", &there).await?;
         let seen = page.script(SEEN).await?;
         let of = |key: &str| seen[key].as_str().unwrap_or_default().to_owned();
-        let standing = Standing::of(&reports, at, limit);
+        let standing = Standing::of(&puzzle.clone().into(), &reports, at, limit);
         let told = format!("segment {at} of {known}: {standing:?}, {seen}");
 
         assert_eq!(of("state"), standing.state.name(), "{told}");
@@ -94,7 +94,7 @@ async fn every_moment(page: &Playground, puzzle: &Board, limit: usize) -> Result
         };
         assert_eq!(of("board"), digits(puzzle.shape(), grid)?, "{told}");
     }
-    Ok(Standing::of(&reports, known, limit).state)
+    Ok(Standing::of(&puzzle.clone().into(), &reports, known, limit).state)
 }
 
 async fn agrees(graphics: Graphics, device: &str) -> Result<()> {
@@ -202,7 +202,7 @@ async fn tour_is_true(graphics: Graphics, device: &str) -> Result<()> {
             for _ in 0..100 {
                 let run = saved(&page, &rooms).await.unwrap_or_default();
                 let limit = if step > 3 { scene.segment } else { 16 };
-                let standing = Standing::of(&run, at, limit);
+                let standing = Standing::of(&scene.puzzle.clone().into(), &run, at, limit);
                 let made = Made {
                     standing: &standing,
                     run: &run,

@@ -11,7 +11,7 @@ use hrm_core::cpu::{CpuModel, CpuRun};
 use hrm_core::engine::{SegmentOutput, Taps};
 use hrm_core::model::{Device, Inputs, Network, Parameters, State};
 use hrm_core::plan::{Init, Plan, TensorKind, sample};
-use hrm_core::puzzle::Shape;
+use hrm_core::puzzle::{MazeSize, Shape};
 use hrm_core::weights::{Tensor, Values, Weights};
 use hrm_shaders::{GpuContext, GpuModel, GpuOptions, GpuRun};
 use pollster::block_on;
@@ -122,6 +122,20 @@ fn configs() -> Vec<(&'static str, ModelConfig)> {
         ),
         ("relational 4x4", ModelConfig::relational(Shape::S4, 16)),
         ("relational 9x9", ModelConfig::relational(Shape::S9, 16)),
+        (
+            "relations of a maze's cells",
+            ModelConfig::relational_maze(MazeSize::of_side(5).unwrap(), 16),
+        ),
+        (
+            "relations of a maze's cells with scores, in two modules",
+            ModelConfig {
+                modules: Modules::Separate,
+                pooling: Pooling::Softmax,
+                L_cycles: 2,
+                gradient_updates: 4,
+                ..ModelConfig::relational_maze(MazeSize::of_side(4).unwrap(), 16)
+            },
+        ),
         (
             "relations in two modules, two layers, means, silu, no feedback",
             ModelConfig {

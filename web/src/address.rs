@@ -7,7 +7,7 @@
 use std::fmt::{Display, Write as _};
 use std::str::FromStr;
 
-use hrm_core::puzzle::Board;
+use hrm_core::puzzle::{AnyParseError, AnyPuzzle};
 
 use crate::timeline::Moment;
 
@@ -24,7 +24,7 @@ pub struct Address {
     /// Folder name of the model.
     pub model: Option<String>,
     /// The puzzle.
-    pub puzzle: Option<Board>,
+    pub puzzle: Option<AnyPuzzle>,
     /// Every other pair, in the order of the keys. There are few: a map's code
     /// would be the larger part of it.
     rest: Vec<(String, String)>,
@@ -45,7 +45,7 @@ impl Address {
                 "v" => {}
                 "model" if is_id(&value) => address.model = Some(value),
                 "model" => {}
-                "puzzle" => address.puzzle = Board::parse(&value, None).ok(),
+                "puzzle" => address.puzzle = puzzle(&value).ok(),
                 _ => address.set(key, &value),
             }
         }
@@ -109,7 +109,7 @@ impl Address {
         let mut text = format!("#v={VERSION}");
         let typed = [
             ("model", self.model.clone()),
-            ("puzzle", self.puzzle.as_ref().map(ToString::to_string)),
+            ("puzzle", self.puzzle.as_ref().map(spelled)),
         ];
         let typed = typed
             .iter()
@@ -136,7 +136,7 @@ pub fn problems(fragment: &str) -> Vec<String> {
             let moment = || value.parse().is_ok_and(|m: Moment| m.segment <= MOST);
             let what = match key {
                 "puzzle" => {
-                    let error = Board::parse(value, None).err()?;
+                    let error = puzzle(value).err()?;
                     return Some(format!("The puzzle of the link can't be read: {error}."));
                 }
                 "model" if !is_id(value) => "network",
@@ -151,6 +151,31 @@ pub fn problems(fragment: &str) -> Vec<String> {
             ))
         })
         .collect()
+}
+
+/// Signs of a maze's wall and way in addresses, where `#` and spaces would be three
+/// characters each.
+const WALL: char = '*';
+const WAY: char = '-';
+
+/// The puzzle that an address names.
+fn puzzle(text: &str) -> Result<AnyPuzzle, AnyParseError> {
+    let read = text.parse();
+    if read.is_err() && text.contains([WALL, WAY]) {
+        let maze = text.replace(WALL, "#").replace(WAY, " ");
+        // Of what is no maze either, what is wrong with the text as it stands is said.
+        return maze.parse().or(read);
+    }
+    read
+}
+
+/// A puzzle as an address names it.
+fn spelled(puzzle: &AnyPuzzle) -> String {
+    let text = puzzle.to_string();
+    match puzzle {
+        AnyPuzzle::Sudoku(_) | AnyPuzzle::Arc(_) => text,
+        AnyPuzzle::Maze(_) => text.replace('#', "*").replace(' ', "-"),
+    }
 }
 
 /// Whether a text can be a model's folder name. Keeps addresses from leading
@@ -225,6 +250,25 @@ mod tests {
         assert_eq!(address.get("step"), None);
         assert_eq!(Address::default().fragment(), "");
         assert_eq!(Address::parse(""), Address::default());
+    }
+
+    #[test]
+    fn mazes_are_spelled_without_escapes() {
+        let maze = "S #  #o G#### # ";
+        let mut address = Address {
+            puzzle: Some(maze.parse().unwrap()),
+            ..Address::default()
+        };
+        assert_eq!(address.fragment(), "#v=1&puzzle=S-*--*o-G****-*-");
+        assert_eq!(Address::parse(&address.fragment()), address);
+        // As it stands, and as browsers and old links may have it.
+        let escaped = format!("#puzzle={}", maze.replace('#', "%23").replace(' ', "%20"));
+        assert_eq!(Address::parse(&escaped).puzzle, address.puzzle);
+        address.puzzle = Some(AnyPuzzle::blank("maze-64x64".parse().unwrap()));
+        assert!(address.fragment().len() < 4200);
+        assert_eq!(Address::parse(&address.fragment()), address);
+        let problem = problems("#puzzle=S-*").join(" ");
+        assert!(problem.contains("can't be read"), "{problem}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The chart of a run: conflicts, changed and wrong cells, confidence and
 //! movement over its segments.
 
-use hrm_core::puzzle::Board;
+use hrm_core::puzzle::AnyPuzzle;
 use hrm_core::reason::SegmentReport;
 use hrm_core::reason::modes::{AT_REST, Grok};
 
@@ -88,7 +88,7 @@ pub fn draw(
     reports: &[SegmentReport],
     scale: Scale,
     looking_at: usize,
-    answer: Option<&Board>,
+    answer: Option<&AnyPuzzle>,
 ) -> String {
     let mut d = Drawing::new();
     if (1..=reports.len()).contains(&looking_at) {
@@ -233,6 +233,7 @@ fn frame(d: &mut Drawing, scale: Scale) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hrm_core::puzzle::Board;
 
     fn report(segment: usize, grid: &str) -> SegmentReport {
         let board: Board = grid.parse().unwrap();
@@ -253,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_plateau_and_its_grok_are_marked() {
-        let answer: Board = "1234341221434321".parse().unwrap();
+        let answer: AnyPuzzle = "1234341221434321".parse().unwrap();
         let mut reports: Vec<_> = (1..=5).map(|n| report(n, &"1".repeat(16))).collect();
         reports.push(report(6, "1234341221434321"));
         let scale = Scale::of(&reports, 16);

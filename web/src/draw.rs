@@ -37,6 +37,21 @@ impl Drawing {
         self
     }
 
+    /// A rectangle of some opacity.
+    pub fn faint_rect(
+        &mut self,
+        class: &str,
+        [x, y]: [f64; 2],
+        [width, height]: [f64; 2],
+        opacity: f32,
+    ) -> &mut Self {
+        let _ = write!(
+            self.text,
+            "<rect class=\"{class}\" x=\"{x:.2}\" y=\"{y:.2}\" width=\"{width:.2}\" height=\"{height:.2}\" fill-opacity=\"{opacity:.2}\"/>"
+        );
+        self
+    }
+
     /// A straight line.
     pub fn line(&mut self, class: &str, [x1, y1]: [f64; 2], [x2, y2]: [f64; 2]) -> &mut Self {
         let _ = write!(

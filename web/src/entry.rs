@@ -1,6 +1,7 @@
-//! Entering a puzzle: digits, undo and redo.
+//! Entering a puzzle: digits of a Sudoku, cells of a maze, undo and redo.
 
-use hrm_core::puzzle::{Board, Shape};
+use hrm_core::puzzle::maze::Cell;
+use hrm_core::puzzle::{AnyPuzzle, Puzzle, PuzzleKind, Shape};
 
 /// Edits kept for undo; beyond, the oldest are forgotten.
 const HISTORY: usize = 500;
@@ -28,17 +29,17 @@ pub struct Entry {
 /// What an edit changes.
 #[derive(Debug, Clone, PartialEq)]
 struct Moment {
-    board: Board,
+    board: AnyPuzzle,
     /// The puzzle as it was put there as a whole.
-    base: Board,
+    base: AnyPuzzle,
     /// Pencilled digits of each cell, bit `d` for the digit `d`.
     corner: Vec<u32>,
     centre: Vec<u32>,
 }
 
 impl Moment {
-    fn new(board: Board) -> Self {
-        let cells = board.shape().cells();
+    fn new(board: AnyPuzzle) -> Self {
+        let cells = board.kind().cells();
         Self {
             base: board.clone(),
             board,
@@ -59,7 +60,7 @@ impl Moment {
 impl Entry {
     /// A puzzle without history.
     #[must_use]
-    pub fn new(board: Board) -> Self {
+    pub fn new(board: AnyPuzzle) -> Self {
         Self {
             now: Moment::new(board),
             past: Vec::new(),
@@ -69,31 +70,34 @@ impl Entry {
 
     /// The puzzle.
     #[must_use]
-    pub fn board(&self) -> &Board {
+    pub fn board(&self) -> &AnyPuzzle {
         &self.now.board
     }
 
     /// The puzzle as it was put there as a whole, before digits were written
     /// into it one by one.
     #[must_use]
-    pub fn base(&self) -> &Board {
+    pub fn base(&self) -> &AnyPuzzle {
         &self.now.base
     }
 
     /// Whether a digit was written into the puzzle by who plays it. Who
-    /// begins with a blank board makes a puzzle, and plays none yet.
+    /// begins with a blank board makes a puzzle, and plays none yet; who draws
+    /// a maze makes one, too.
     #[must_use]
     pub fn is_own(&self, cell: usize) -> bool {
-        let base = &self.now.base;
+        let (Some(base), Some(board)) = (self.now.base.sudoku(), self.now.board.sudoku()) else {
+            return false;
+        };
         base.clues() > 0
             && base.get(cell) == Some(0)
-            && self.now.board.get(cell).is_some_and(|digit| digit != 0)
+            && board.get(cell).is_some_and(|digit| digit != 0)
     }
 
-    /// Its size.
+    /// Its kind and size.
     #[must_use]
-    pub fn shape(&self) -> Shape {
-        self.now.board.shape()
+    pub fn kind(&self) -> PuzzleKind {
+        self.now.board.kind()
     }
 
     /// The digits pencilled into a cell, in order.
@@ -116,15 +120,35 @@ impl Entry {
         self.fill(&[cell], digit)
     }
 
-    /// Writes a digit into several cells, or clears them with 0.
+    /// Writes a digit into several cells of a Sudoku, or clears them with 0.
     pub fn fill(&mut self, cells: &[usize], digit: u8) -> bool {
-        let shape = self.shape();
+        let mut next = self.now.clone();
+        let AnyPuzzle::Sudoku(board) = &mut next.board else {
+            return false;
+        };
+        let shape = board.shape();
         if usize::from(digit) > shape.side() || cells.iter().any(|&cell| cell >= shape.cells()) {
             return false;
         }
-        let mut next = self.now.clone();
         for &cell in cells {
-            next.board.set(cell, digit);
+            board.set(cell, digit);
+        }
+        self.go(next)
+    }
+
+    /// Draws into a cell of a maze. A stroke that goes on is taken back as one.
+    pub fn draw(&mut self, cell: usize, content: Cell, goes_on: bool) -> bool {
+        let mut next = self.now.clone();
+        let AnyPuzzle::Maze(maze) = &mut next.board else {
+            return false;
+        };
+        maze.set(cell, content);
+        if next == self.now {
+            return false;
+        }
+        if goes_on && !self.past.is_empty() {
+            self.now = next;
+            return true;
         }
         self.go(next)
     }
@@ -132,14 +156,17 @@ impl Entry {
     /// Pencils a digit into the blank ones of some cells, or rubs it out if
     /// all of them have it. [`Mode::Digit`] is no pencil and does nothing.
     pub fn mark(&mut self, cells: &[usize], mode: Mode, digit: u8) -> bool {
-        let side = self.shape().side();
+        let Some(board) = self.now.board.sudoku() else {
+            return false;
+        };
+        let side = board.shape().side();
         if mode == Mode::Digit || digit == 0 || usize::from(digit) > side {
             return false;
         }
         let blank: Vec<usize> = cells
             .iter()
             .copied()
-            .filter(|&cell| self.now.board.get(cell) == Some(0))
+            .filter(|&cell| board.get(cell) == Some(0))
             .collect();
         let bit = 1 << digit;
         let mut next = self.now.clone();
@@ -159,12 +186,15 @@ impl Entry {
     /// their marks.
     pub fn erase(&mut self, cells: &[usize]) -> bool {
         let mut next = self.now.clone();
-        let count = self.shape().cells();
+        let AnyPuzzle::Sudoku(board) = &mut next.board else {
+            return false;
+        };
+        let count = board.shape().cells();
         let cells = cells.iter().filter(|&&cell| cell < count);
-        let digits = cells.clone().any(|&cell| self.now.board.cells()[cell] != 0);
+        let digits = cells.clone().any(|&cell| board.cells()[cell] != 0);
         for &cell in cells {
             if digits {
-                next.board.set(cell, 0);
+                board.set(cell, 0);
             } else {
                 next.corner[cell] = 0;
                 next.centre[cell] = 0;
@@ -174,7 +204,7 @@ impl Entry {
     }
 
     /// Puts another puzzle in its place. Returns whether it is another.
-    pub fn replace(&mut self, board: Board) -> bool {
+    pub fn replace(&mut self, board: AnyPuzzle) -> bool {
         board != self.now.board && self.go(Moment::new(board))
     }
 
@@ -223,31 +253,35 @@ impl Entry {
     /// Cells whose digits, written into the puzzle one by one, are not those
     /// of its solution.
     #[must_use]
-    pub fn mistakes(&self, answer: &Board) -> Vec<usize> {
-        let (now, base) = (self.now.board.cells(), self.now.base.cells());
-        (0..now.len().min(answer.cells().len()))
+    pub fn mistakes(&self, answer: &AnyPuzzle) -> Vec<usize> {
+        let boards = [&self.now.board, &self.now.base, answer].map(AnyPuzzle::sudoku);
+        let [Some(now), Some(base), Some(answer)] = boards else {
+            return Vec::new();
+        };
+        let (now, base, answer) = (now.cells(), base.cells(), answer.cells());
+        (0..now.len().min(base.len()).min(answer.len()))
             .filter(|&cell| now[cell] != base[cell] && now[cell] != 0)
-            .filter(|&cell| now[cell] != answer.cells()[cell])
+            .filter(|&cell| now[cell] != answer[cell])
             .collect()
     }
 
     /// Where a hint belongs and what it says: `cursor` if it is blank or
     /// wrong, else the first such cell. None if all is right.
     #[must_use]
-    pub fn hint(&self, answer: &Board, cursor: usize) -> Option<(usize, u8)> {
-        let open = |cell: usize| self.now.board.get(cell) != answer.get(cell);
+    pub fn hint(&self, answer: &AnyPuzzle, cursor: usize) -> Option<(usize, u8)> {
+        let (now, answer) = (self.now.board.sudoku()?, answer.sudoku()?);
+        let open = |cell: usize| now.get(cell) != answer.get(cell);
         std::iter::once(cursor)
-            .chain(0..self.shape().cells())
+            .chain(0..now.shape().cells())
             .find(|&cell| open(cell))
             .and_then(|cell| Some((cell, answer.get(cell)?)))
     }
 }
 
-/// The cell that a key leads to from `cell`, or none if the key is no
-/// movement. Movement stops at the edge.
+/// The cell that a key leads to from `cell` of a board of that side, or none
+/// if the key is no movement. Movement stops at the edge.
 #[must_use]
-pub fn moved(shape: Shape, cell: usize, key: &str, control: bool) -> Option<usize> {
-    let side = shape.side();
+pub fn moved(side: usize, cell: usize, key: &str, control: bool) -> Option<usize> {
     let (row, column) = (cell / side, cell % side);
     let last = side - 1;
     let (row, column) = match (key, control) {
@@ -269,10 +303,19 @@ pub fn moved(shape: Shape, cell: usize, key: &str, control: bool) -> Option<usiz
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hrm_core::puzzle::{Board, MazeSize};
+
+    fn blank(shape: Shape) -> AnyPuzzle {
+        Board::blank(shape).into()
+    }
+
+    fn clues(entry: &Entry) -> usize {
+        entry.board().sudoku().unwrap().clues()
+    }
 
     #[test]
     fn edits_undo_and_redo() {
-        let mut entry = Entry::new(Board::blank(Shape::S4));
+        let mut entry = Entry::new(blank(Shape::S4));
         assert!(!entry.undo() && !entry.redo());
         assert!(entry.set(0, 3));
         assert!(!entry.is_own(0), "it becomes a puzzle");
@@ -291,16 +334,32 @@ mod tests {
 
     #[test]
     fn another_size_can_be_undone_too() {
-        let mut entry = Entry::new(Board::blank(Shape::S4));
-        assert!(entry.replace(Board::blank(Shape::S9)));
-        assert_eq!(entry.shape(), Shape::S9);
+        let mut entry = Entry::new(blank(Shape::S4));
+        assert!(entry.replace(blank(Shape::S9)));
+        assert_eq!(entry.kind(), Shape::S9);
         assert!(entry.undo());
-        assert_eq!(entry.shape(), Shape::S4);
+        assert_eq!(entry.kind(), Shape::S4);
+    }
+
+    #[test]
+    fn mazes_are_drawn_stroke_by_stroke() {
+        let size = MazeSize::of_side(4).unwrap();
+        let mut entry = Entry::new(AnyPuzzle::blank(size.into()));
+        let open = entry.board().clone();
+        assert!(entry.draw(5, Cell::Wall, false) && entry.draw(6, Cell::Wall, true));
+        assert!(!entry.draw(6, Cell::Wall, true), "nothing changes");
+        assert!(!entry.draw(16, Cell::Wall, false), "beyond the maze");
+        assert!(entry.draw(3, Cell::Start, false));
+        assert_eq!(entry.board().to_string(), "   S ##        G");
+        assert!(entry.undo() && entry.undo());
+        assert_eq!(*entry.board(), open, "a stroke is taken back as one");
+        assert!(!entry.is_own(5) && !entry.fill(&[1], 1) && !entry.erase(&[0]));
+        assert!(!entry.mark(&[1], Mode::Corner, 1) && entry.hint(&open, 0).is_none());
     }
 
     #[test]
     fn history_is_bounded() {
-        let mut entry = Entry::new(Board::blank(Shape::S9));
+        let mut entry = Entry::new(blank(Shape::S9));
         for i in 0..HISTORY + 7 {
             assert!(entry.set(i % 81, (1 + i / 81) as u8));
         }
@@ -331,15 +390,15 @@ mod tests {
         assert!(entry.undo());
         assert_eq!(entry.marks(3, Mode::Corner), [3]);
         assert!(!entry.mark(&[1], Mode::Corner, 5) && !entry.mark(&[1], Mode::Digit, 1));
-        assert_eq!(entry.board().clues(), 1, "marks are no digits");
+        assert_eq!(clues(&entry), 1, "marks are no digits");
     }
 
     #[test]
     fn erasing_takes_digits_first_and_then_marks() {
-        let mut entry = Entry::new(Board::blank(Shape::S4));
+        let mut entry = Entry::new(blank(Shape::S4));
         assert!(entry.mark(&[2], Mode::Centre, 1) && entry.fill(&[2, 3], 4));
         assert!(entry.erase(&[2, 3]));
-        assert_eq!(entry.board().blanks(), 16);
+        assert_eq!(entry.board().sudoku().unwrap().blanks(), 16);
         assert_eq!(entry.marks(2, Mode::Centre), [1]);
         assert!(entry.erase(&[2]));
         assert!(entry.marks(2, Mode::Centre).is_empty() && !entry.erase(&[2]));
@@ -347,7 +406,7 @@ mod tests {
 
     #[test]
     fn hints_and_mistakes_look_at_the_solution() {
-        let answer: Board = "1234341221434321".parse().unwrap();
+        let answer: AnyPuzzle = "1234341221434321".parse().unwrap();
         let mut entry = Entry::new("1.........4...2.".parse().unwrap());
         assert_eq!(entry.hint(&answer, 3), Some((3, 4)), "where the cursor is");
         assert_eq!(entry.hint(&answer, 0), Some((1, 2)), "that cell is given");
@@ -367,7 +426,7 @@ mod tests {
 
     #[test]
     fn movement_stops_at_the_edges() {
-        let at = |cell, key, control| moved(Shape::S6, cell, key, control);
+        let at = |cell, key, control| moved(6, cell, key, control);
         assert_eq!(at(0, "ArrowUp", false), Some(0));
         assert_eq!(at(0, "ArrowRight", false), Some(1));
         assert_eq!(at(5, "ArrowRight", false), Some(5));

@@ -1,7 +1,7 @@
 //! Puzzles to begin with, made by the project's own generator.
 
 use hrm_core::puzzle::Difficulty::{Easy, Extreme, Hard, Medium};
-use hrm_core::puzzle::{Board, Difficulty, Shape};
+use hrm_core::puzzle::{AnyPuzzle, Board, Difficulty, Puzzle, PuzzleKind, Shape};
 
 /// A puzzle with how hard it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,9 @@ const NINE: [Example; 4] = [
     ),
 ];
 
+/// A maze of 12x12 whose shortest way has 26 steps.
+const MAZE: &str = "### # ##    ##    # G ##     #     # #   ## #     ## #  #   ##   #   #   ##   # # #   #  #  # #  #    ###      #  #  #   S  #           #  #  # ";
+
 /// The examples of a size, easiest first; of large boards there are none.
 #[must_use]
 pub fn of(shape: Shape) -> &'static [Example] {
@@ -60,10 +63,25 @@ pub fn of(shape: Shape) -> &'static [Example] {
     }
 }
 
-/// The puzzle shown first in a size: hard enough to be worth watching, and
-/// within reach of a small model.
+/// The puzzle shown first to a network for this kind and size, or of another size
+/// that it plays: hard enough to be worth watching, and within reach of a small
+/// model. A bare field where there is no example of a maze.
 #[must_use]
-pub fn first(shape: Shape) -> Board {
+pub fn first(kind: PuzzleKind, plays: impl Fn(PuzzleKind) -> bool) -> AnyPuzzle {
+    match kind {
+        PuzzleKind::Sudoku(shape) => sudoku(shape).into(),
+        PuzzleKind::Maze(_) => {
+            let example = MAZE.parse().ok();
+            let fits = example.filter(|example: &AnyPuzzle| plays(example.kind()));
+            fits.unwrap_or_else(|| AnyPuzzle::blank(kind))
+        }
+        PuzzleKind::Arc(_) => AnyPuzzle::blank(kind),
+    }
+}
+
+/// The Sudoku shown first in a size.
+#[must_use]
+pub fn sudoku(shape: Shape) -> Board {
     let example = of(shape).get(1);
     let board = example.and_then(|e| Board::parse(e.line, Some(shape)).ok());
     board.unwrap_or_else(|| Board::blank(shape))
@@ -72,7 +90,8 @@ pub fn first(shape: Shape) -> Board {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hrm_core::puzzle::solve;
+    use crate::address::Address;
+    use hrm_core::puzzle::{MazeSize, solve};
 
     /// They stand as links in the page itself.
     #[test]
@@ -80,7 +99,17 @@ mod tests {
         let page = include_str!("../../index.html");
         let links = page.split("href=\"#puzzle=").skip(1);
         let lines = links.filter_map(|rest| rest.split('"').next());
-        let boards: Vec<Board> = lines.map(|line| line.parse().unwrap()).collect();
+        let read = |line: &str| Address::parse(&format!("#puzzle={line}")).puzzle.unwrap();
+        let all: Vec<AnyPuzzle> = lines.map(read).collect();
+        let mazes: Vec<_> = all.iter().filter_map(AnyPuzzle::maze).collect();
+        let sides: Vec<_> = mazes
+            .iter()
+            .map(|maze| (maze.size().side(), maze.distance()))
+            .collect();
+        assert_eq!(sides, [(12, Some(26)), (20, Some(55)), (30, Some(121))]);
+        assert_eq!(mazes[0].to_string(), MAZE);
+        assert!(mazes.iter().all(|maze| maze.flaw().is_none()));
+        let boards: Vec<Board> = all.iter().filter_map(|p| p.sudoku().cloned()).collect();
         let (blank, famous): (Vec<_>, Vec<_>) = boards.iter().partition(|b| b.clues() == 0);
         assert_eq!((blank.len(), famous.len()), (1, 7));
         let reports: Vec<_> = famous.iter().map(|board| solve(board, 2)).collect();
@@ -94,9 +123,16 @@ mod tests {
     }
 
     #[test]
+    fn a_maze_is_shown_first_to_who_plays_mazes() {
+        let small = PuzzleKind::from(MazeSize::of_side(8).unwrap());
+        assert_eq!(first(small, |kind| kind == small), AnyPuzzle::blank(small));
+        assert_eq!(first(small, |_| true).to_string(), MAZE);
+    }
+
+    #[test]
     fn examples_are_puzzles_of_rising_difficulty() {
         for shape in Shape::COMMON {
-            assert_eq!(first(shape).to_string(), of(shape)[1].line);
+            assert_eq!(first(shape.into(), |_| true).to_string(), of(shape)[1].line);
             let ratings: Vec<_> = of(shape)
                 .iter()
                 .map(|example| {

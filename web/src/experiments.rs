@@ -1,6 +1,8 @@
 //! Experiments on one puzzle, each a batch of runs and a question.
 
-use hrm_core::puzzle::{Board, Symmetry};
+use hrm_core::puzzle::arc::ArcSymmetry;
+use hrm_core::puzzle::maze::Dihedral;
+use hrm_core::puzzle::{AnyPuzzle, AnySymmetry, MazeSymmetry, Puzzle, PuzzleKind, Symmetry};
 use hrm_core::reason::lab::Item;
 use hrm_core::reason::{Proportion, SegmentReport};
 use rand::SeedableRng;
@@ -85,6 +87,23 @@ impl Experiment {
         }
     }
 
+    /// What it asks of a maze, where that is put in other words.
+    #[must_use]
+    pub const fn question_of_maze(self) -> &'static str {
+        match self {
+            Self::OneBlank => {
+                "A shortest route with one single cell left unmarked, once for each of them. Nothing is easier for a person. Which of them break the network?"
+            }
+            Self::Hints => {
+                "The cells of a shortest route are marked one after the other, from the maze to its solution. From where on does the network solve it, and how fast?"
+            }
+            Self::Relabellings => {
+                "The maze is turned and mirrored, and its start and goal change places: for a person the same maze. For the network?"
+            }
+            Self::TwoModels | Self::Noise => self.question(),
+        }
+    }
+
     /// What it asks.
     #[must_use]
     pub const fn question(self) -> &'static str {
@@ -105,35 +124,33 @@ impl Experiment {
         }
     }
 
-    /// The runs on a puzzle with its only solution, for one model.
+    /// The runs on a puzzle with its solution, for one model.
     #[must_use]
-    pub fn items(self, puzzle: &Board, answer: &Board, seed: u64) -> Vec<Item> {
-        let shape = puzzle.shape();
+    pub fn items(self, puzzle: &AnyPuzzle, answer: &AnyPuzzle, seed: u64) -> Vec<Item> {
         match self {
-            Self::OneBlank => (0..shape.cells())
-                .map(|cell| {
-                    let mut board = answer.clone();
-                    board.set(cell, 0);
-                    Item::plain(board)
-                })
+            // Of a Sudoku every cell, of a maze those of the route.
+            Self::OneBlank => answer
+                .written()
+                .into_iter()
+                .map(|cell| Item::plain(answer.without(&[cell])))
                 .collect(),
             Self::Hints => {
-                let order = shuffled_blanks(puzzle, seed);
-                hint_counts(order.len())
-                    .into_iter()
-                    .map(|count| {
-                        let mut board = puzzle.clone();
-                        for &cell in &order[..count] {
-                            board.set(cell, answer.cells()[cell]);
-                        }
-                        Item::plain(board)
-                    })
-                    .collect()
+                let order = shuffled_open(puzzle, answer, seed);
+                let (asked, solved) = (puzzle.values(), answer.values());
+                let boards = hint_counts(order.len()).into_iter().filter_map(|count| {
+                    let mut values = asked.clone();
+                    for &cell in &order[..count] {
+                        values[cell] = solved[cell];
+                    }
+                    AnyPuzzle::from_values(puzzle.kind(), &values).ok()
+                });
+                boards.map(Item::plain).collect()
             }
             Self::TwoModels => vec![Item::plain(puzzle.clone())],
-            Self::Relabellings => (0..shape.side())
-                .map(|shift| Item {
-                    symmetry: Some(Symmetry::digit_shift(shape, shift)),
+            Self::Relabellings => images(puzzle.kind())
+                .into_iter()
+                .map(|symmetry| Item {
+                    symmetry: Some(symmetry),
                     ..Item::plain(puzzle.clone())
                 })
                 .collect(),
@@ -152,28 +169,38 @@ impl Experiment {
                 .collect(),
         }
     }
+}
 
-    /// What the parts of the picture stand for, one entry an item.
-    #[must_use]
-    pub fn label(self, puzzle: &Board, item: usize) -> String {
-        let shape = puzzle.shape();
-        match self {
-            Self::OneBlank => format!(
-                "row {}, column {}",
-                shape.row(item) + 1,
-                shape.column(item) + 1
-            ),
-            Self::Hints => {
-                let counts = hint_counts(puzzle.blanks());
-                counts
-                    .get(item)
-                    .map_or_else(String::new, ToString::to_string)
-            }
-            Self::TwoModels => String::new(),
-            Self::Relabellings => format!("+{item}"),
-            Self::Noise => format!("{}", noise_of(item)),
-        }
+/// The images of a puzzle that are the same to a person: digits renamed in a
+/// circle, a maze turned and mirrored, with its ends as they are and exchanged.
+fn images(kind: PuzzleKind) -> Vec<AnySymmetry> {
+    match kind {
+        PuzzleKind::Sudoku(shape) => (0..shape.side())
+            .map(|shift| Symmetry::digit_shift(shape, shift).into())
+            .collect(),
+        PuzzleKind::Maze(_) => [false, true]
+            .into_iter()
+            .flat_map(|swap| Dihedral::all().map(|square| MazeSymmetry::new(square, swap).into()))
+            .collect(),
+        // Of a task, not of a grid.
+        PuzzleKind::Arc(_) => vec![ArcSymmetry::identity().into()],
     }
+}
+
+/// How many of them there are.
+#[must_use]
+pub fn image_count(kind: PuzzleKind) -> usize {
+    match kind {
+        PuzzleKind::Sudoku(shape) => shape.side(),
+        PuzzleKind::Maze(_) => 2 * Dihedral::all().len(),
+        PuzzleKind::Arc(_) => 1,
+    }
+}
+
+/// Cells that an answer writes into a question.
+#[must_use]
+pub fn open_count(puzzle: &AnyPuzzle, answer: &AnyPuzzle) -> usize {
+    open(puzzle, answer).len()
 }
 
 /// The noise of an item of [`Experiment::Noise`].
@@ -191,10 +218,14 @@ pub fn hint_counts(blanks: usize) -> Vec<usize> {
         .collect()
 }
 
-fn shuffled_blanks(puzzle: &Board, seed: u64) -> Vec<usize> {
-    let mut cells: Vec<usize> = (0..puzzle.shape().cells())
-        .filter(|&cell| puzzle.cells()[cell] == 0)
-        .collect();
+fn open(puzzle: &AnyPuzzle, answer: &AnyPuzzle) -> Vec<usize> {
+    let (asked, solved) = (puzzle.values(), answer.values());
+    let open = |&cell: &usize| solved.get(cell).is_some_and(|&value| value != asked[cell]);
+    (0..asked.len()).filter(open).collect()
+}
+
+fn shuffled_open(puzzle: &AnyPuzzle, answer: &AnyPuzzle, seed: u64) -> Vec<usize> {
+    let mut cells = open(puzzle, answer);
     cells.shuffle(&mut Pcg32::seed_from_u64(seed));
     cells
 }
@@ -214,7 +245,7 @@ pub struct Standing {
 
 /// How a run stands; none before its first segment.
 #[must_use]
-pub fn standing(run: &[SegmentReport], answer: &Board) -> Option<Standing> {
+pub fn standing(run: &[SegmentReport], answer: &AnyPuzzle) -> Option<Standing> {
     let last = run.last()?;
     Some(Standing {
         segments: last.segment,
@@ -226,9 +257,9 @@ pub fn standing(run: &[SegmentReport], answer: &Board) -> Option<Standing> {
 
 /// Cells of a grid that differ from the solution.
 #[must_use]
-pub fn wrong_cells(grid: &[u8], answer: &Board) -> usize {
-    let pairs = grid.iter().zip(answer.cells());
-    pairs.filter(|(here, right)| here != right).count()
+pub fn wrong_cells(grid: &[u8], answer: &AnyPuzzle) -> usize {
+    let pairs = grid.iter().zip(answer.values());
+    pairs.filter(|(here, right)| *here != right).count()
 }
 
 /// Solved runs among those that have begun.
@@ -245,12 +276,16 @@ pub fn solved_share<'a>(runs: impl IntoIterator<Item = &'a Vec<SegmentReport>>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hrm_core::puzzle::Shape;
+    use hrm_core::puzzle::{Board, Shape};
 
-    fn example() -> (Board, Board) {
-        let question = Board::parse("1.........4...2.", None).unwrap();
-        let answer = Board::parse("1234341221434321", None).unwrap();
+    fn example() -> (AnyPuzzle, AnyPuzzle) {
+        let question = "1.........4...2.".parse().unwrap();
+        let answer = "1234341221434321".parse().unwrap();
         (question, answer)
+    }
+
+    fn sudoku(puzzle: &AnyPuzzle) -> &Board {
+        puzzle.sudoku().unwrap()
     }
 
     #[test]
@@ -274,10 +309,9 @@ mod tests {
         let items = Experiment::OneBlank.items(&question, &answer, 0);
         assert_eq!(items.len(), 16);
         for (cell, item) in items.iter().enumerate() {
-            assert_eq!(item.puzzle.cells()[cell], 0);
-            assert_eq!(item.puzzle.blanks(), 1);
+            assert_eq!(sudoku(&item.puzzle).cells()[cell], 0);
+            assert_eq!(sudoku(&item.puzzle).blanks(), 1);
         }
-        assert_eq!(Experiment::OneBlank.label(&question, 5), "row 2, column 2");
     }
 
     #[test]
@@ -288,7 +322,7 @@ mod tests {
         assert_eq!(items.last().unwrap().puzzle, answer);
         for pair in items.windows(2) {
             assert!(pair[1].puzzle.keeps_givens(&pair[0].puzzle));
-            assert!(pair[1].puzzle.clues() > pair[0].puzzle.clues());
+            assert!(sudoku(&pair[1].puzzle).clues() > sudoku(&pair[0].puzzle).clues());
         }
         assert_eq!(hint_counts(58).len(), 25);
         assert_eq!(*hint_counts(58).last().unwrap(), 58);
@@ -309,11 +343,36 @@ mod tests {
     fn standings_count_wrong_cells() {
         let (_, answer) = example();
         assert_eq!(standing(&[], &answer), None);
-        let mut grid = answer.cells().to_vec();
+        let mut grid = answer.values();
         grid[3] = 1;
         assert_eq!(wrong_cells(&grid, &answer), 1);
         assert_eq!(wrong_cells(Board::blank(Shape::S4).cells(), &answer), 16);
         let share = solved_share(&[vec![], vec![]]);
         assert_eq!((share.successes, share.n), (0, 0));
+    }
+
+    #[test]
+    fn of_a_maze_the_route_is_opened_and_marked() {
+        let question: AnyPuzzle = "S  ## G  ".parse().unwrap();
+        let answer: AnyPuzzle = "Soo##oGoo".parse().unwrap();
+        assert!(answer.solves(&question));
+        for experiment in Experiment::ALL {
+            for item in experiment.items(&question, &answer, 3) {
+                let image = |puzzle: &AnyPuzzle| puzzle.image(item.symmetry.as_ref());
+                assert!(
+                    image(&answer).solves(&image(&item.puzzle)),
+                    "{experiment:?}"
+                );
+            }
+            assert!(!experiment.question_of_maze().is_empty());
+        }
+        assert_eq!(Experiment::OneBlank.items(&question, &answer, 0).len(), 5);
+        assert_eq!(open_count(&question, &answer), 5);
+        let hints = Experiment::Hints.items(&question, &answer, 1);
+        assert_eq!((hints.len(), &hints[0].puzzle), (6, &question));
+        assert_eq!(hints[5].puzzle, answer);
+        for kind in [question.kind(), Shape::S9.into()] {
+            assert_eq!(images(kind).len(), image_count(kind));
+        }
     }
 }

@@ -1,7 +1,10 @@
 //! Many guesses at one puzzle: how they differ, how they vote, and what each
 //! selection rule makes of them at which cost.
 
-use hrm_core::puzzle::{Board, Shape, Symmetry, Ways};
+use hrm_core::puzzle::maze::Dihedral;
+use hrm_core::puzzle::{
+    AnyPuzzle, AnySymmetry, MazeSymmetry, Puzzle, PuzzleKind, Shape, Symmetry, Ways,
+};
 use hrm_core::reason::Outcome as Finished;
 use hrm_core::reason::lab::Item;
 use hrm_core::reason::{Guess, Rule, SegmentReport, score};
@@ -13,8 +16,10 @@ use rand_pcg::Pcg32;
 pub struct Variety {
     /// How many guesses; the first is the puzzle as it is.
     pub count: usize,
-    /// What of the puzzle is rewritten.
+    /// What of the puzzle is rewritten; of a maze, `transpose` turns and mirrors it.
     pub ways: Ways,
+    /// Whether a maze's start and goal change places in every second guess.
+    pub swap: bool,
     /// Standard deviation of the noise in the initial state.
     pub noise: f32,
     /// Whether it comes after every update instead.
@@ -32,27 +37,21 @@ impl Variety {
     /// shifts of arXiv 2601.10679; the rest are drawn at random. Where other
     /// models take part, all get the same rewritings.
     #[must_use]
-    pub fn items(&self, puzzle: &Board) -> Vec<Item> {
-        let shape = puzzle.shape();
+    pub fn items(&self, puzzle: &AnyPuzzle) -> Vec<Item> {
+        let kind = puzzle.kind();
         let mut rng = Pcg32::seed_from_u64(self.seed);
-        let only_digits = self.ways
-            == Ways {
-                digits: true,
-                ..Ways::default()
-            };
         let networks = 1 + self.others.len();
         let mut symmetry = None;
         (0..self.count)
             .map(|i| {
                 let (round, network) = (i / networks, i % networks);
                 if network == 0 {
-                    symmetry = match round {
-                        0 => None,
-                        _ if self.ways == Ways::default() => None,
-                        _ if only_digits && round < shape.side() => {
-                            Some(Symmetry::digit_shift(shape, round))
-                        }
-                        _ => Some(Symmetry::random_of(shape, self.ways, &mut rng)),
+                    symmetry = match (round, kind) {
+                        (0, _) | (_, PuzzleKind::Arc(_)) => None,
+                        (_, PuzzleKind::Sudoku(shape)) => self
+                            .of_sudoku(shape, round, &mut rng)
+                            .map(AnySymmetry::from),
+                        (_, PuzzleKind::Maze(_)) => self.of_maze(round).map(AnySymmetry::from),
                     };
                 }
                 let noise = if round == 0 { 0.0 } else { self.noise };
@@ -75,6 +74,33 @@ impl Variety {
             })
             .collect()
     }
+
+    /// The rewriting of a Sudoku in a round after the first.
+    fn of_sudoku(&self, shape: Shape, round: usize, rng: &mut Pcg32) -> Option<Symmetry> {
+        let only_digits = self.ways
+            == Ways {
+                digits: true,
+                ..Ways::default()
+            };
+        if self.ways == Ways::default() {
+            None
+        } else if only_digits && round < shape.side() {
+            Some(Symmetry::digit_shift(shape, round))
+        } else {
+            Some(Symmetry::random_of(shape, self.ways, rng))
+        }
+    }
+
+    /// The rewriting of a maze in a round after the first: there are sixteen at most.
+    fn of_maze(&self, round: usize) -> Option<MazeSymmetry> {
+        let squares = if self.ways.transpose { 8 } else { 1 };
+        let square = Dihedral::all()[round % squares];
+        // With the eight of the square, the other half of them the second time around.
+        let around = if squares == 1 { 0 } else { round / squares };
+        let swap = self.swap && (round + around) % 2 == 1;
+        let symmetry = MazeSymmetry::new(square, swap);
+        (symmetry != MazeSymmetry::identity()).then_some(symmetry)
+    }
 }
 
 /// The votes on one cell.
@@ -93,20 +119,24 @@ pub struct Vote {
 
 /// How the runs vote on every cell after their last segments.
 #[must_use]
-pub fn votes(shape: Shape, runs: &[Vec<SegmentReport>]) -> Vec<Vote> {
+pub fn votes(kind: impl Into<PuzzleKind>, runs: &[Vec<SegmentReport>]) -> Vec<Vote> {
+    let kind = kind.into();
+    let contents = kind.contents();
     let grids: Vec<&[u8]> = runs
         .iter()
         .filter_map(|run| run.last().map(|report| report.grid.as_slice()))
         .collect();
     let total = grids.len().max(1) as f32;
-    (0..shape.cells())
+    (0..kind.cells())
         .map(|cell| {
-            let mut counts = [0_u32; 10];
+            let mut counts = vec![0_u32; contents + 1];
             for grid in &grids {
-                counts[usize::from(grid[cell]).min(9)] += 1;
+                // What is none of the kind's counts as a blank.
+                let value = grid.get(cell).copied().map_or(0, usize::from);
+                counts[if value > contents { 0 } else { value }] += 1;
             }
             let best = |except: usize| {
-                (1..=shape.side())
+                (1..=contents)
                     .filter(|&digit| digit != except && counts[digit] > 0)
                     .max_by_key(|&digit| (counts[digit], std::cmp::Reverse(digit)))
                     .unwrap_or(0)
@@ -145,13 +175,16 @@ pub struct Outcome {
 
 /// Each run as it stands after its last segment. Runs without a segment are
 /// left out; the second list has the index of each one's run.
-fn finished(shape: Shape, runs: &[Vec<SegmentReport>]) -> (Vec<Finished>, Vec<usize>) {
+fn finished(
+    kind: PuzzleKind,
+    runs: &[Vec<SegmentReport>],
+) -> (Vec<Finished<AnyPuzzle>>, Vec<usize>) {
     runs.iter()
         .enumerate()
         .filter_map(|(index, run)| {
             let last = run.last()?;
             let finished = Finished {
-                grid: Board::new(shape, last.grid.clone()).ok()?,
+                grid: AnyPuzzle::from_values(kind, &last.grid).ok()?,
                 halted_at: run.iter().find(|r| r.halted).map(|r| r.segment),
                 halted: last.halted,
                 q_halt: last.q_halt,
@@ -167,8 +200,8 @@ fn finished(shape: Shape, runs: &[Vec<SegmentReport>]) -> (Vec<Finished>, Vec<us
 
 /// What every rule says of the runs so far.
 #[must_use]
-pub fn outcomes(shape: Shape, runs: &[Vec<SegmentReport>]) -> Vec<Outcome> {
-    let (finished, of_run) = finished(shape, runs);
+pub fn outcomes(kind: impl Into<PuzzleKind>, runs: &[Vec<SegmentReport>]) -> Vec<Outcome> {
+    let (finished, of_run) = finished(kind.into(), runs);
     let guesses: Vec<Guess> = finished.iter().map(Finished::guess).collect();
     let all: usize = runs.iter().map(Vec::len).sum();
     // Runs move together: what stops at segment s has run s of each.
@@ -208,14 +241,15 @@ pub fn outcomes(shape: Shape, runs: &[Vec<SegmentReport>]) -> Vec<Outcome> {
 /// The reference's own rule, for comparison: see [`score::reference_rule`].
 /// It looks at the solution, so it is no rule that could be used.
 #[must_use]
-pub fn reference_rule(runs: &[Vec<SegmentReport>], answer: &Board) -> bool {
-    let (finished, _) = finished(answer.shape(), runs);
+pub fn reference_rule(runs: &[Vec<SegmentReport>], answer: &AnyPuzzle) -> bool {
+    let (finished, _) = finished(answer.kind(), runs);
     score::reference_rule(&[&finished], answer)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hrm_core::puzzle::Board;
 
     const SOLVED: &str = "1234341221434321";
 
@@ -281,7 +315,7 @@ mod tests {
             let nobody = ["halt-first", "verifier"].contains(&outcome.name);
             assert_eq!(outcome.guess.is_none(), nobody, "{}", outcome.name);
         }
-        let answer: Board = SOLVED.parse().unwrap();
+        let answer: AnyPuzzle = SOLVED.parse().unwrap();
         assert!(!reference_rule(&race(), &answer), "no halted run is right");
         assert!(
             super::outcomes(Shape::S4, &[])
@@ -307,13 +341,14 @@ mod tests {
 
     #[test]
     fn guesses_differ_and_repeat() {
-        let puzzle: Board = "1.........4...2.".parse().unwrap();
+        let puzzle: AnyPuzzle = "1.........4...2.".parse().unwrap();
         let variety = Variety {
             count: 9,
             ways: Ways {
                 digits: true,
                 ..Ways::default()
             },
+            swap: false,
             noise: 0.5,
             every_update: false,
             others: Vec::new(),
@@ -323,7 +358,10 @@ mod tests {
         let items = variety.items(&puzzle);
         assert_eq!(items.len(), 9);
         assert!(items[0].symmetry.is_none() && items[0].noise == 0.0);
-        assert_eq!(items[1].symmetry, Some(Symmetry::digit_shift(Shape::S4, 1)));
+        assert_eq!(
+            items[1].symmetry,
+            Some(Symmetry::digit_shift(Shape::S4, 1).into())
+        );
         assert!(items[4].symmetry.is_some() && items[4].noise == 0.5);
         assert_eq!(items, variety.items(&puzzle));
         let with_others = Variety {
@@ -333,7 +371,10 @@ mod tests {
         let both = with_others.items(&puzzle);
         let of = |i: usize| (both[i].model.as_deref(), both[i].symmetry.clone());
         assert_eq!([of(0).0, of(1).0, of(2).0], [None, Some("a"), Some("b")]);
-        assert_eq!(of(3), (None, Some(Symmetry::digit_shift(Shape::S4, 1))));
+        assert_eq!(
+            of(3),
+            (None, Some(Symmetry::digit_shift(Shape::S4, 1).into()))
+        );
         assert_eq!(of(4).1, of(3).1, "the same for every network");
         assert_eq!(both[1].noise, 0.0);
         let always = Variety {
@@ -354,5 +395,60 @@ mod tests {
                 .iter()
                 .all(|item| item.symmetry.is_none())
         );
+    }
+
+    #[test]
+    fn guesses_at_a_maze_turn_it_and_exchange_its_ends() {
+        let puzzle: AnyPuzzle = "S ##G   #".parse().unwrap();
+        let variety = |transpose, swap| Variety {
+            count: 16,
+            ways: Ways {
+                digits: true,
+                transpose,
+                lines: true,
+            },
+            swap,
+            noise: 0.0,
+            every_update: false,
+            others: Vec::new(),
+            seed: 1,
+            commit: false,
+        };
+        for (transpose, swap, images) in [
+            (false, false, 1),
+            (false, true, 2),
+            (true, false, 8),
+            (true, true, 16),
+        ] {
+            let items = variety(transpose, swap).items(&puzzle);
+            let seen: std::collections::HashSet<_> = items
+                .iter()
+                .map(|item| item.puzzle.image(item.symmetry.as_ref()))
+                .collect();
+            assert_eq!(seen.len(), images, "{transpose} {swap}");
+            assert_eq!(items[0].symmetry, None);
+        }
+        let report = |grid: &str| SegmentReport {
+            grid: grid.parse::<AnyPuzzle>().unwrap().values(),
+            ..report(1, SOLVED, false)
+        };
+        let runs = [vec![report("So##Go  #")], vec![report("So##G   #")]];
+        let votes = votes(puzzle.kind(), &runs);
+        assert_eq!((votes[1].digit, votes[1].share), (5, 1.0));
+        assert_eq!(
+            (votes[5].digit, votes[5].second, votes[5].share),
+            (2, 5, 0.5)
+        );
+        let key: AnyPuzzle = "So##G   #".parse().unwrap();
+        assert!(reference_rule(&runs, &key));
+    }
+
+    #[test]
+    fn letters_are_voted_for() {
+        let board = Board::blank(Shape::S16);
+        let mut report = report(1, SOLVED, false);
+        report.grid = board.cells().to_vec();
+        report.grid[0] = 16;
+        assert_eq!(votes(Shape::S16, &[vec![report]])[0].digit, 16);
     }
 }

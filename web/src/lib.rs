@@ -9,6 +9,7 @@ pub mod entry;
 pub mod examples;
 pub mod experiments;
 pub mod guesses;
+pub mod maze;
 pub mod mini;
 pub mod plane;
 pub mod plot;

@@ -1,38 +1,72 @@
-//! Small boards, drawn: for guesses and experiments.
+//! Small boards, drawn: for guesses and experiments. Sudokus are drawn here, mazes in
+//! [`crate::maze`].
 
-use hrm_core::puzzle::{Board, Shape, digit_char};
+use hrm_core::puzzle::{AnyPuzzle, Board, Puzzle, PuzzleKind, Shape, digit_char};
 use hrm_core::reason::SegmentReport;
 
 use crate::draw::{Anchor, Drawing};
 use crate::experiments::Standing;
-use crate::guesses::Vote;
+use crate::guesses::{Vote, votes};
+use crate::maze;
 
 /// Side of a cell in the drawing's units.
-const CELL: f64 = 10.0;
+pub const CELL: f64 = 10.0;
 /// From the middle of a cell to the foot of its digit.
 const FOOT: f64 = 2.6;
 
 /// The drawing area of a board.
 #[must_use]
-pub fn view_box(shape: Shape) -> String {
-    let length = shape.side() as f64 * CELL + 1.0;
+pub fn view_box(kind: impl Into<PuzzleKind>) -> String {
+    let length = kind.into().side() as f64 * CELL + 1.0;
     format!("-0.5 -0.5 {length} {length}")
 }
 
 /// A run on `puzzle` after its last segment, with the cells it has committed
 /// itself to; before the first, the puzzle.
 #[must_use]
-pub fn runner(puzzle: &Board, last: Option<&SegmentReport>) -> String {
+pub fn runner(puzzle: &AnyPuzzle, last: Option<&SegmentReport>) -> String {
     let (grid, own) = last
         .map(|r| (r.grid.as_slice(), r.committed.as_slice()))
         .unzip();
-    drawn(puzzle, grid, own.unwrap_or_default())
+    shown(puzzle, grid, own.unwrap_or_default())
 }
 
 /// A grid on `puzzle`.
 #[must_use]
-pub fn mini(puzzle: &Board, grid: &[u8]) -> String {
-    drawn(puzzle, Some(grid), &[])
+pub fn mini(puzzle: &AnyPuzzle, grid: &[u8]) -> String {
+    shown(puzzle, Some(grid), &[])
+}
+
+fn shown(puzzle: &AnyPuzzle, grid: Option<&[u8]>, own: &[usize]) -> String {
+    match puzzle {
+        AnyPuzzle::Sudoku(board) => drawn(board, grid, own),
+        AnyPuzzle::Maze(question) => maze::small(question, grid.unwrap_or_default(), own),
+        AnyPuzzle::Arc(_) => String::new(),
+    }
+}
+
+/// What the runs' last answers have in common: votes on every cell.
+#[must_use]
+pub fn ballot(puzzle: &AnyPuzzle, runs: &[Vec<SegmentReport>]) -> String {
+    match puzzle {
+        AnyPuzzle::Sudoku(board) => ballots(board, &votes(board.shape(), runs)),
+        AnyPuzzle::Maze(question) => maze::shares(question, runs),
+        AnyPuzzle::Arc(_) => String::new(),
+    }
+}
+
+/// How the boards with one open cell stand, in the order of
+/// [`crate::experiments::Experiment::OneBlank`] on an answer.
+#[must_use]
+pub fn one_open(question: &AnyPuzzle, answer: &AnyPuzzle, found: &[Option<Standing>]) -> String {
+    match (question, answer) {
+        (AnyPuzzle::Maze(question), AnyPuzzle::Maze(answer)) => {
+            let solved: Vec<_> = found.iter().map(|f| f.map(|f| f.solved)).collect();
+            maze::one_open(question, &answer.written(), &solved)
+        }
+        (AnyPuzzle::Sudoku(board), _) => one_blank(board.shape(), found),
+        _ => String::new(),
+    }
 }
 
 fn drawn(puzzle: &Board, grid: Option<&[u8]>, own: &[usize]) -> String {
@@ -61,8 +95,7 @@ fn drawn(puzzle: &Board, grid: Option<&[u8]>, own: &[usize]) -> String {
 
 /// Votes on every cell: the winner as opaque as its share, the runner-up
 /// small beside it.
-#[must_use]
-pub fn ballot(puzzle: &Board, votes: &[Vote]) -> String {
+fn ballots(puzzle: &Board, votes: &[Vote]) -> String {
     let shape = puzzle.shape();
     let givens = puzzle.cells();
     let mut d = Drawing::new();
@@ -85,7 +118,7 @@ pub fn ballot(puzzle: &Board, votes: &[Vote]) -> String {
         );
         if vote.second != 0 {
             let opacity = 0.3 + 0.7 * vote.second_share;
-            let text = vote.second.to_string();
+            let text = digit_char(vote.second).to_string();
             d.faint_text(
                 "mini-second",
                 Anchor::Middle,
@@ -100,8 +133,7 @@ pub fn ballot(puzzle: &Board, votes: &[Vote]) -> String {
 
 /// How the boards with one blank stand: at each cell the segments it took, or
 /// a cross.
-#[must_use]
-pub fn one_blank(shape: Shape, found: &[Option<Standing>]) -> String {
+fn one_blank(shape: Shape, found: &[Option<Standing>]) -> String {
     let known = |cell: usize| found.get(cell).copied().flatten();
     let mut d = Drawing::new();
     d.path(
@@ -202,7 +234,7 @@ mod tests {
         assert!(drawing.contains("x=\"5 15 25 35\" y=\"7.60\">1\u{a0}\u{a0}\u{a0}<"));
         assert!(drawing.contains("class=\"mini-conflict\" d=\"M0 0"));
         assert!(drawing.contains("class=\"mini-own\" d=\"M30 30"));
-        let alone = runner(&puzzle, None);
+        let alone = runner(&puzzle.into(), None);
         assert!(!alone.contains("mini-digit") && alone.contains("class=\"mini-conflict\" d=\"\""));
     }
 
@@ -221,7 +253,7 @@ mod tests {
             second: 3,
             second_share: 0.5,
         };
-        let drawn = ballot(&puzzle, &votes);
+        let drawn = ballots(&puzzle, &votes);
         assert_eq!(drawn.matches("<text").count(), 3);
         assert!(
             drawn.contains("fill-opacity=\"0.57\">2<")

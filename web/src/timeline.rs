@@ -4,7 +4,8 @@ use std::fmt::{self, Display};
 use std::num::{NonZeroUsize, ParseIntError};
 use std::str::FromStr;
 
-use hrm_core::puzzle::{Board, digit_char};
+use hrm_core::puzzle::maze::Cell;
+use hrm_core::puzzle::{AnyPuzzle, Puzzle, TOKEN_PAD, digit_char};
 use hrm_core::reason::SegmentReport;
 
 /// Segments without change after which a cell counts as settled.
@@ -13,9 +14,9 @@ pub const SETTLED: usize = 3;
 /// One cell after one segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CellState {
-    /// The digit shown, 0 for none.
+    /// The digit shown, 0 for none; of a maze the token ([`Puzzle::values`]).
     pub digit: u8,
-    /// The digit the puzzle gives, 0 for none.
+    /// The digit the puzzle gives, 0 for none; of a maze the token, 0 for a way.
     pub given: u8,
     /// Whether that was written by who plays, and is no given of the puzzle.
     pub own: bool,
@@ -23,7 +24,8 @@ pub struct CellState {
     pub changed: bool,
     /// Whether the last [`SETTLED`] segments all said the same.
     pub settled: bool,
-    /// Whether its digit stands again in its row, column or box.
+    /// Whether it takes part in a broken rule: its digit stands again in its
+    /// row, column or box.
     pub conflict: bool,
 }
 
@@ -34,7 +36,7 @@ impl CellState {
         self.given != 0 && self.digit != self.given
     }
 
-    /// What a screen reader says of the cell, without its place.
+    /// What a screen reader says of a Sudoku's cell, without its place.
     #[must_use]
     pub fn label(self) -> String {
         let mut text = match self.digit {
@@ -65,21 +67,21 @@ impl CellState {
 /// The cells of `puzzle` after the first `segments` reports of a run on it;
 /// with none, the puzzle itself.
 #[must_use]
-pub fn cells(puzzle: &Board, reports: &[SegmentReport], segments: usize) -> Vec<CellState> {
+pub fn cells(puzzle: &AnyPuzzle, reports: &[SegmentReport], segments: usize) -> Vec<CellState> {
     let reports = &reports[..segments.min(reports.len())];
-    let givens = puzzle.cells();
+    let asked = puzzle.values();
     let shown = reports
         .last()
-        .map_or(givens, |report| report.grid.as_slice());
-    let conflicts = Board::new(puzzle.shape(), shown.to_vec()).map_or_else(
-        |_| vec![false; givens.len()],
-        |board| board.conflicting_cells(),
-    );
-    let mut states: Vec<CellState> = givens
+        .map_or(asked.as_slice(), |report| report.grid.as_slice());
+    let conflicts = conflicts(puzzle, shown);
+    let open = open(puzzle);
+    let givens = asked
         .iter()
+        .map(|&value| if value == open { 0 } else { value });
+    let mut states: Vec<CellState> = givens
         .zip(shown)
         .zip(conflicts)
-        .map(|((&given, &digit), conflict)| CellState {
+        .map(|((given, &digit), conflict)| CellState {
             digit,
             given,
             conflict,
@@ -97,20 +99,34 @@ pub fn cells(puzzle: &Board, reports: &[SegmentReport], segments: usize) -> Vec<
         let recent = &reports[reports.len() - SETTLED..];
         for (cell, state) in states.iter_mut().enumerate() {
             state.settled = state.given == 0
-                && state.digit != 0
+                && state.digit != open
                 && recent.iter().all(|report| !report.changed.contains(&cell));
         }
     }
     states
 }
 
-/// Turns `cells` into those of another grid of the same run: one from the
-/// inside of a segment, with what was there before it.
-pub fn show_inside(puzzle: &Board, cells: &mut [CellState], grid: &[u8], before: &[u8]) {
-    let conflicts = Board::new(puzzle.shape(), grid.to_vec()).map_or_else(
+/// The value of a cell that the question leaves open.
+fn open(puzzle: &AnyPuzzle) -> u8 {
+    match puzzle {
+        AnyPuzzle::Sudoku(_) => 0,
+        AnyPuzzle::Maze(_) => Cell::Way as u8,
+        AnyPuzzle::Arc(_) => TOKEN_PAD,
+    }
+}
+
+/// The cells of a grid that take part in broken rules.
+fn conflicts(puzzle: &AnyPuzzle, grid: &[u8]) -> Vec<bool> {
+    AnyPuzzle::from_values(puzzle.kind(), grid).map_or_else(
         |_| vec![false; grid.len()],
         |board| board.conflicting_cells(),
-    );
+    )
+}
+
+/// Turns `cells` into those of another grid of the same run: one from the
+/// inside of a segment, with what was there before it.
+pub fn show_inside(puzzle: &AnyPuzzle, cells: &mut [CellState], grid: &[u8], before: &[u8]) {
+    let conflicts = conflicts(puzzle, grid);
     for (i, cell) in cells.iter_mut().enumerate().take(grid.len()) {
         cell.digit = grid[i];
         cell.conflict = conflicts.get(i).copied().unwrap_or_default();
@@ -224,17 +240,17 @@ pub fn probability(q_halt: f32) -> f32 {
     1.0 / (1.0 + (-q_halt).exp())
 }
 
-/// The model's probability of every digit, in 255ths, `[cells, side]`, from
-/// its logits, `[cells, width]`: softmax over all of them, of which the last
-/// `side` are digits' (padding and blank may stand before).
+/// The model's probability of every content of a cell, in 255ths, `[cells,
+/// contents]`, from its logits, `[cells, width]`: softmax over all of them, of
+/// which the last `contents` are those (padding and blank may stand before).
 #[must_use]
-pub fn digit_shares(logits: &[f32], width: usize, side: usize) -> Vec<u8> {
+pub fn content_shares(logits: &[f32], width: usize, contents: usize) -> Vec<u8> {
     logits
         .chunks_exact(width.max(1))
         .flat_map(|row| {
             let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let sum: f32 = row.iter().map(|logit| (logit - largest).exp()).sum();
-            row[width.saturating_sub(side)..]
+            row[width.saturating_sub(contents)..]
                 .iter()
                 .map(move |logit| (255.0 * (logit - largest).exp() / sum).round() as u8)
         })
@@ -254,7 +270,7 @@ mod tests {
     }
 
     fn report(segment: usize, grid: &str, changed: &[usize]) -> SegmentReport {
-        let board: Board = grid.parse().unwrap();
+        let board: AnyPuzzle = grid.parse().unwrap();
         SegmentReport {
             segment,
             grid: digits(grid),
@@ -272,7 +288,7 @@ mod tests {
 
     #[test]
     fn before_the_first_segment_the_puzzle_is_shown() {
-        let puzzle: Board = "11..............".parse().unwrap();
+        let puzzle: AnyPuzzle = "11..............".parse().unwrap();
         let cells = cells(&puzzle, &[], 7);
         assert!(cells[0].conflict && cells[1].conflict && !cells[2].conflict);
         assert_eq!(cells[0].label(), "1, given, conflict");
@@ -282,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_cell_settles_after_quiet_segments() {
-        let puzzle: Board = "1...............".parse().unwrap();
+        let puzzle: AnyPuzzle = "1...............".parse().unwrap();
         let reports = [
             report(1, "1111111111111111", &(1..16).collect::<Vec<_>>()),
             report(2, SOLVED, &[1, 2, 3]),
@@ -297,6 +313,22 @@ mod tests {
         assert!(!after(4)[0].settled, "a given has nothing to settle");
         assert!(after(5)[1].settled && !after(5)[2].settled);
         assert_eq!(after(5)[2].label(), "3, changed");
+    }
+
+    #[test]
+    fn a_mazes_cells_are_told_apart_too() {
+        let puzzle: AnyPuzzle = "S ##G    ".parse().unwrap();
+        let answer: AnyPuzzle = "So##Go  #".parse().unwrap();
+        let run = [SegmentReport {
+            grid: answer.values(),
+            changed: vec![1, 5, 8],
+            ..report(1, SOLVED, &[])
+        }];
+        let cells = cells(&puzzle, &run, 1);
+        assert_eq!((cells[0].given, cells[1].given, cells[2].given), (3, 0, 1));
+        assert!(cells[1].changed && cells[5].conflict && !cells[0].conflict);
+        assert!(!cells.iter().any(|cell| cell.overwritten()));
+        assert_eq!(cells[8].digit, Cell::Wall as u8);
     }
 
     #[test]
@@ -327,14 +359,14 @@ mod tests {
 
     #[test]
     fn other_moments_and_comparisons() {
-        let puzzle: Board = "1...............".parse().unwrap();
+        let puzzle: AnyPuzzle = "1...............".parse().unwrap();
         let reports = [report(1, SOLVED, &[1])];
         let mut states = cells(&puzzle, &reports, 1);
         show_inside(
             &puzzle,
             &mut states,
             &digits("1134341221434321"),
-            puzzle.cells(),
+            &puzzle.values(),
         );
         assert!(states[0].conflict && states[1].conflict && states[1].changed);
         assert!(!states[0].changed);
@@ -358,7 +390,7 @@ mod tests {
 
     #[test]
     fn overwritten_givens_are_named() {
-        let puzzle: Board = "2...............".parse().unwrap();
+        let puzzle: AnyPuzzle = "2...............".parse().unwrap();
         let cells = cells(&puzzle, &[report(1, SOLVED, &[0])], 1);
         assert!(cells[0].overwritten());
         assert_eq!(cells[0].label(), "1, given was 2, changed");
@@ -367,13 +399,13 @@ mod tests {
     #[test]
     fn shares_of_digits_leave_padding_and_blank_out() {
         let even = [0.0; 6];
-        assert_eq!(digit_shares(&even, 6, 4), [43; 4]);
+        assert_eq!(content_shares(&even, 6, 4), [43; 4]);
         let sure = [0.0, 0.0, 900.0, 0.0, 0.0, 0.0];
-        assert_eq!(digit_shares(&sure, 6, 4), [255, 0, 0, 0]);
-        assert_eq!(digit_shares(&[sure, even].concat(), 6, 4).len(), 8);
-        assert!(digit_shares(&[], 6, 4).is_empty());
+        assert_eq!(content_shares(&sure, 6, 4), [255, 0, 0, 0]);
+        assert_eq!(content_shares(&[sure, even].concat(), 6, 4).len(), 8);
+        assert!(content_shares(&[], 6, 4).is_empty());
         // Digits alone.
-        assert_eq!(digit_shares(&even[..4], 4, 4), [64; 4]);
+        assert_eq!(content_shares(&even[..4], 4, 4), [64; 4]);
     }
 
     #[test]

@@ -293,7 +293,7 @@ mod tests {
     }
 
     fn said(step: usize, run: &[SegmentReport], limit: usize) -> String {
-        let standing = Standing::of(run, run.len(), limit);
+        let standing = Standing::of(&"................".parse().unwrap(), run, run.len(), limit);
         let made = Made {
             standing: &standing,
             run,
@@ -350,7 +350,7 @@ mod tests {
     #[test]
     fn races_and_trials_are_counted() {
         let runs: Vec<Vec<_>> = (0..9).map(|i| vec![report(1, 0, 0, i > 2)]).collect();
-        let standing = Standing::of(&runs[0], 1, 1);
+        let standing = Standing::of(&"................".parse().unwrap(), &runs[0], 1, 1);
         let told = |step, runs: &[Vec<SegmentReport>], over| {
             let made = Made {
                 standing: &standing,

@@ -8,6 +8,7 @@ mod command;
 mod finish;
 mod measure;
 mod page;
+mod relaxed;
 mod screenshot;
 mod serve;
 mod setup;
@@ -52,6 +53,8 @@ enum Task {
     },
     /// Run every check: format, lints, tests, the page in a browser
     Test(test::TestArgs),
+    /// Build the engine's module in relaxed SIMD anew, after its source has changed
+    Relaxed,
     /// Measure the engines against onnxruntime-web in headless Chromium
     BenchWeb(bench_web::BenchArgs),
     /// Measure the built page: first visits, a race of guesses, Lighthouse
@@ -108,6 +111,10 @@ fn run(task: Task) -> Result<()> {
                 page::build(&workspace, &build)?;
             }
             serve::run(&workspace.dist(), &serve)
+        }
+        Task::Relaxed => {
+            setup::for_page(&workspace)?;
+            relaxed::build(&workspace)
         }
         Task::Test(args) => test::run(&workspace, &args),
         Task::BenchWeb(args) => bench_web::bench(&workspace, &args),

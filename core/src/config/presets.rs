@@ -4,7 +4,7 @@ use super::{
     Axis, ConfigError, Gate, InitialState, ModelConfig, Modules, Pooling, PosEncodings, QPool,
     TokenMixer, rms_norm_eps, rope_theta,
 };
-use crate::puzzle::{PuzzleKind, Shape};
+use crate::puzzle::{MazeSize, PuzzleKind, Shape};
 
 impl ModelConfig {
     /// An HRM for `puzzle` with the paper's recurrence (arXiv 2506.21734):
@@ -199,8 +199,23 @@ impl ModelConfig {
         }
     }
 
+    /// The relational reasoner for mazes: a state for every cell, which hears
+    /// from its four neighbours. A segment has two cycles of five low-level
+    /// updates, so that what a cell knows goes twelve cells far.
+    #[must_use]
+    pub fn relational_maze(size: MazeSize, hidden_size: usize) -> Self {
+        Self {
+            L_cycles: 5,
+            // A neighbour is alone in its group: there is nothing to weigh.
+            pooling: Pooling::Mean,
+            feedback: false,
+            gradient_updates: 12,
+            ..Self::relational(size, hidden_size)
+        }
+    }
+
     /// Names that [`ModelConfig::preset`] knows.
-    pub const PRESETS: [&'static str; 12] = [
+    pub const PRESETS: [&'static str; 13] = [
         "hrm",
         "hrm-small",
         "hrm-4x4",
@@ -213,6 +228,7 @@ impl ModelConfig {
         "eqr",
         "wta",
         "relational",
+        "relational-maze",
     ];
 
     /// A configuration by name; `hrm` is the paper's 27,275,266 parameters.
@@ -233,6 +249,7 @@ impl ModelConfig {
             "eqr" => Self::eqr(Shape::S9, 512, 256),
             "wta" => Self::wta(Shape::S9, 512, 512),
             "relational" => Self::relational(Shape::S9, 32),
+            "relational-maze" => Self::relational_maze(MazeSize::HARD, 32),
             _ => {
                 return Err(ConfigError::UnknownPreset {
                     name: name.to_owned(),

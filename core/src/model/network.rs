@@ -375,8 +375,8 @@ impl<'a> Network<'a> {
                     .select(0, rows)
                     .reshape([batch, cells, hidden]);
                 if let Some(puzzle) = puzzle {
-                    let first = puzzle.clone().narrow(0, 0, 1).reshape([1, 1, hidden]);
-                    let mut parts = vec![first.expand([batch, 1, hidden])];
+                    let own = puzzle.clone().select(0, inputs.puzzles());
+                    let mut parts = vec![own.reshape([batch, 1, hidden])];
                     if self.plan.prefix > 1 {
                         let shape = [batch, self.plan.prefix - 1, hidden];
                         parts.push(Tensor::zeros(shape, &x.device()));
@@ -627,12 +627,13 @@ impl Layer {
                 let [batch, positions, hidden] = x.dims();
                 let rows = x.clone().reshape([batch * positions, hidden]);
                 let projected = rows.matmul(project.clone());
-                let projected = projected.reshape([batch, positions, 2 * message * groups.len()]);
+                let width = pooling.parts() * message;
+                let projected = projected.reshape([batch, positions, width * groups.len()]);
                 let mut joined = vec![x];
                 for (r, group) in groups.iter().enumerate() {
-                    let scores = projected.clone().narrow(2, 2 * r * message, *message);
-                    let values = projected.clone().narrow(2, (2 * r + 1) * message, *message);
-                    joined.push(group.pool(full(scores), full(values), *pooling));
+                    let part = |at| full(projected.clone().narrow(2, at, *message));
+                    let scores = (*pooling == Pooling::Softmax).then(|| part(r * width));
+                    joined.push(group.pool(scores, part((r + 1) * width - message)));
                 }
                 let dtype: FloatDType = joined[0].dtype().into();
                 let joined: Vec<_> = joined.into_iter().map(|x| x.cast(dtype)).collect();
@@ -646,8 +647,8 @@ impl Layer {
 
 impl Groups {
     /// The message of every position's group, `[batch, positions, message]`,
-    /// from scores and values alike.
-    fn pool(&self, scores: Tensor<3>, values: Tensor<3>, pooling: Pooling) -> Tensor<3> {
+    /// from values and scores, if there are any, of the same shape.
+    fn pool(&self, scores: Option<Tensor<3>>, values: Tensor<3>) -> Tensor<3> {
         let [batch, positions, message] = values.dims();
         let groups = positions / self.size;
         let by_group = |x: Tensor<3>| {
@@ -655,9 +656,9 @@ impl Groups {
                 .reshape([batch, groups, self.size, message])
         };
         let values = by_group(values);
-        let messages = match pooling {
-            Pooling::Mean => values.mean_dim(2),
-            Pooling::Softmax => {
+        let messages = match scores {
+            None => values.mean_dim(2),
+            Some(scores) => {
                 let weights = by_group(scores.clamp(-SCORE_LIMIT, SCORE_LIMIT).exp());
                 (weights.clone() * values).sum_dim(2) / weights.sum_dim(2)
             }

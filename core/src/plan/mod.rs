@@ -22,7 +22,7 @@ use std::sync::Arc;
 use crate::config::{
     ConfigError, Gate, ModelConfig, Modules, Pooling, PosEncodings, QPool, TokenMixer,
 };
-use crate::puzzle::{PuzzleKind, Relation, Shape};
+use crate::puzzle::{PuzzleKind, Relation};
 use tensors::TensorList;
 
 /// A state of the recurrence.
@@ -71,8 +71,8 @@ pub enum Sublayer {
     /// channel, the mean of the values of all members of the position's
     /// group, weighted as `pooling` says.
     Relations {
-        /// `[relations · 2·message, hidden]`: of each relation the scores'
-        /// rows, then the values'.
+        /// `[relations · parts · message, hidden]`: of each relation the scores'
+        /// rows, then the values', or the values' alone ([`Pooling::parts`]).
         project: TensorId,
         /// `[2·inner, hidden + relations·message]`: gate rows, then value
         /// rows.
@@ -304,10 +304,10 @@ impl Plan {
         }
 
         let q_outputs = 1 + usize::from(config.q_continue);
-        let (lm, answers) = if relational {
+        let (lm, answers) = if let (true, Some(count)) = (relational, config.puzzle.symbols()) {
             let answers = Answers {
                 first: config.puzzle.first_symbol(),
-                count: config.puzzle.symbols().unwrap_or(0),
+                count,
             };
             (t.weight("head.weight", &[hidden], linear(hidden)), answers)
         } else {
@@ -348,6 +348,31 @@ impl Plan {
         &self.tensors[id.index()]
     }
 
+    /// The table of puzzle embeddings, where there is one.
+    #[must_use]
+    pub fn puzzle_table(&self) -> Option<TensorId> {
+        match &self.embedding {
+            Embedding::Tokens(embedding) => embedding.puzzle,
+            Embedding::Roles(_) => None,
+        }
+    }
+
+    /// Why a puzzle can't have this identifier, if it can't: it picks a row of
+    /// the table of puzzle embeddings, and is 0 where there is none.
+    #[must_use]
+    pub fn no_identifier(&self, identifier: usize) -> Option<String> {
+        let table = self.puzzle_table();
+        let rows = table.map_or(1, |table| self.tensor(table).shape[0]);
+        (identifier >= rows).then(|| match table {
+            Some(_) => format!(
+                "puzzle identifier {identifier} has no row in puzzle_emb.weights, which has {rows}"
+            ),
+            None => {
+                format!("puzzle identifier {identifier}, but the model has no puzzle embedding")
+            }
+        })
+    }
+
     /// The axis of the norm that ends a sublayer.
     #[must_use]
     pub fn norm_axis(&self, sublayer: &Sublayer) -> Axis {
@@ -378,27 +403,28 @@ impl Plan {
 
     /// Boards that the same weights play beside the configuration's.
     #[must_use]
-    pub fn further_boards(&self) -> Vec<Shape> {
-        let others = Shape::ALL.into_iter();
-        others
-            .filter(|shape| !self.relations.is_empty() && self.config.puzzle != *shape)
-            .collect()
+    pub fn further_boards(&self) -> Vec<PuzzleKind> {
+        if self.relations.is_empty() {
+            return Vec::new();
+        }
+        let mut sizes = self.config.puzzle.sizes();
+        sizes.retain(|size| *size != self.config.puzzle);
+        sizes
     }
 
     /// Whether images of a puzzle under relabelling and permutation of lines
     /// are all the same to the network, so that guesses at them can't differ.
     #[must_use]
     pub fn sees_images_alike(&self) -> bool {
-        !self.relations.is_empty()
+        matches!(self.embedding, Embedding::Roles(_))
     }
 
     /// The same architecture on another board.
     ///
     /// # Errors
-    /// If the weights are of this board alone, or the board states no
-    /// relations.
+    /// If the weights are of this board alone, or the puzzle is of another kind.
     pub fn on(&self, puzzle: PuzzleKind) -> Result<Self, ConfigError> {
-        if self.config.puzzle != puzzle && self.relations.is_empty() {
+        if self.config.puzzle != puzzle && !self.further_boards().contains(&puzzle) {
             return Err(ConfigError::Invalid {
                 field: "puzzle",
                 reason: format!("is {}, so the model plays no {puzzle}", self.config.puzzle),
@@ -469,9 +495,15 @@ impl Plan {
                 };
                 6.0 * rows * width * *inner as f64
             }
-            Sublayer::Relations { message, inner, .. } => {
+            Sublayer::Relations {
+                message,
+                inner,
+                pooling,
+                ..
+            } => {
                 let (inner, messages) = (*inner as f64, (self.relations.len() * message) as f64);
-                2.0 * n * (d * 2.0 * messages + (d + messages) * 2.0 * inner + inner * d)
+                let projected = pooling.parts() as f64 * messages;
+                2.0 * n * (d * projected + (d + messages) * 2.0 * inner + inner * d)
             }
         };
         let modules: Vec<f64> = self
@@ -492,7 +524,7 @@ fn linear(fan_in: usize) -> Init {
 
 fn embedding(config: &ModelConfig, t: &mut TensorList) -> Embedding {
     let hidden = config.hidden_size;
-    if config.token_mixer == TokenMixer::Relations {
+    if config.token_mixer == TokenMixer::Relations && config.puzzle.symbols().is_some() {
         // Of the states' size, as an embedding is after its scaling.
         let unit = Init::TruncatedNormal { std: 1.0 };
         let roles = t.weight("embed_roles.weight", &[3, hidden], unit);
@@ -545,7 +577,7 @@ fn related(config: &ModelConfig, relations: usize, t: &mut TensorList, base: &st
     Sublayer::Relations {
         project: t.weight(
             &format!("{base}.relations.weight"),
-            &[relations * 2 * message, hidden],
+            &[relations * config.pooling.parts() * message, hidden],
             linear(hidden),
         ),
         gate_up: t.weight(
@@ -610,6 +642,7 @@ fn mixer(config: &ModelConfig, t: &mut TensorList, base: &str) -> Sublayer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::puzzle::Shape;
 
     #[test]
     fn paper_preset_has_the_published_parameter_count() {

@@ -6,8 +6,11 @@
 //!
 //! [`Puzzle`] is the face that training, evaluation and the page see: tokens in
 //! and out, rules, conflicts and symmetries. [`Board`] implements it for Sudoku
-//! in the sizes of [`Shape`], [`Maze`] for mazes; [`PuzzleKind`] names any of them.
+//! in the sizes of [`Shape`], [`Maze`] for mazes, [`Canvas`] for ARC, which has no rules;
+//! [`PuzzleKind`] names any of them, and [`AnyPuzzle`] holds a board of any.
 
+pub mod any;
+pub mod arc;
 pub mod copies;
 #[cfg(feature = "data")]
 pub mod dataset;
@@ -23,9 +26,11 @@ use std::str::FromStr;
 
 use rand::Rng;
 
+pub use any::{AnyParseError, AnyPuzzle, AnySymmetry};
+pub use arc::{ArcRow, ArcSize, Canvas};
 pub use copies::Copies;
 pub use kind::{NoSudoku, PuzzleKind, UnknownKind};
-pub use maze::{Maze, MazeError, MazeOptions, MazeSize, MazeSymmetry, generate_maze};
+pub use maze::{Fault, Maze, MazeError, MazeOptions, MazeSize, MazeSymmetry, generate_maze};
 pub use relations::Relation;
 pub use split::{Split, SplitError, SplitOptions, build_split};
 pub use sudoku::augment::{augment, fill_hints, fill_share, random_hints};
@@ -76,6 +81,13 @@ pub trait Puzzle: Sized + Clone + Eq + Debug + Display + Send + Sync {
     /// # Errors
     /// The text spells no puzzle, or one of another kind.
     fn parse(text: &str, kind: Option<Self::Kind>) -> Result<Self, Self::ParseError>;
+
+    /// Reads a board drawn in other signs than the kind's own, with a sentence on what
+    /// was read as what; none where the kind has no others.
+    fn drawn(text: &str) -> Option<Result<(Self, String), String>> {
+        let _ = text;
+        None
+    }
 
     /// Kind and size of this puzzle.
     fn kind(&self) -> Self::Kind;
@@ -170,6 +182,15 @@ pub trait Puzzle: Sized + Clone + Eq + Debug + Display + Send + Sync {
 
     /// A uniformly random element of the symmetry group.
     fn random_symmetry<R: Rng + ?Sized>(kind: Self::Kind, rng: &mut R) -> Self::Symmetry;
+
+    /// A question and its answer as training is given them anew each time:
+    /// both rewritten by the same random symmetry, or whatever else leaves a
+    /// puzzle the same puzzle to the model.
+    #[must_use]
+    fn varied<R: Rng + ?Sized>(&self, answer: &Self, rng: &mut R) -> (Self, Self) {
+        let symmetry = Self::random_symmetry(self.kind(), rng);
+        (self.transformed(&symmetry), answer.transformed(&symmetry))
+    }
 
     /// The board rewritten by a symmetry of its own kind.
     ///

@@ -7,8 +7,12 @@ use rand_chacha::ChaCha8Rng;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::puzzle::arc::{ArcSize, ArcSymmetry, Canvas};
 use crate::puzzle::maze::Dihedral;
-use crate::puzzle::{Board, Maze, MazeSize, MazeSymmetry, Puzzle, Shape, Symmetry};
+use crate::puzzle::{
+    AnyPuzzle, AnySymmetry, Board, Maze, MazeSize, MazeSymmetry, Puzzle, PuzzleKind, Shape,
+    Symmetry,
+};
 
 /// Which images of a puzzle are guessed at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -80,9 +84,9 @@ pub trait Guessable: Puzzle + Serialize + DeserializeOwned {
         rng: &mut R,
     ) -> Vec<Self::Symmetry>;
 
-    /// Whether the reference counts a puzzle by the guesses of one checkpoint, each
-    /// given as whether it equals the answer key and whether it halted.
-    fn reference_counts(guesses: &[(bool, bool)]) -> bool;
+    /// Whether the reference counts a puzzle of a kind by the guesses of one checkpoint,
+    /// each given as whether it equals the answer key and whether it halted.
+    fn reference_counts(kind: Self::Kind, guesses: &[(bool, bool)]) -> bool;
 }
 
 impl Guessable for Board {
@@ -119,7 +123,7 @@ impl Guessable for Board {
 
     /// Right passes that halted are more than half of those that halted (arXiv
     /// 2601.10679).
-    fn reference_counts(guesses: &[(bool, bool)]) -> bool {
+    fn reference_counts(_: Shape, guesses: &[(bool, bool)]) -> bool {
         let halted = guesses.iter().filter(|(_, halted)| *halted);
         let right = halted.clone().filter(|(right, _)| *right).count();
         2 * right > halted.count()
@@ -155,8 +159,82 @@ impl Guessable for Maze {
     }
 
     /// Some pass equals the key, whether it halted or not.
-    fn reference_counts(guesses: &[(bool, bool)]) -> bool {
+    fn reference_counts(_: MazeSize, guesses: &[(bool, bool)]) -> bool {
         guesses.iter().any(|(right, _)| *right)
+    }
+}
+
+/// The images of a task are tasks with puzzle embeddings of their own: what is
+/// guessed at is what a row of the data set holds.
+impl Guessable for Canvas {
+    const IMAGES: &'static [Images] = &[Images::Identity];
+
+    fn image_count(_: Images, _: ArcSize) -> Option<usize> {
+        Some(1)
+    }
+
+    fn symmetries<R: Rng + ?Sized>(
+        _: Images,
+        _: ArcSize,
+        guesses: usize,
+        _: &mut R,
+    ) -> Vec<ArcSymmetry> {
+        vec![ArcSymmetry::identity(); guesses]
+    }
+
+    /// The plain pass is right; the votes of a task's rewritings are counted in
+    /// [`super::votes`].
+    fn reference_counts(_: ArcSize, guesses: &[(bool, bool)]) -> bool {
+        guesses.first().is_some_and(|(right, _)| *right)
+    }
+}
+
+/// As the board inside.
+impl Guessable for AnyPuzzle {
+    const IMAGES: &'static [Images] = &[
+        Images::Identity,
+        Images::Cyclic,
+        Images::Relabel,
+        Images::Swap,
+        Images::Symmetry,
+    ];
+
+    fn image_count(images: Images, kind: PuzzleKind) -> Option<usize> {
+        match kind {
+            PuzzleKind::Sudoku(shape) => Board::image_count(images, shape),
+            PuzzleKind::Maze(size) => Maze::image_count(images, size),
+            PuzzleKind::Arc(size) => Canvas::image_count(images, size),
+        }
+    }
+
+    fn symmetries<R: Rng + ?Sized>(
+        images: Images,
+        kind: PuzzleKind,
+        guesses: usize,
+        rng: &mut R,
+    ) -> Vec<AnySymmetry> {
+        match kind {
+            PuzzleKind::Sudoku(shape) => {
+                let all = Board::symmetries(images, shape, guesses, rng);
+                all.into_iter().map(AnySymmetry::from).collect()
+            }
+            PuzzleKind::Maze(size) => {
+                let all = Maze::symmetries(images, size, guesses, rng);
+                all.into_iter().map(AnySymmetry::from).collect()
+            }
+            PuzzleKind::Arc(size) => {
+                let all = Canvas::symmetries(images, size, guesses, rng);
+                all.into_iter().map(AnySymmetry::from).collect()
+            }
+        }
+    }
+
+    fn reference_counts(kind: PuzzleKind, guesses: &[(bool, bool)]) -> bool {
+        match kind {
+            PuzzleKind::Sudoku(shape) => Board::reference_counts(shape, guesses),
+            PuzzleKind::Maze(size) => Maze::reference_counts(size, guesses),
+            PuzzleKind::Arc(size) => Canvas::reference_counts(size, guesses),
+        }
     }
 }
 

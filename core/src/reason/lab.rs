@@ -11,15 +11,15 @@ use super::commit::Commitment;
 use super::{Job, SegmentReport, Stop};
 use crate::engine::EngineError;
 use crate::noise::Noise;
-use crate::puzzle::{Board, Symmetry};
+use crate::puzzle::{AnyPuzzle, AnySymmetry, Puzzle};
 
 /// One run of a batch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Item {
     /// The question, as the asker wrote it.
-    pub puzzle: Board,
+    pub puzzle: AnyPuzzle,
     /// How it is rewritten for the model; answers are mapped back.
-    pub symmetry: Option<Symmetry>,
+    pub symmetry: Option<AnySymmetry>,
     /// Folder name of the model, if not the one that is loaded.
     pub model: Option<String>,
     /// Standard deviation of the Gaussian noise on every element of the
@@ -40,7 +40,7 @@ pub struct Item {
 impl Item {
     /// The puzzle as it is, from the model's own initial state.
     #[must_use]
-    pub fn plain(puzzle: Board) -> Self {
+    pub fn plain(puzzle: AnyPuzzle) -> Self {
         Self {
             puzzle,
             symmetry: None,
@@ -55,13 +55,13 @@ impl Item {
     /// The guess that it is as number `index` of its batch.
     ///
     /// # Errors
-    /// Its symmetry is of another size than its puzzle.
-    pub fn job(self, index: usize) -> Result<Job, EngineError> {
-        let shape = self.puzzle.shape();
-        if let Some(other) = self.symmetry.as_ref().filter(|s| s.shape() != shape) {
+    /// Its symmetry is of another kind or size than its puzzle.
+    pub fn job(self, index: usize) -> Result<Job<AnyPuzzle>, EngineError> {
+        let kind = self.puzzle.kind();
+        if self.symmetry.as_ref().is_some_and(|s| !s.fits(kind)) {
             return Err(EngineError::Input {
                 sequence: index,
-                reason: format!("is a {shape} to be rewritten as a {}", other.shape()),
+                reason: format!("is a {kind} to be rewritten as another kind of puzzle"),
             });
         }
         let noise = |deviation| Noise {
@@ -184,7 +184,7 @@ pub enum LabRequest {
 /// The state after one H update inside a segment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Inner {
-    /// What the output head would answer, 0 for blank.
+    /// What the output head would answer, as [`Puzzle::values`].
     pub grid: Vec<u8>,
     /// E of that grid.
     pub conflicts: u32,
@@ -269,8 +269,9 @@ pub enum LabEvent {
         segment: usize,
         /// One entry an H update; the last is the segment's answer.
         updates: Vec<Inner>,
-        /// Probability of every digit at the end of the segment, in 255ths,
-        /// `[cells, side]`: softmax over the whole vocabulary.
+        /// Probability of every content of a cell at the end of the segment, in
+        /// 255ths, `[cells, contents]`: softmax over the whole vocabulary
+        /// ([`crate::puzzle::PuzzleKind::contents`]).
         probabilities: Vec<u8>,
     },
     /// Runs of a batch after one more segment.
@@ -335,11 +336,12 @@ pub enum LabEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::puzzle::Shape;
+    use crate::puzzle::{MazeSymmetry, Shape, Symmetry};
 
     #[test]
     fn requests_survive_json() {
-        let puzzle: Board = "1.........4...2.".parse().unwrap();
+        let puzzle: AnyPuzzle = "1.........4...2.".parse().unwrap();
+        let maze: AnyPuzzle = "S ##G    ".parse().unwrap();
         let requests = [
             LabRequest::Batch {
                 job: 7,
@@ -347,12 +349,16 @@ mod tests {
                     Item::plain(puzzle.clone()),
                     Item {
                         puzzle,
-                        symmetry: Some(Symmetry::digit_shift(Shape::S4, 1)),
+                        symmetry: Some(Symmetry::digit_shift(Shape::S4, 1).into()),
                         model: Some("m".into()),
                         noise: 0.25,
                         update_noise: 0.1,
                         seed: u64::MAX,
                         commits: true,
+                    },
+                    Item {
+                        symmetry: Some(MazeSymmetry::swap().into()),
+                        ..Item::plain(maze)
                     },
                 ],
                 limit: 16,

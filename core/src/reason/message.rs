@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lab::{LabEvent, LabRequest};
 use super::{SegmentReport, Verdict};
-use crate::puzzle::{Board, Difficulty, Shape};
+use crate::puzzle::{AnyPuzzle, Difficulty, MazeSize, Shape};
 use crate::weights::Manifest;
 
 /// Which processor is wanted.
@@ -67,11 +67,53 @@ pub struct EngineFacts {
     pub note: Option<String>,
 }
 
+/// What puzzle is to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wish {
+    /// A Sudoku with exactly one solution.
+    Sudoku {
+        /// Size.
+        shape: Shape,
+        /// How hard it is to be.
+        difficulty: Difficulty,
+    },
+    /// A maze.
+    Maze {
+        /// Size.
+        size: MazeSize,
+        /// How long the shortest way is to be.
+        way: WayLength,
+    },
+}
+
+/// How long a maze's shortest way is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WayLength {
+    /// As it comes.
+    Any,
+    /// At least half as long as that of [`WayLength::Long`].
+    Medium,
+    /// As long as in the published hard mazes
+    /// ([`MazeOptions::hard`](crate::puzzle::MazeOptions::hard)).
+    Long,
+}
+
+impl WayLength {
+    /// Every length with its name.
+    pub const ALL: [(&'static str, Self); 3] = [
+        ("any", Self::Any),
+        ("medium", Self::Medium),
+        ("long", Self::Long),
+    ];
+}
+
 /// How many solutions a puzzle has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Solutions {
-    /// Exactly one: a proper Sudoku.
+    /// Exactly one: a proper Sudoku, a maze with a single shortest route.
     One,
     /// None: no answer can be right.
     None,
@@ -130,7 +172,7 @@ pub enum Request {
         /// abandoned run can be told from those of the present one.
         run: u32,
         /// The question.
-        puzzle: Board,
+        puzzle: AnyPuzzle,
     },
     /// Run one segment.
     Step,
@@ -172,14 +214,12 @@ pub enum Request {
     /// Count a puzzle's solutions. Answered by [`Event::Checked`].
     Check {
         /// The question.
-        puzzle: Board,
+        puzzle: AnyPuzzle,
     },
     /// Make a puzzle. Answered by [`Event::Generated`].
     Generate {
-        /// Size.
-        shape: Shape,
-        /// How hard it is to be.
-        difficulty: Difficulty,
+        /// Which.
+        wish: Wish,
         /// The same seed gives the same puzzle.
         seed: u64,
     },
@@ -253,28 +293,26 @@ pub enum Event {
     /// A text was read.
     Read {
         /// The puzzle in it, if there is one.
-        puzzle: Option<Board>,
-        /// What there is to say about the text, a sentence: what is wrong, or
-        /// what else it holds.
+        puzzle: Option<AnyPuzzle>,
+        /// What there is to say about the text, a sentence: what is wrong, what
+        /// was read as what, or what else it holds.
         said: Option<String>,
     },
     /// A puzzle's solutions were counted.
     Checked {
         /// The question.
-        puzzle: Board,
+        puzzle: AnyPuzzle,
         /// The count.
         solutions: Solutions,
-        /// The solution, if there is exactly one. For looking at: it never
-        /// gets near the model.
+        /// The solution, if there is exactly one; of a maze one of the shortest
+        /// routes. For looking at: it never gets near the model.
         #[serde(default)]
-        answer: Option<Board>,
+        answer: Option<AnyPuzzle>,
     },
     /// A new puzzle.
     Generated {
         /// The question.
-        puzzle: Board,
-        /// How hard it was to be.
-        difficulty: Difficulty,
+        puzzle: AnyPuzzle,
     },
     /// News of what goes beyond a single run.
     Lab {
@@ -296,7 +334,8 @@ mod tests {
 
     #[test]
     fn messages_survive_json() {
-        let puzzle: Board = "1.........4...2.".parse().unwrap();
+        let puzzle: AnyPuzzle = "1.........4...2.".parse().unwrap();
+        let maze: AnyPuzzle = "S ##G    ".parse().unwrap();
         let requests = [
             Request::Catalog {
                 base: "https://example.org/models/".into(),
@@ -321,10 +360,23 @@ mod tests {
             Request::Check {
                 puzzle: puzzle.clone(),
             },
+            Request::Start {
+                run: 4,
+                puzzle: maze.clone(),
+            },
             Request::Generate {
-                shape: Shape::S6,
-                difficulty: Difficulty::Hard,
+                wish: Wish::Sudoku {
+                    shape: Shape::S6,
+                    difficulty: Difficulty::Hard,
+                },
                 seed: u64::MAX,
+            },
+            Request::Generate {
+                wish: Wish::Maze {
+                    size: MazeSize::HARD,
+                    way: WayLength::Medium,
+                },
+                seed: 1,
             },
             Request::Lab {
                 request: LabRequest::Cancel { job: None },
@@ -374,6 +426,7 @@ mod tests {
                 solutions: Solutions::Several,
                 answer: None,
             },
+            Event::Generated { puzzle: maze },
             Event::Checked {
                 puzzle: puzzle.clone(),
                 solutions: Solutions::One,

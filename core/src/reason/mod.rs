@@ -2,6 +2,7 @@
 //! the driver of many guesses.
 
 mod agenda;
+pub mod answer;
 mod attempt;
 pub mod commit;
 mod driver;
@@ -18,6 +19,7 @@ mod select;
 mod standing;
 mod stats;
 mod tour;
+pub mod votes;
 
 pub use agenda::Agenda;
 pub use driver::{Driver, Step};
@@ -27,6 +29,6 @@ pub use recording::{Batch, Recording, RecordingError};
 pub use report::{Observer, SegmentReport, Verdict};
 pub use search::{Key, Search};
 pub use select::{Guess, Rule};
-pub use standing::{Standing, State};
+pub use standing::{Route, Standing, State};
 pub use stats::{Proportion, Z_95, wilson};
 pub use tour::{Leap, OneBlank, Tour, Trap, Vote};

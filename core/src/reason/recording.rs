@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::lab::{Item, LabEvent};
 use super::message::{EngineFacts, Event};
 use super::{SegmentReport, Verdict};
-use crate::puzzle::{Board, Shape};
+use crate::puzzle::{AnyPuzzle, Puzzle, PuzzleKind};
 
 /// Version of the format.
 const VERSION: u32 = 1;
@@ -44,7 +44,7 @@ pub struct Recording<I = Item> {
     /// What ran it.
     pub engine: EngineFacts,
     /// The question.
-    pub puzzle: Board,
+    pub puzzle: AnyPuzzle,
     /// What runs at once, if this is a batch; none for the run on the board.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<Batch<I>>,
@@ -64,7 +64,7 @@ pub struct Batch<I = Item> {
 impl Recording {
     /// A recording of these messages.
     #[must_use]
-    pub fn new(model: String, engine: EngineFacts, puzzle: Board, events: Vec<Event>) -> Self {
+    pub fn new(model: String, engine: EngineFacts, puzzle: AnyPuzzle, events: Vec<Event>) -> Self {
         Self {
             version: VERSION,
             model,
@@ -82,7 +82,7 @@ impl Recording {
     pub fn join(
         model: &str,
         engine: &EngineFacts,
-        puzzle: &Board,
+        puzzle: &AnyPuzzle,
         batch: Option<&Batch>,
         messages: &[String],
     ) -> Result<String, serde_json::Error> {
@@ -92,7 +92,7 @@ impl Recording {
             version: u32,
             model: &'a str,
             engine: &'a EngineFacts,
-            puzzle: &'a Board,
+            puzzle: &'a AnyPuzzle,
             #[serde(skip_serializing_if = "Option::is_none")]
             batch: Option<&'a Batch>,
         }
@@ -131,12 +131,12 @@ impl<I: DeserializeOwned> Recording<I> {
         if recording.version != VERSION {
             return Err(RecordingError::Version(recording.version));
         }
-        let shape = recording.puzzle.shape();
+        let kind = recording.puzzle.kind();
         let runs = recording.batch.as_ref().map_or(1, |b| b.items.len());
         // Segments that each run has so far.
         let mut known = vec![0; runs];
         for (i, event) in recording.events.iter().enumerate() {
-            let mut next = |run, report| follow(shape, &mut known, run, report);
+            let mut next = |run, report| follow(kind, &mut known, run, report);
             let fits = match (event, &recording.batch) {
                 (Event::Segment { report, .. }, None) => next(0, report),
                 (
@@ -174,7 +174,7 @@ impl<I: DeserializeOwned> Recording<I> {
 
 /// Checks that a report is the next of its run, and of such a board.
 fn follow(
-    shape: Shape,
+    kind: PuzzleKind,
     known: &mut [usize],
     run: usize,
     report: &SegmentReport,
@@ -186,8 +186,8 @@ fn follow(
     if report.segment != *known {
         return Err(format!("segment {} where {known} follows", report.segment));
     }
-    Board::new(shape, report.grid.clone()).map_err(|error| error.to_string())?;
-    match report.changed.iter().find(|&&c| c >= shape.cells()) {
+    AnyPuzzle::from_values(kind, &report.grid).map_err(|error| error.to_string())?;
+    match report.changed.iter().find(|&&c| c >= kind.cells()) {
         Some(cell) => Err(format!("there is no cell {cell}")),
         None => Ok(()),
     }

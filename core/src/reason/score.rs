@@ -43,7 +43,7 @@ pub fn reference_rule<P: Guessable>(checkpoints: &[&[Outcome<P>]], answer: &P) -
             .iter()
             .map(|o| (o.grid == *answer, o.halted))
             .collect();
-        P::reference_counts(&guesses)
+        P::reference_counts(answer.kind(), &guesses)
     })
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Scheme;
-use crate::puzzle::Shape;
+use crate::puzzle::PuzzleKind;
 
 /// Why downloaded bytes are not the model that the manifest describes.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -92,11 +92,11 @@ pub struct Manifest {
     pub title: String,
     /// One sentence: what it can do and what it can't.
     pub summary: String,
-    /// The board it plays on.
-    pub puzzle: Shape,
+    /// The kind and size of puzzle it plays.
+    pub puzzle: PuzzleKind,
     /// Further boards that the same weights play.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub boards: Vec<Shape>,
+    pub boards: Vec<PuzzleKind>,
     /// Whether all images of a puzzle under relabelling and permutation of
     /// lines are the same to it, so that guesses at them can't differ.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -127,10 +127,10 @@ impl Manifest {
         parse("manifest.json", text)
     }
 
-    /// Whether it plays boards of this size.
+    /// Whether it plays puzzles of this kind and size.
     #[must_use]
-    pub fn plays(&self, shape: Shape) -> bool {
-        self.puzzle == shape || self.boards.contains(&shape)
+    pub fn plays(&self, kind: PuzzleKind) -> bool {
+        self.puzzle == kind || self.boards.contains(&kind)
     }
 
     /// Bytes of all parts.

@@ -23,18 +23,19 @@ class RelationsBlock(nn.Module):
         self.eps, self.message, self.softmax = c.rms_norm_eps, c.message, c.pooling == "softmax"
         height, width = BOXES[c.side]
         self.board = (c.side // height, height, c.side // width, width, c.side)
-        self.relations = Weight(len(SPANS) * 2 * c.message, c.hidden_size)
+        self.parts = 2 if self.softmax else 1
+        self.relations = Weight(len(SPANS) * self.parts * c.message, c.hidden_size)
         joined = c.hidden_size + len(SPANS) * c.message
         self.mlp = GatedMlp(c, joined, c.channel_inner, c.hidden_size)
 
     def forward(self, x: Tensor) -> Tensor:
         b, n, _ = x.shape
-        parts = self.relations(x).view(b, *self.board, len(SPANS), 2, self.message).float()
+        parts = self.relations(x).view(b, *self.board, len(SPANS), self.parts, self.message).float()
         joined = [x]
         for i, span in enumerate(SPANS):
-            scores, values = parts[..., i, 0, :], parts[..., i, 1, :]
+            values = parts[..., i, -1, :]
             if self.softmax:
-                weights = scores.clamp(-SCORE_LIMIT, SCORE_LIMIT).exp()
+                weights = parts[..., i, 0, :].clamp(-SCORE_LIMIT, SCORE_LIMIT).exp()
                 pooled = (weights * values).sum(span, keepdim=True) / weights.sum(span, keepdim=True)
             else:
                 pooled = values.mean(span, keepdim=True)

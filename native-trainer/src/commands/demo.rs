@@ -102,7 +102,12 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
             milliseconds: 0.0,
         })
         .collect();
-    let recording = Recording::new(first.clone(), engine, recorded.0.puzzle.clone(), events);
+    let recording = Recording::new(
+        first.clone(),
+        engine,
+        recorded.0.puzzle.clone().into(),
+        events,
+    );
     write(&args.run, recording.to_json()?.as_bytes())?;
     let trap = search.trap.map(|trap| Trap {
         failures: search.failures,

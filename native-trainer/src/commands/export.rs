@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use hrm_core::config::ModelConfig;
 use hrm_core::plan::Plan;
-use hrm_core::puzzle::Shape;
+use hrm_core::puzzle::PuzzleKind;
 use hrm_core::weights::{Manifest, Part, Scheme, Tensor, TensorError, Values, Weights};
 
 use super::export_folder::{Earlier, look};
@@ -87,7 +87,7 @@ enum Quantize {
 struct Shown<'a> {
     title: &'a str,
     summary: &'a str,
-    puzzle: Shape,
+    puzzle: PuzzleKind,
     /// The model card; random weights have none.
     card: Option<Vec<u8>>,
 }
@@ -208,10 +208,15 @@ fn shown<'a>(args: &'a ExportArgs, plan: &Plan) -> Result<Shown<'a>> {
             integers.join(", ")
         );
     }
+    if let PuzzleKind::Arc(size) = plan.config.puzzle {
+        errln!(
+            "note: the playground has no board for {size} yet; hrm eval and hrm solve take what is written"
+        );
+    }
     Ok(Shown {
         title: args.title.as_deref().unwrap_or_default(),
         summary: args.summary.as_deref().unwrap_or_default(),
-        puzzle: plan.config.puzzle.sudoku()?,
+        puzzle: plan.config.puzzle,
         card: card.transpose()?,
     })
 }

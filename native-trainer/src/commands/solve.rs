@@ -8,13 +8,14 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use hrm_core::plan::Start;
 use hrm_core::puzzle::dataset::{DatasetError, ReadOptions, unpacked};
-use hrm_core::puzzle::reader::PuzzleReader;
+use hrm_core::puzzle::reader::{Entry, PuzzleReader};
 use hrm_core::puzzle::{Board, Maze, PuzzleKind};
 use hrm_core::reason::{
     Agenda, Done, Driver, Guess, Guessable, Guessing, Images, Perturbation, Rule, Stop, Verdict,
 };
 use pollster::block_on;
 
+use super::solve_arc;
 use crate::checkpoint::Checkpoint;
 use crate::engine::{Device, Engine};
 use crate::output::{self, errln, outln};
@@ -39,29 +40,31 @@ pub(crate) struct SolveArgs {
     /// of it (of a maze there are eight), or where all images are the same to
     /// the network, from noisy initial states
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    guesses: u32,
+    pub(super) guesses: u32,
     /// Segments of each guess
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    segments: u32,
+    pub(super) segments: u32,
     /// Decides the symmetries
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Processor
     #[arg(long, default_value = "auto")]
-    device: Device,
+    pub(super) device: Device,
     /// One JSON object a line instead
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// Stop at the first line that is no puzzle
     #[arg(long)]
     strict: bool,
     #[command(flatten)]
     columns: ColumnArgs,
     /// Puzzles, each as its cells' characters: of a Sudoku digits and `.`, `0` or
-    /// `_` for blanks, of a maze `#`, space, `S` and `G`; files of puzzles in
-    /// any form that docs/formats.md names; `-` for standard input
+    /// `_` for blanks, of a maze `#`, space, `S` and `G` or other common signs;
+    /// files of puzzles in any form that docs/formats.md names; `-` for standard
+    /// input. Of ARC files of rows that hrm data arc writes: a line a test, with
+    /// the two most frequent answers
     #[arg(required = true, allow_hyphen_values = true)]
-    puzzles: Vec<String>,
+    pub(super) puzzles: Vec<String>,
 }
 
 /// Guesses that run at a time.
@@ -95,6 +98,7 @@ pub(crate) fn run(args: &SolveArgs) -> Result<Outcome> {
     match checkpoint.plan.config.puzzle {
         PuzzleKind::Sudoku(shape) => Solver::<Board>::new(args, checkpoint, shape)?.all(),
         PuzzleKind::Maze(size) => Solver::<Maze>::new(args, checkpoint, size)?.all(),
+        PuzzleKind::Arc(_) => solve_arc::run(args, &checkpoint),
     }
 }
 
@@ -178,8 +182,10 @@ impl<'a, P: Guessable> Solver<'a, P> {
                     )?;
                 }
                 Err(error) => match self.puzzles_of(argument) {
-                    boards if boards.is_empty() => self.refuse(format!("{place}: {error}"))?,
-                    boards => boards.iter().try_for_each(|board| self.solve(board))?,
+                    found if found.is_empty() => self.refuse(format!("{place}: {error}"))?,
+                    found => found
+                        .iter()
+                        .try_for_each(|entry| self.take(entry, &place))?,
                 },
             }
         }
@@ -187,10 +193,17 @@ impl<'a, P: Guessable> Solver<'a, P> {
     }
 
     /// The puzzles of a text on the command line: a link, a line of some program.
-    fn puzzles_of(&self, text: &str) -> Vec<P> {
+    fn puzzles_of(&self, text: &str) -> Vec<Entry<P>> {
         let reader = PuzzleReader::new(text.as_bytes(), "", &self.options);
-        let entries = reader.into_iter().flatten().flatten();
-        entries.map(|entry| entry.question).collect()
+        reader.into_iter().flatten().flatten().collect()
+    }
+
+    /// Solves what was read, and says so where it was drawn in other signs.
+    fn take(&mut self, entry: &Entry<P>, place: &str) -> Result<()> {
+        if let Some(said) = &entry.said {
+            errln!("{place}: {said}");
+        }
+        self.solve(&entry.question)
     }
 
     /// The puzzles of a file.
@@ -199,7 +212,10 @@ impl<'a, P: Guessable> Solver<'a, P> {
         let entries = PuzzleReader::<P>::new(text, name, &self.options).map_err(explained)?;
         for entry in entries {
             match entry {
-                Ok(entry) => self.solve(&entry.question)?,
+                Ok(entry) => {
+                    let place = format!("{name}, line {}", entry.line);
+                    self.take(&entry, &place)?;
+                }
                 Err(error @ DatasetError::Line { .. }) => self.refuse(error.to_string())?,
                 Err(error) => return Err(explained(error)),
             }

@@ -57,24 +57,19 @@ impl Walk<'_> {
         pooling: Pooling,
     ) -> String {
         let relations = &self.plan.relations;
-        let parts = vec![message; 2 * relations.len()];
+        let parts = vec![message; pooling.parts() * relations.len()];
         let parts = self.graph.split(projected, 2, &parts);
         let mut joined = vec![x.to_owned()];
-        for (relation, pair) in relations.iter().zip(parts.chunks_exact(2)) {
-            joined.push(self.message(relation, [&pair[0], &pair[1]], message, pooling));
+        for (relation, parts) in relations.iter().zip(parts.chunks_exact(pooling.parts())) {
+            joined.push(self.message(relation, parts, message));
         }
         let joined: Vec<&str> = joined.iter().map(String::as_str).collect();
         self.graph.concat(&joined, 2)
     }
 
-    /// The message of every position's group.
-    fn message(
-        &mut self,
-        relation: &Relation,
-        [scores, values]: [&str; 2],
-        width: usize,
-        pooling: Pooling,
-    ) -> String {
+    /// The message of every position's group, from scores and values, or values
+    /// alone.
+    fn message(&mut self, relation: &Relation, parts: &[String], width: usize) -> String {
         let g = &mut self.graph;
         let members = g.indices(&format!("members by {}", relation.name), &relation.members);
         let group_of = g.indices(&format!("groups by {}", relation.name), &relation.group_of);
@@ -84,17 +79,20 @@ impl Walk<'_> {
             let x = g.gather(x, &members, 1);
             g.node("Reshape", &[&x, &apart])
         };
-        let values = by_group(values);
-        let messages = match pooling {
-            Pooling::Mean => g.mean(&values, 2, false),
-            Pooling::Softmax => {
-                let scores = by_group(scores);
+        let messages = match parts {
+            [scores, values] => {
+                let (scores, values) = (by_group(scores), by_group(values));
                 let [low, high] = [-SCORE_LIMIT, SCORE_LIMIT].map(|limit| g.float(limit));
                 let scores = g.node("Clip", &[&scores, &low, &high]);
                 let weights = g.node("Exp", &[&scores]);
                 let weighted = g.node("Mul", &[&weights, &values]);
                 let [sum, all] = [weighted, weights].map(|x| g.mean(&x, 2, false));
                 g.node("Div", &[&sum, &all])
+            }
+            parts => {
+                let values = parts.iter().map(|values| by_group(values));
+                let values: Vec<String> = values.collect();
+                g.mean(values.last().map_or("", String::as_str), 2, false)
             }
         };
         g.gather(&messages, &group_of, 1)

@@ -96,8 +96,8 @@ impl Groups {
     }
 }
 
-/// `x` is `[sequences, positions, relations, 2, message]`, `y` the messages,
-/// `[rows, message]` as [`Groups`] has them.
+/// `x` is `[sequences, positions, relations, parts, message]` ([`Pooling::parts`]),
+/// `y` the messages, `[rows, message]` as [`Groups`] has them.
 pub(crate) fn dispatch(
     kernels: &Kernels,
     positions: usize,
@@ -112,7 +112,7 @@ pub(crate) fn dispatch(
         ("sequences", groups.sequences),
         ("positions", positions),
         ("relations", groups.count()),
-        ("scores and values", 2),
+        ("scores and values", pooling.parts()),
         ("message", message),
     ];
     check_shape("pool", x, &axes)?;
@@ -120,7 +120,7 @@ pub(crate) fn dispatch(
     let params = Params {
         positions: positions as u32,
         message4: (message / 4) as u32,
-        width4: (groups.count() * 2 * message / 4) as u32,
+        width4: (groups.count() * pooling.parts() * message / 4) as u32,
         limit: SCORE_LIMIT,
     };
     let (softmax, name) = match pooling {
@@ -168,16 +168,17 @@ mod tests {
             let relations = relations();
             for (sequences, message) in [(1, 4), (3, 12)] {
                 let groups = Groups::new(&context, &relations, sequences).unwrap();
-                // Some scores are beyond the limit.
-                let x: Vec<f32> = values(&mut rng, sequences * 30 * 4 * message).iter().map(|v| 12.0 * v).collect();
-                let x_array = Array::new(&context, "x", &x).unwrap();
-                let y = Array::zeros(&context, "y", groups.rows() * message).unwrap();
                 for pooling in [Pooling::Softmax, Pooling::Mean] {
+                    let width = 2 * pooling.parts();
+                    // Some scores are beyond the limit.
+                    let x: Vec<f32> = values(&mut rng, sequences * 30 * width * message).iter().map(|v| 12.0 * v).collect();
+                    let x_array = Array::new(&context, "x", &x).unwrap();
+                    let y = Array::zeros(&context, "y", groups.rows() * message).unwrap();
                     let found = run(&kernels, &[&y], || {
                         dispatch(&kernels, 30, message, pooling, &groups, &x_array, &y).unwrap()
                     }).await;
                     let at = |s: usize, p: u32, part: usize, c: usize| {
-                        f64::from(x[((s * 30 + p as usize) * 4 + part) * message + c])
+                        f64::from(x[((s * 30 + p as usize) * width + part) * message + c])
                     };
                     for (r, relation) in relations.iter().enumerate() {
                         let mut expected = Vec::new();
@@ -188,7 +189,8 @@ mod tests {
                                         Pooling::Softmax => at(s, p, 2 * r, c).clamp(-10.0, 10.0).exp(),
                                         Pooling::Mean => 1.0,
                                     };
-                                    let sum: f64 = members.iter().map(|p| weight(p) * at(s, *p, 2 * r + 1, c)).sum();
+                                    let part = (r + 1) * pooling.parts() - 1;
+                                    let sum: f64 = members.iter().map(|p| weight(p) * at(s, *p, part, c)).sum();
                                     expected.push(sum / members.iter().map(weight).sum::<f64>());
                                 }
                             }

@@ -11,7 +11,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-// [sequence, position, relation, 2, message]: scores, then values.
+// [sequence, position, relation, parts, message]: scores where SOFTMAX, then values.
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 // Of each relation: groups, members of a group, the first group's place in
 // members, its row in y.
@@ -30,20 +30,20 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let start = id.y * params.positions;
-    let column = id.z * 2u * message4 + lane;
+    let column = id.z * select(1u, 2u, SOFTMAX) * message4 + lane;
     let first = relation.z + group * relation.y;
     var sum = vec4<f32>();
     var weights = vec4<f32>();
     for (var i = 0u; i < relation.y; i += 1u) {
         let from_column = (start + members[first + i]) * params.width4 + column;
-        let value = x[from_column + message4];
         if SOFTMAX {
+            let value = x[from_column + message4];
             let weight = exp(clamp(x[from_column], vec4<f32>(-params.limit), vec4<f32>(params.limit)));
             weights += weight;
             sum += weight * value;
         } else {
             weights += vec4<f32>(1.0);
-            sum += value;
+            sum += x[from_column];
         }
     }
     y[(relation.w + id.y * relation.x + group) * message4 + lane] = sum / weights;

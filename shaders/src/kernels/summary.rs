@@ -2,14 +2,20 @@
 //! time.
 
 use hrm_core::engine::EngineError;
-use hrm_core::puzzle::Shape;
+use hrm_core::puzzle::PuzzleKind;
 
 use super::{Kernels, partials::PARTS};
 use crate::kernel::{Array, Dispatch, check_shape};
 
-/// Words in front of a summary's tokens: conflicts, `q_halt`, `q_continue`,
-/// residuals of `z_H` and `z_L`, three unused.
+/// Words in front of a summary's tokens: conflicts (see [`counts`]), `q_halt`,
+/// `q_continue`, residuals of `z_H` and `z_L`, three unused.
 pub(crate) const HEAD: usize = 8;
+
+/// Whether the kernel counts the conflicts of such puzzles. Those of others are
+/// counted on the host, of the tokens, and the summary says 0.
+pub(crate) fn counts(puzzle: PuzzleKind) -> bool {
+    puzzle.sudoku().is_ok()
+}
 
 /// Words of a sequence's summary.
 pub(crate) fn words(cells: usize) -> usize {
@@ -45,7 +51,7 @@ pub(crate) struct Scales {
 pub(crate) fn dispatch(
     kernels: &Kernels,
     sequences: usize,
-    puzzle: Shape,
+    puzzle: PuzzleKind,
     scales: &Scales,
     partials: &Array,
     summaries: &Array,
@@ -60,13 +66,17 @@ pub(crate) fn dispatch(
         summaries,
         &[("sequences", sequences), ("words", words(puzzle.cells()))],
     )?;
+    // Without rows there is nothing to count.
+    let houses = puzzle.sudoku().map_or([0; 3], |shape| {
+        [shape.side(), shape.box_rows(), shape.box_cols()].map(|length| length as u32)
+    });
     let params = Params {
         sequences: sequences as u32,
         words: words(puzzle.cells()) as u32,
         head: HEAD as u32,
-        side: puzzle.side() as u32,
-        box_rows: puzzle.box_rows() as u32,
-        box_columns: puzzle.box_cols() as u32,
+        side: houses[0],
+        box_rows: houses[1],
+        box_columns: houses[2],
         pool_factor: 1.0 / scales.pooled as f32,
         mean_factor: 1.0 / scales.elements as f32,
         q_bias: scales.q_bias,
@@ -84,7 +94,7 @@ pub(crate) fn dispatch(
 
 #[cfg(test)]
 mod tests {
-    use hrm_core::puzzle::Board;
+    use hrm_core::puzzle::{MazeSize, Shape};
     use rand::Rng;
 
     use super::*;
@@ -97,7 +107,8 @@ mod tests {
         async fn conflicts_q_values_and_residuals(context) {
             let kernels = Kernels::new(&context);
             let mut rng = rng(1);
-            for puzzle in Shape::ALL {
+            let mazes = [2, 7, 30].into_iter().filter_map(MazeSize::of_side).map(PuzzleKind::from);
+            for puzzle in Shape::ALL.into_iter().map(PuzzleKind::from).chain(mazes) {
                 let (sequences, cells, hidden) = (35, puzzle.cells(), 8);
                 let positions = cells + 1;
                 let elements = positions * hidden;
@@ -123,7 +134,8 @@ mod tests {
                         dispatch(&kernels, sequences, puzzle, &scales, &sums, &summaries).unwrap()
                     }).await;
                     for (s, (found, grid)) in found[0].chunks_exact(HEAD + cells).zip(&grids).enumerate() {
-                        assert_eq!(found[0], Board::from_tokens(puzzle, grid).unwrap().conflicts(), "{puzzle}");
+                        let conflicts = if counts(puzzle) { puzzle.conflicts(grid).unwrap() } else { 0 };
+                        assert_eq!(found[0], conflicts, "{puzzle}");
                         let part = |i: usize| &state[i][s * elements..(s + 1) * elements];
                         let q_value = |output: usize, bias: f64| {
                             let products = part(0)[..pooled * hidden].iter().enumerate().map(|(i, &z)| {

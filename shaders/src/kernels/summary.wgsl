@@ -1,11 +1,12 @@
-// What a segment reports of a sequence: conflicts E of its tokens, q values,
-// residuals. A sequence an invocation.
+// What a segment reports of a sequence: conflicts E of its tokens if it is a
+// Sudoku, q values, residuals. A sequence an invocation.
 
 struct Params {
     sequences: u32,
     // Words of a summary, and those in front of the tokens.
     words: u32,
     head: u32,
+    // Of a Sudoku; 0 for what is none.
     side: u32,
     box_rows: u32,
     box_columns: u32,

@@ -48,7 +48,7 @@ pub struct Browser {
 pub fn dist(graphics: Graphics) -> Result<Option<PathBuf>> {
     let make = Make::wanted()?;
     if !make.plays(graphics) {
-        println!("SKIPPED: {make:?} has no GPU that the CPU plays");
+        println!("skipped: {make:?} has no GPU that the CPU plays");
         return Ok(None);
     }
     let missing = match std::env::var_os("HRM_DIST").map(PathBuf::from) {
@@ -65,7 +65,7 @@ pub fn dist(graphics: Graphics) -> Result<Option<PathBuf>> {
     if std::env::var_os("HRM_REQUIRE_BROWSER").is_some() {
         bail!("{missing}");
     }
-    println!("SKIPPED: {missing}");
+    println!("skipped: {missing}");
     Ok(None)
 }
 
@@ -110,7 +110,7 @@ impl Browser {
     pub async fn crash_gpu(&self) -> bool {
         if self.make != Make::Chromium {
             println!(
-                "SKIPPED: {:?} has no GPU process that can be ended",
+                "skipped: {:?} has no GPU process that can be ended",
                 self.make
             );
             return false;
@@ -148,7 +148,7 @@ impl Browser {
             }
             Make::WebKit => {
                 println!(
-                    "SKIPPED: {:?} can't be told what a visitor prefers",
+                    "skipped: {:?} can't be told what a visitor prefers",
                     self.make
                 );
                 return Ok(false);

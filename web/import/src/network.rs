@@ -5,6 +5,7 @@
 use hrm_core::config::ModelConfig;
 use hrm_core::import::{self, Choice, FileKind, SNIFFED, WeightsFile, parse_config};
 use hrm_core::plan::Plan;
+use hrm_core::puzzle::PuzzleKind;
 use hrm_core::weights::{Manifest, Part, Weights};
 use web_sys::File;
 
@@ -113,8 +114,14 @@ fn published(files: &[File]) -> Result<Network, String> {
     notes.extend(read.notes);
 
     let (plan, weights) = (read.plan, read.weights);
-    let puzzle = plan.config.puzzle.sudoku();
-    let puzzle = puzzle.map_err(|e| format!("{e}: this page plays Sudoku"))?;
+    if let PuzzleKind::Arc(size) = plan.config.puzzle {
+        return Err(within(
+            picked.weights,
+            format!(
+                "it plays {size}, for which there is no board here yet; `hrm eval` and `hrm solve` run it"
+            ),
+        ));
+    }
     let scheme = weights.scheme();
     let content = weights.to_safetensors(&plan).map_err(|e| e.to_string())?;
     drop(weights);
@@ -124,7 +131,7 @@ fn published(files: &[File]) -> Result<Network, String> {
         id: id_of(&name, &part.sha256),
         title: name,
         summary: notes.join("; "),
-        puzzle,
+        puzzle: plan.config.puzzle,
         boards: plan.further_boards(),
         sees_images_alike: plan.sees_images_alike(),
         parameters: plan.parameter_count(),

@@ -2,10 +2,12 @@
 
 use std::rc::Rc;
 
-use hrm_core::puzzle::{Board, Difficulty, Shape, digit_char};
+use hrm_core::puzzle::maze::Cell;
+use hrm_core::puzzle::reader::plain_sudoku;
+use hrm_core::puzzle::{AnyPuzzle, Puzzle, PuzzleKind, digit_char};
 use hrm_core::reason::State as Standing;
 use hrm_core::reason::lab::LabEvent;
-use hrm_core::reason::message::{DeviceChoice, ErrorKind, Event, Request};
+use hrm_core::reason::message::{DeviceChoice, ErrorKind, Event, Request, WayLength, Wish};
 use hrm_core::weights::Manifest;
 use hrm_web::address::Address;
 use hrm_web::entry::{Entry, Mode};
@@ -57,7 +59,7 @@ impl Page {
         );
         self.link.set_value(Some(Rc::new(link)));
         self.count_solutions();
-        let mut shown: Option<Board> = None;
+        let mut shown: Option<AnyPuzzle> = None;
         effect(move || {
             let address = self.permalink();
             if self.state.models.with(Vec::is_empty) {
@@ -283,7 +285,7 @@ impl Page {
                 }
                 self.hear_lab(event, text);
             }
-            Event::Generated { puzzle, .. } => {
+            Event::Generated { puzzle } => {
                 s.generating.set(false);
                 self.set_puzzle(puzzle);
             }
@@ -326,14 +328,16 @@ impl Page {
     /// The model of the address, or the first that plays the puzzle.
     fn choose_first_model(&self) {
         let s = self.state;
-        let shape = s.entry.with_untracked(Entry::shape);
+        let kind = s.entry.with_untracked(Entry::kind);
         let wanted = s.model.get_untracked();
         let from_address = s.place.asked.with_untracked(|asked| asked.puzzle.is_some());
+        let mut played = true;
         let id = s.models.with_untracked(|models| {
             let named = models.iter().find(|m| Some(&m.id) == wanted.as_ref());
-            let plays = models.iter().find(|m| m.plays(shape));
+            let plays = models.iter().find(|m| m.plays(kind));
+            played = plays.is_some();
             match named {
-                Some(model) if model.plays(shape) || !from_address => Some(model.id.clone()),
+                Some(model) if model.plays(kind) || !from_address => Some(model.id.clone()),
                 _ => plays.or(models.first()).map(|m| m.id.clone()),
             }
         });
@@ -342,6 +346,13 @@ impl Page {
         }
         if let Some(wanted) = wanted {
             self.miss(&wanted);
+        }
+        if from_address && !played {
+            let said = format!(
+                "{} Another puzzle is shown than the link’s.",
+                unplayed(kind)
+            );
+            s.notice.set(Some(said));
         }
     }
 
@@ -393,10 +404,21 @@ impl Page {
             s.goal.set(goal);
             s.model.set(Some(id.to_owned()));
         }
-        if !manifest.plays(s.entry.with_untracked(Entry::shape)) {
-            self.put(examples::first(manifest.puzzle));
+        let here = s.entry.with_untracked(Entry::kind);
+        if !manifest.plays(here) {
+            self.put(examples::first(manifest.puzzle, |kind| {
+                manifest.plays(kind)
+            }));
         }
         self.load();
+        // A bare field is nothing to watch.
+        if let PuzzleKind::Maze(size) = manifest.puzzle
+            && here.sudoku().is_ok()
+            && s.puzzle() == AnyPuzzle::blank(size.into())
+        {
+            let way = WayLength::Medium;
+            self.generate(Wish::Maze { size, way });
+        }
     }
 
     /// Loads the chosen model, again if need be.
@@ -446,31 +468,30 @@ impl Page {
     /// Reads a puzzle from text. What is none at first sight the worker looks
     /// at: it knows more forms.
     pub(crate) fn paste(&self, text: &str) {
-        match Board::parse(text, None) {
-            Ok(board) => {
+        match plain_sudoku(text) {
+            Some(board) => {
                 self.state.misread.set(false);
-                self.set_puzzle(board);
+                self.set_puzzle(board.into());
             }
-            Err(_) => self.send(&Request::Read {
+            None => self.send(&Request::Read {
                 text: text.to_owned(),
             }),
         }
     }
 
     /// Shows another puzzle, and changes the model if it plays another size.
-    pub(crate) fn set_puzzle(&self, board: Board) -> bool {
+    pub(crate) fn set_puzzle(&self, board: AnyPuzzle) -> bool {
         let s = self.state;
-        let shape = board.shape();
-        if self.plays(shape) || s.models.with_untracked(Vec::is_empty) {
+        let kind = board.kind();
+        if self.plays(kind) || s.models.with_untracked(Vec::is_empty) {
             self.put(board);
             return true;
         }
         let other = s
             .models
-            .with_untracked(|models| models.iter().find(|m| m.plays(shape)).map(|m| m.id.clone()));
+            .with_untracked(|models| models.iter().find(|m| m.plays(kind)).map(|m| m.id.clone()));
         let Some(other) = other else {
-            s.notice
-                .set(Some(format!("None of the models here plays {shape}.")));
+            s.notice.set(Some(unplayed(kind)));
             return false;
         };
         self.put(board);
@@ -478,17 +499,17 @@ impl Page {
         true
     }
 
-    fn plays(&self, shape: Shape) -> bool {
+    pub(crate) fn plays(&self, kind: PuzzleKind) -> bool {
         let s = self.state;
         let id = s.model.get_untracked();
         s.models.with_untracked(|models| {
             models
                 .iter()
-                .any(|m| Some(&m.id) == id.as_ref() && m.plays(shape))
+                .any(|m| Some(&m.id) == id.as_ref() && m.plays(kind))
         })
     }
 
-    pub(crate) fn put(&self, board: Board) {
+    pub(crate) fn put(&self, board: AnyPuzzle) {
         self.edit(move |entry| entry.replace(board));
         self.state.notice.set(None);
     }
@@ -496,10 +517,10 @@ impl Page {
     /// Writes a digit into the cell at the cursor, or clears it with 0.
     pub(crate) fn write(&self, digit: u8) {
         let cell = self.state.cursor.get_untracked();
-        let side = self
-            .state
-            .entry
-            .with_untracked(|entry| entry.shape().side());
+        let Ok(shape) = self.state.entry.with_untracked(Entry::kind).sudoku() else {
+            return;
+        };
+        let side = shape.side();
         if usize::from(digit) > side {
             let message = format!("This board has the digits 1 to {}.", digit_char(side as u8));
             self.state.notice.set(Some(message));
@@ -515,33 +536,41 @@ impl Page {
         });
     }
 
+    /// Draws into a cell of a maze; `goes_on` if it belongs to the stroke before.
+    pub(crate) fn draw(&self, cell: usize, content: Cell, goes_on: bool) {
+        self.state.notice.set(None);
+        self.edit(move |entry| entry.draw(cell, content, goes_on));
+    }
+
     /// Empties the board.
     pub(crate) fn clear(&self) {
-        self.put(Board::blank(self.state.entry.with_untracked(Entry::shape)));
+        self.put(AnyPuzzle::blank(
+            self.state.entry.with_untracked(Entry::kind),
+        ));
     }
 
     /// Takes the last edit back.
     pub(crate) fn undo(&self) {
         self.edit(Entry::undo);
-        self.follow_shape();
+        self.follow_kind();
     }
 
     /// Repeats the last edit taken back.
     pub(crate) fn redo(&self) {
         self.edit(Entry::redo);
-        self.follow_shape();
+        self.follow_kind();
     }
 
-    /// An undo may have brought a puzzle of another size back.
-    fn follow_shape(&self) {
+    /// An undo may have brought a puzzle of another kind or size back.
+    fn follow_kind(&self) {
         let s = self.state;
-        let shape = s.entry.with_untracked(Entry::shape);
-        if self.plays(shape) {
+        let kind = s.entry.with_untracked(Entry::kind);
+        if self.plays(kind) {
             return;
         }
         let other = s
             .models
-            .with_untracked(|models| models.iter().find(|m| m.plays(shape)).map(|m| m.id.clone()));
+            .with_untracked(|models| models.iter().find(|m| m.plays(kind)).map(|m| m.id.clone()));
         if let Some(other) = other {
             self.choose_model(&other);
         }
@@ -566,7 +595,7 @@ impl Page {
         if *entry.base() != base {
             s.lab.base_answer.set(None);
         }
-        let cells = entry.shape().cells();
+        let cells = entry.kind().cells();
         if s.cursor.get_untracked() >= cells {
             s.cursor.set(0);
             s.lab.selected.set(Vec::new());
@@ -591,14 +620,13 @@ impl Page {
     }
 
     /// Asks the worker for a new puzzle.
-    pub(crate) fn generate(&self, difficulty: Difficulty, shape: Shape) {
+    pub(crate) fn generate(&self, wish: Wish) {
         let s = self.state;
         self.pause();
         s.notice.set(None);
         s.generating.set(true);
         self.send(&Request::Generate {
-            shape,
-            difficulty,
+            wish,
             seed: dom::seed(),
         });
     }
@@ -754,6 +782,17 @@ impl Page {
         }
         true
     }
+}
+
+/// That no network plays such puzzles, as a sentence.
+fn unplayed(kind: PuzzleKind) -> String {
+    let side = kind.side();
+    let puzzles = match kind {
+        PuzzleKind::Sudoku(_) => "Sudokus",
+        PuzzleKind::Maze(_) => "mazes",
+        PuzzleKind::Arc(_) => "ARC grids",
+    };
+    format!("None of the networks here plays {puzzles} of {side}×{side}.")
 }
 
 pub(crate) fn models_base() -> String {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use any_spawner::Executor;
-use hrm_core::puzzle::Board;
+use hrm_core::puzzle::AnyPuzzle;
 use hrm_web::address::{Address, MOST, problems};
 use hrm_web::timeline::Moment;
 use leptos::mount::mount_to;
@@ -140,7 +140,7 @@ fn follow_address(page: Page) {
     let handle = window_event_listener(leptos::ev::hashchange, move |_| {
         let address = Address::parse(&dom::fragment());
         let (model, puzzle) = (address.model.clone(), address.puzzle.clone());
-        let other = |board: &Board| *board != page.state.puzzle();
+        let other = |board: &AnyPuzzle| *board != page.state.puzzle();
         if let Some(model) =
             model.filter(|id| page.state.model.get_untracked().as_ref() != Some(id))
         {

@@ -1,6 +1,6 @@
 //! The board: what the cells show, and entering digits.
 
-use hrm_core::puzzle::{Numerals, Shape, digit_char};
+use hrm_core::puzzle::{Numerals, PuzzleKind, Shape, digit_char};
 use hrm_web::entry::{Entry, Mode, moved};
 use hrm_web::timeline::CellState;
 use leptos::ev::{ClipboardEvent, KeyboardEvent, MouseEvent};
@@ -10,11 +10,12 @@ use wasm_bindgen::JsCast;
 use crate::actions::Page;
 use crate::dom;
 use crate::live::{aria, live};
+use crate::maze::{MazeLegend, MazeView, Tools};
 
 /// The board with its legend.
 #[component]
 pub(crate) fn BoardView(page: Page) -> impl IntoView {
-    let shape = page.state.shape;
+    let kind = page.state.kind;
     // Text pasted anywhere but into a text field is a puzzle.
     let paste = window_event_listener(leptos::ev::paste, move |event: ClipboardEvent| {
         let into_field = event
@@ -47,7 +48,8 @@ pub(crate) fn BoardView(page: Page) -> impl IntoView {
                 )
             });
         let digit = event.key().parse::<u8>().is_ok() || typed_digit(&event).is_some();
-        if idle && digit && !event.ctrl_key() && !event.meta_key() {
+        let sudoku = kind.get_untracked().sudoku().is_ok();
+        if idle && digit && sudoku && !event.ctrl_key() && !event.meta_key() {
             dom::focus(&cell_id(page.state.cursor.get_untracked()));
             on_key(page, &event);
         }
@@ -56,7 +58,13 @@ pub(crate) fn BoardView(page: Page) -> impl IntoView {
 
     view! {
         <section class="board-area" aria-label="Board">
-            {live(move || view! { <Grid page shape=shape.get()/> })}
+            {live(move || match kind.get() {
+                PuzzleKind::Sudoku(shape) => view! { <Grid page shape/> }.into_any(),
+                PuzzleKind::Maze(size) => view! { <MazeView page side=size.side()/> }.into_any(),
+                PuzzleKind::Arc(_) => {
+                    view! { <p class="lede">"ARC tasks are for the command line so far: hrm eval, hrm solve."</p> }.into_any()
+                }
+            })}
             <p class="notice" role="alert">{live(move || page.state.notice.get())}</p>
         </section>
     }
@@ -308,8 +316,8 @@ fn on_key(page: Page, event: &KeyboardEvent) {
     }
     let s = page.state;
     let cursor = s.cursor.get_untracked();
-    let side = s.shape.get_untracked().side();
-    if let Some(cell) = moved(s.shape.get_untracked(), cursor, &key, control) {
+    let side = s.kind.get_untracked().side();
+    if let Some(cell) = moved(side, cursor, &key, control) {
         if event.shift_key() {
             drag_to(page, cell);
         } else {
@@ -320,15 +328,11 @@ fn on_key(page: Page, event: &KeyboardEvent) {
     } else if let Some(digit) = typed_digit(event).filter(|_| control || event.shift_key()) {
         let mode = if control { Mode::Centre } else { Mode::Corner };
         page.mark(mode, digit);
+    } else if control && key.eq_ignore_ascii_case("a") && !event.shift_key() {
+        s.lab.selected.set((0..side * side).collect());
     } else if control {
-        match (key.to_ascii_lowercase().as_str(), event.shift_key()) {
-            ("a", false) => s
-                .lab
-                .selected
-                .set((0..s.shape.get_untracked().cells()).collect()),
-            ("z", false) => page.undo(),
-            ("z", true) | ("y", _) => page.redo(),
-            _ => return,
+        if !run_key(page, &key, true, event.shift_key()) {
+            return;
         }
     } else if let Some(digit) = letter(&key).filter(|&d| usize::from(d) <= side) {
         page.write(digit);
@@ -338,10 +342,7 @@ fn on_key(page: Page, event: &KeyboardEvent) {
             "z" | "Z" => s.lab.mode.set(Mode::Digit),
             "x" | "X" => s.lab.mode.set(Mode::Corner),
             "c" | "C" => s.lab.mode.set(Mode::Centre),
-            " " if s.playing.get_untracked() => page.pause(),
-            " " => page.play(),
-            "Enter" => page.step(),
-            "Escape" => page.reset(),
+            _ if run_key(page, &key, false, false) => {}
             _ => match key.parse::<u8>() {
                 Ok(digit) if key.len() == 1 => page.write(digit),
                 _ => return,
@@ -349,6 +350,20 @@ fn on_key(page: Page, event: &KeyboardEvent) {
         }
     }
     event.prevent_default();
+}
+
+/// What keys do on a board of any kind. Returns whether this one does something.
+pub(crate) fn run_key(page: Page, key: &str, control: bool, shift: bool) -> bool {
+    match (key.to_ascii_lowercase().as_str(), control, shift) {
+        ("z", true, false) => page.undo(),
+        ("z", true, true) | ("y", true, _) => page.redo(),
+        (" ", false, _) if page.state.playing.get_untracked() => page.pause(),
+        (" ", false, _) => page.play(),
+        ("enter", false, _) => page.step(),
+        ("escape", false, _) => page.reset(),
+        _ => return false,
+    }
+    true
 }
 
 /// The digit beyond 9 that a key writes on a large board.
@@ -368,12 +383,25 @@ fn typed_digit(event: &KeyboardEvent) -> Option<u8> {
     digit.parse().ok().filter(|digit| (1..=9).contains(digit))
 }
 
-/// Buttons for what the keyboard does: digits, clear, undo and redo.
+/// Buttons for what the keyboard does.
 #[component]
 pub(crate) fn Pad(page: Page) -> impl IntoView {
+    let maze = Memo::new(move |_| page.state.kind.get().sudoku().is_err());
+    live(move || {
+        if maze.get() {
+            view! { <Tools page/> }.into_any()
+        } else {
+            view! { <Digits page/> }.into_any()
+        }
+    })
+}
+
+/// Digits, clear, undo and redo.
+#[component]
+fn Digits(page: Page) -> impl IntoView {
     let s = page.state;
     let digits = move || {
-        (1..=s.shape.get().side() as u8)
+        (1..=s.kind.get().side() as u8)
             .map(|digit| {
                 let sign = digit_char(digit);
                 view! {
@@ -440,6 +468,19 @@ pub(crate) fn Pad(page: Page) -> impl IntoView {
 /// What the marks on the cells mean.
 #[component]
 pub(crate) fn Legend(page: Page) -> impl IntoView {
+    let maze = Memo::new(move |_| page.state.kind.get().sudoku().is_err());
+    live(move || {
+        if maze.get() {
+            view! { <MazeLegend/> }.into_any()
+        } else {
+            view! { <Marks page/> }.into_any()
+        }
+    })
+}
+
+/// What those on a Sudoku's cells mean.
+#[component]
+fn Marks(page: Page) -> impl IntoView {
     let overwrites = Memo::new(move |_| {
         page.state
             .cells

@@ -1,20 +1,37 @@
 //! What the network thinks of one cell: the one under the pointer, or the one
 //! with the focus.
 
-use hrm_core::puzzle::digit_char;
+use hrm_core::puzzle::{PuzzleKind, digit_char};
 use hrm_web::draw::{Anchor, Drawing};
+use hrm_web::maze::{CONTENTS, name};
 use hrm_web::timeline::{CellHistory, history};
 use leptos::prelude::*;
 
 use crate::actions::Page;
 use crate::live::live;
+use crate::maze::label;
 
 /// Width of a digit's bar in the drawing's units.
 const BAR: f64 = 14.0;
 /// Height of a certain digit's bar.
 const HEIGHT: f64 = 22.0;
 
-/// A line of text and a bar a digit.
+/// Signs of a maze's contents under their bars.
+const SIGNS: [char; 5] = ['#', '\u{b7}', 'S', 'G', 'o'];
+
+/// What the content of that index is called.
+fn content(kind: PuzzleKind, index: usize) -> String {
+    match kind {
+        PuzzleKind::Sudoku(_) => digit_char(index as u8 + 1).to_string(),
+        PuzzleKind::Maze(_) => CONTENTS
+            .get(index)
+            .map_or("", |&cell| name(cell))
+            .to_owned(),
+        PuzzleKind::Arc(_) => index.to_string(),
+    }
+}
+
+/// A line of text and a bar a content.
 #[component]
 pub(crate) fn CellFacts(page: Page) -> impl IntoView {
     let s = page.state;
@@ -27,7 +44,7 @@ pub(crate) fn CellFacts(page: Page) -> impl IntoView {
     });
     // Probabilities are known at the ends of segments.
     let shares = Memo::new(move |_| {
-        let side = s.shape.get().side();
+        let side = s.kind.get().contents();
         let (segment, cell) = (s.segment(), cell.get());
         lab.insides.with(|insides| {
             let inside = insides.get(segment.checked_sub(1)?)?;
@@ -39,18 +56,23 @@ pub(crate) fn CellFacts(page: Page) -> impl IntoView {
     });
     let text = move || {
         let facts = facts.get()?;
-        let (shape, cell) = (s.shape.get(), cell.get());
-        let place = format!(
-            "Row {}, column {}",
-            shape.row(cell) + 1,
-            shape.column(cell) + 1
-        );
+        let (kind, cell) = (s.kind.get(), cell.get());
+        let side = kind.side();
+        let place = match label(page, cell) {
+            Some(label) => label,
+            None => format!("Row {}, column {}", cell / side + 1, cell % side + 1),
+        };
         let best = shares.with(|shares| {
             let shares = shares.as_ref()?;
             let (digit, share) = shares.iter().enumerate().max_by_key(|(_, share)| **share)?;
             Some(format!(
-                ": {} with {:.0} %",
-                digit + 1,
+                "{} {} with {:.0} %",
+                if kind.sudoku().is_ok() {
+                    ":"
+                } else {
+                    "; it is"
+                },
+                content(kind, digit),
                 f64::from(*share) / 2.55
             ))
         });
@@ -60,7 +82,7 @@ pub(crate) fn CellFacts(page: Page) -> impl IntoView {
             told(facts)
         ))
     };
-    let sides = move || s.shape.get().side() as f64;
+    let sides = move || s.kind.get().contents() as f64;
     let bars = move || {
         shares.with(|shares| {
             let mut d = Drawing::new();
@@ -73,12 +95,13 @@ pub(crate) fn CellFacts(page: Page) -> impl IntoView {
                 let x = BAR * i as f64;
                 d.rect("share", [x + 2.0, HEIGHT - height], [BAR - 4.0, height]);
                 let at = [x + BAR / 2.0, HEIGHT + 11.0];
-                d.text(
-                    "digit-name",
-                    Anchor::Middle,
-                    at,
-                    &digit_char(i as u8 + 1).to_string(),
-                );
+                // A maze's by their first letters would be two W.
+                let sign = match s.kind.get() {
+                    PuzzleKind::Sudoku(_) => digit_char(i as u8 + 1),
+                    PuzzleKind::Maze(_) => SIGNS.get(i).copied().unwrap_or(' '),
+                    PuzzleKind::Arc(_) => ' ',
+                };
+                d.text("digit-name", Anchor::Middle, at, &sign.to_string());
             }
             d.svg()
         })

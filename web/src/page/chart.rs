@@ -19,7 +19,7 @@ pub(crate) fn Chart(page: Page) -> impl IntoView {
     let drawing = move || {
         s.seen(|reports, at, limit| {
             let scale = Scale::of(reports, limit.min(reports.len().max(s.limit.get())));
-            let answer = s.lab.answer.get();
+            let answer = s.key();
             draw(reports, scale, at, answer.as_ref())
         })
     };
@@ -123,7 +123,7 @@ fn Numbers(page: Page) -> impl IntoView {
         if s.playing.get() && !open.get() {
             return String::new();
         }
-        let answer = s.lab.answer.get();
+        let answer = s.key();
         let own = s.guess.get().is_none();
         s.seen(|reports, at, _| {
             s.times.with(|times| {

@@ -1,11 +1,12 @@
 //! Experiments with one click, each with a link.
 
-use hrm_core::puzzle::Board;
+use hrm_core::puzzle::{AnyPuzzle, Puzzle, PuzzleKind};
 use hrm_core::reason::message::Solutions;
 use hrm_web::experiments::{
-    Experiment, NOISES, Standing, hint_counts, hints_pair, noise_of, solved_share, standing,
+    Experiment, NOISES, Standing, hint_counts, hints_pair, image_count, noise_of, open_count,
+    solved_share, standing,
 };
-use hrm_web::mini::{one_blank, runner, view_box};
+use hrm_web::mini::{one_open, runner, view_box};
 use hrm_web::trials::{self, HEIGHT, WIDTH};
 use leptos::prelude::*;
 
@@ -86,8 +87,13 @@ pub(crate) fn choose(page: Page, experiment: Experiment) {
 /// Why the experiment can't be done with what is on the board. Tracked.
 fn missing(page: Page, experiment: Experiment) -> Option<&'static str> {
     let found = page.state.solutions.get();
-    if found.is_some_and(|found| found != Solutions::One) {
+    let maze = page.state.kind.get().sudoku().is_err();
+    if maze && found == Some(Solutions::None) {
+        Some("Experiments need a maze with a way from its start to its goal on the board.")
+    } else if !maze && found.is_some_and(|found| found != Solutions::One) {
         Some("Experiments need a puzzle with exactly one solution on the board.")
+    } else if maze && experiment == Experiment::TwoModels && page.rivals().is_empty() {
+        Some("There is no second network for mazes of this size.")
     } else if experiment == Experiment::TwoModels && page.rivals().is_empty() {
         Some("There is no second network for boards of this size; 6×6 has several.")
     } else {
@@ -142,7 +148,10 @@ fn Trial(page: Page, experiment: Experiment, rival: RwSignal<String>) -> impl In
         })
     };
     view! {
-        <p class="lede">{experiment.question()}</p>
+        <p class="lede">{live(move || match page.state.kind.get() {
+            PuzzleKind::Sudoku(_) | PuzzleKind::Arc(_) => experiment.question(),
+            PuzzleKind::Maze(_) => experiment.question_of_maze(),
+        })}</p>
         <div class="controls">
             {picker}
             {live(move || if runs.busy.get() {
@@ -217,21 +226,22 @@ fn standings(page: Page) -> Vec<Option<Standing>> {
 
 /// One blank cell, for every cell.
 #[component]
-fn Blanks(page: Page, puzzle: Board) -> impl IntoView {
-    let shape = puzzle.shape();
-    let drawing = move || one_blank(shape, &standings(page));
+fn Blanks(page: Page, puzzle: AnyPuzzle) -> impl IntoView {
+    let kind = puzzle.kind();
+    let side = kind.side();
+    let answer = page.state.lab.answer;
+    let drawing = move || {
+        let drawn = |answer: &AnyPuzzle| one_open(&puzzle, answer, &standings(page));
+        answer.with(|answer| answer.as_ref().map(drawn).unwrap_or_default())
+    };
+    // The cells in the order of the runs.
+    let cells = move || answer.with(|answer| answer.as_ref().map(AnyPuzzle::written));
     let label = move || {
         let broken: Vec<String> = standings(page)
             .iter()
-            .enumerate()
-            .filter(|(_, found)| found.is_some_and(|f| !f.solved))
-            .map(|(cell, _)| {
-                format!(
-                    "row {} column {}",
-                    shape.row(cell) + 1,
-                    shape.column(cell) + 1
-                )
-            })
+            .zip(cells().unwrap_or_default())
+            .filter(|(found, _)| found.is_some_and(|f| !f.solved))
+            .map(|(_, cell)| format!("row {} column {}", cell / side + 1, cell % side + 1))
             .collect();
         if broken.is_empty() {
             "Every blank tried so far was filled in right.".to_owned()
@@ -241,9 +251,13 @@ fn Blanks(page: Page, puzzle: Board) -> impl IntoView {
     };
     view! {
         <figure class="votes">
-            <svg id="one-blank" viewBox=view_box(shape) role="img" aria-label=live(label) inner_html=live(drawing)></svg>
+            <svg id="one-blank" viewBox=view_box(kind) role="img" aria-label=live(label) inner_html=live(drawing)></svg>
             <Caption page picture="one-blank" name="hrm-one-blank" runs=page.state.lab.trial>
-                "Segments until the board with only that cell blank was solved; ✗ where it was not."
+                {if kind.sudoku().is_ok() {
+                    "Segments until the board with only that cell blank was solved; ✗ where it was not."
+                } else {
+                    "Green: the route with only that cell unmarked was completed; a cross: it was not."
+                }}
             </Caption>
         </figure>
     }
@@ -251,14 +265,17 @@ fn Blanks(page: Page, puzzle: Board) -> impl IntoView {
 
 /// Segments needed by the number of hints; a slider puts one on the board.
 #[component]
-fn Hints(page: Page, puzzle: Board) -> impl IntoView {
+fn Hints(page: Page, puzzle: AnyPuzzle) -> impl IntoView {
     let s = page.state;
-    let counts = hint_counts(puzzle.blanks());
+    let answer = s.lab.answer.get_untracked();
+    let open = answer
+        .as_ref()
+        .map_or(0, |answer| open_count(&puzzle, answer));
+    let counts = hint_counts(open);
     let last = counts.len() - 1;
     let chosen = RwSignal::new(0_usize);
-    let answer = s.lab.answer.get_untracked();
     let items = answer.map(|answer| Experiment::Hints.items(&puzzle, &answer, 1));
-    let boards: Vec<Board> = items
+    let boards: Vec<AnyPuzzle> = items
         .unwrap_or_default()
         .into_iter()
         .map(|item| item.puzzle)
@@ -289,7 +306,7 @@ fn Hints(page: Page, puzzle: Board) -> impl IntoView {
         <figure class="chart wide">
             <svg id="hints-chart" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label=live(label) inner_html=live(drawing)></svg>
             <Caption page picture="hints-chart" name="hrm-hints" runs=page.state.lab.trial>
-                "Segments until solved by the number of blanks filled in from the solution."
+                "Segments until solved by the number of cells filled in from the solution."
             </Caption>
         </figure>
         <div class="controls">
@@ -318,12 +335,12 @@ fn Hints(page: Page, puzzle: Board) -> impl IntoView {
 
 /// Two networks on one puzzle.
 #[component]
-fn Rivals(page: Page, puzzle: Board) -> impl IntoView {
+fn Rivals(page: Page, puzzle: AnyPuzzle) -> impl IntoView {
     let s = page.state;
     let lab = s.lab;
     let here = page.title(lab.trial.network.get_untracked());
     let there = page.title(lab.trial.model(1));
-    let shape = puzzle.shape();
+    let kind = puzzle.kind();
     let board = move |side: usize, name: String| {
         let puzzle = puzzle.clone();
         let last = move || {
@@ -343,7 +360,7 @@ fn Rivals(page: Page, puzzle: Board) -> impl IntoView {
         };
         view! {
             <figure class="runner">
-                <svg viewBox=view_box(shape) role="img" aria-label=live(label) inner_html=live(drawn)></svg>
+                <svg viewBox=view_box(kind) role="img" aria-label=live(label) inner_html=live(drawn)></svg>
                 <figcaption><b>{name}</b><span>{live(said)}</span></figcaption>
             </figure>
         }
@@ -377,10 +394,11 @@ fn Rivals(page: Page, puzzle: Board) -> impl IntoView {
 
 /// The same puzzle with its digits renamed.
 #[component]
-fn Renamed(page: Page, puzzle: Board) -> impl IntoView {
+fn Renamed(page: Page, puzzle: AnyPuzzle) -> impl IntoView {
     let lab = page.state.lab;
-    let shape = puzzle.shape();
-    let boards = (0..shape.side())
+    let kind = puzzle.kind();
+    let maze = kind.sudoku().is_err();
+    let boards = (0..image_count(kind))
         .map(|index| {
             let puzzle = puzzle.clone();
             let last = Memo::new(move |_| {
@@ -400,6 +418,8 @@ fn Renamed(page: Page, puzzle: Board) -> impl IntoView {
             };
             let name = if index == 0 {
                 "as it is".to_owned()
+            } else if maze {
+                format!("image {index}")
             } else {
                 format!("digits +{index}")
             };
@@ -409,7 +429,7 @@ fn Renamed(page: Page, puzzle: Board) -> impl IntoView {
             };
             view! {
                 <figure class=live(class)>
-                    <svg viewBox=view_box(shape) role="img" aria-label=live(label) inner_html=live(drawn)></svg>
+                    <svg viewBox=view_box(kind) role="img" aria-label=live(label) inner_html=live(drawn)></svg>
                     <figcaption><b>{name}</b><span>{live(said)}</span></figcaption>
                 </figure>
             }
@@ -418,7 +438,11 @@ fn Renamed(page: Page, puzzle: Board) -> impl IntoView {
     view! {
         <div id="relabelled" class="race">{boards}</div>
         <Caption page picture="relabelled" name="hrm-renamed" runs=page.state.lab.trial>
-            "The same puzzle with its digits renamed in a circle; in brackets the segment."
+            {if maze {
+                "The same maze turned and mirrored, then with start and goal exchanged; in brackets the segment."
+            } else {
+                "The same puzzle with its digits renamed in a circle; in brackets the segment."
+            }}
         </Caption>
     }
 }

@@ -1,6 +1,6 @@
 //! Several guesses racing for the same puzzle, and how they vote.
 
-use hrm_core::puzzle::{Board, Shape, Ways};
+use hrm_core::puzzle::{AnyPuzzle, Puzzle, PuzzleKind, Shape, Ways};
 use hrm_core::reason::{SegmentReport, Stop};
 use hrm_web::guesses::{Variety, outcomes, reference_rule, votes};
 use hrm_web::mini::{ballot, runner, view_box};
@@ -119,13 +119,15 @@ impl Wishes {
         let on = |letter| ticked.contains(letter);
         let others = untrack(|| page.rivals());
         let alike = untrack(|| page.sees_images_alike());
+        let maze = page.state.kind.get_untracked().sudoku().is_err();
         Variety {
             count: self.count.get_untracked() as usize,
             ways: Ways {
                 digits: on('d') && !alike,
-                transpose: on('t'),
+                transpose: on(if maze { 'd' } else { 't' }),
                 lines: on('l') && !alike,
             },
+            swap: maze && on('l'),
             noise: self.noise.get_untracked() as f32,
             every_update: on('u'),
             others: others
@@ -143,6 +145,15 @@ impl Wishes {
         let at = place(letter);
         let (_, id, label) = TICKS[at];
         view! { <Check id label chosen=self.ticks[at]/> }
+    }
+
+    /// The same box where it stands for a maze's way of being the same.
+    fn tick_of_maze(&self, letter: char) -> impl IntoView + use<> {
+        let (id, label) = match letter {
+            'd' => ("vary-turn", "turn and mirror"),
+            _ => ("vary-swap", "exchange start and goal"),
+        };
+        view! { <Check id label chosen=self.ticks[place(letter)]/> }
     }
 }
 
@@ -220,14 +231,17 @@ pub(crate) fn Guesses(page: Page) -> impl IntoView {
             None => Some("These guesses are from a file; the settings above are not theirs."),
         })
     };
-    let square = move || s.shape.get().square_boxes();
+    let square = move || s.kind.get().sudoku().is_ok_and(Shape::square_boxes);
+    let maze = Memo::new(move |_| s.kind.get().sudoku().is_err());
     view! {
         <p class="lede">
             "One guess may be trapped at a false fixed point. Several guesses that see the puzzle differently are trapped in different places, and the right answer gets the votes."
         </p>
         <div class="controls">
             <Choice id="guess-count" label="Guesses" values=&COUNTS chosen=wishes.count/>
-            {live(move || if page.sees_images_alike() {
+            {live(move || if maze.get() {
+                view! { {wishes.tick_of_maze('d')} {wishes.tick_of_maze('l')} }.into_any()
+            } else if page.sees_images_alike() {
                 view! { <p class="aside" id="alike">"This network knows neither digits nor lines by name: renaming them changes nothing, so its guesses differ by noise."</p> }.into_any()
             } else {
                 view! { {wishes.tick('d')} {wishes.tick('l')} }.into_any()
@@ -268,29 +282,26 @@ pub(crate) fn Guesses(page: Page) -> impl IntoView {
 
 /// The boards of a race, the votes, and what the rules say.
 #[component]
-fn Race(page: Page, puzzle: Board) -> impl IntoView {
+fn Race(page: Page, puzzle: AnyPuzzle) -> impl IntoView {
     let race = page.state.lab.race;
     let count = race.reports.with_untracked(Vec::len);
     let boards = (0..count)
         .map(|index| view! { <Runner page puzzle=puzzle.clone() index/> })
         .collect_view();
-    let shape = puzzle.shape();
+    let kind = puzzle.kind();
     let ballot_of = {
         let puzzle = puzzle.clone();
-        move || {
-            race.reports
-                .with(|runs| ballot(&puzzle, &votes(shape, runs)))
-        }
+        move || race.reports.with(|runs| ballot(&puzzle, runs))
     };
     let label = move || {
         race.reports.with(|runs| {
-            let agreed = votes(shape, runs)
+            let agreed = votes(kind, runs)
                 .iter()
                 .filter(|vote| vote.share == 1.0)
                 .count();
             format!(
                 "Votes: all guesses agree on {agreed} of {} cells.",
-                shape.cells()
+                kind.cells()
             )
         })
     };
@@ -322,19 +333,23 @@ fn Race(page: Page, puzzle: Board) -> impl IntoView {
         </Caption>
         <div class="tally">
             <figure class="votes">
-                <svg id="votes" viewBox=view_box(shape) role="img" aria-label=live(label) inner_html=live(ballot_of)></svg>
+                <svg id="votes" viewBox=view_box(kind) role="img" aria-label=live(label) inner_html=live(ballot_of)></svg>
                 <Caption page picture="votes" name="hrm-votes">
-                    "Votes of all guesses: the paler a digit, the fewer voted for it; the small one is the runner-up."
+                    {if kind.sudoku().is_ok() {
+                        "Votes of all guesses: the paler a digit, the fewer voted for it; the small one is the runner-up."
+                    } else {
+                        "Votes of all guesses: the paler a cell, the fewer have it on their route."
+                    }}
                 </Caption>
             </figure>
-            <Rules page shape/>
+            <Rules page kind/>
         </div>
     }
 }
 
 /// One guess.
 #[component]
-fn Runner(page: Page, puzzle: Board, index: usize) -> impl IntoView {
+fn Runner(page: Page, puzzle: AnyPuzzle, index: usize) -> impl IntoView {
     let race = page.state.lab.race;
     let last = Memo::new(move |_| {
         race.reports
@@ -351,7 +366,7 @@ fn Runner(page: Page, puzzle: Board, index: usize) -> impl IntoView {
         Some(report) if report.halted => "runner halted",
         _ => "runner",
     };
-    let shape = puzzle.shape();
+    let kind = puzzle.kind();
     let network = race.model(index);
     let name = if index == 0 {
         "as it is".to_owned()
@@ -374,7 +389,7 @@ fn Runner(page: Page, puzzle: Board, index: usize) -> impl IntoView {
     let board = move || last.with(|report| runner(&puzzle, report.as_ref()));
     view! {
         <figure class=live(class) class=("looked-at", live(move || page.state.guess.get() == Some(index)))>
-            <svg viewBox=view_box(shape) role="img" aria-label=live(label) inner_html=live(board)></svg>
+            <svg viewBox=view_box(kind) role="img" aria-label=live(label) inner_html=live(board)></svg>
             <button
                 type="button"
                 class="look"
@@ -408,7 +423,7 @@ fn state(report: &SegmentReport, solved_at: Option<usize>) -> String {
 
 /// What each selection rule says at which cost.
 #[component]
-fn Rules(page: Page, shape: Shape) -> impl IntoView {
+fn Rules(page: Page, kind: PuzzleKind) -> impl IntoView {
     let race = page.state.lab.race;
     // Written as text: less program than elements.
     let rows = move || {
@@ -422,9 +437,9 @@ fn Rules(page: Page, shape: Shape) -> impl IntoView {
             race.puzzle
                 .with(|puzzle| puzzle.as_ref() == Some(entry.board()))
         });
-        let answer = page.state.lab.answer.get().filter(|_| here);
+        let answer = page.state.key().filter(|_| here);
         race.reports.with(|runs| {
-            let mut text: String = outcomes(shape, runs)
+            let mut text: String = outcomes(kind, runs)
                 .into_iter()
                 .map(|outcome| {
                     let (mark, says) = match (outcome.guess, outcome.solved) {

@@ -1,12 +1,13 @@
 //! What the page knows beyond the single run: the inside of segments, the
 //! solution, and the rooms below the board.
 
-use hrm_core::puzzle::Board;
+use hrm_core::puzzle::{AnyPuzzle, Puzzle};
 use hrm_core::reason::lab::{Arrow, BasinEnd, GridMap, Inner, LinePoint, Origin, Track};
 use hrm_core::reason::message::EngineFacts;
 use hrm_core::reason::{Batch, SegmentReport};
 use hrm_web::entry::Mode;
 use hrm_web::experiments::Experiment;
+use hrm_web::maze::Tool;
 use hrm_web::timeline::{self, CellState, Moment};
 use leptos::prelude::*;
 use web_sys::ImageData;
@@ -16,7 +17,7 @@ use web_sys::ImageData;
 pub(crate) struct Inside {
     /// The answers after its H updates.
     pub(crate) updates: Vec<Inner>,
-    /// Probabilities `[cells, side]` at its end, in 255ths.
+    /// Probabilities `[cells, contents]` at its end, in 255ths.
     pub(crate) probabilities: Vec<u8>,
 }
 
@@ -39,7 +40,7 @@ pub(crate) struct Runs {
     /// The reports of each run.
     pub(crate) reports: RwSignal<Vec<Vec<SegmentReport>>>,
     /// The puzzle they are about.
-    pub(crate) puzzle: RwSignal<Option<Board>>,
+    pub(crate) puzzle: RwSignal<Option<AnyPuzzle>>,
     /// The model of each, if not the one that is loaded.
     pub(crate) models: RwSignal<Vec<Option<String>>>,
     /// What it took, milliseconds, once it is done.
@@ -87,7 +88,7 @@ impl Runs {
     pub(crate) fn begin(
         &self,
         job: u32,
-        puzzle: &Board,
+        puzzle: &AnyPuzzle,
         network: Option<String>,
         models: Vec<Option<String>>,
     ) {
@@ -282,11 +283,16 @@ pub(crate) struct Lab {
     pub(crate) pin: RwSignal<Option<Pin>>,
     /// Segments chosen for a run, if not what the model was trained for.
     pub(crate) depth: RwSignal<Option<usize>>,
-    /// The only solution of the puzzle.
-    pub(crate) answer: RwSignal<Option<Board>>,
+    /// The only solution of the puzzle, or of a maze one of the best.
+    pub(crate) answer: RwSignal<Option<AnyPuzzle>>,
     /// The only solution of the puzzle as it was before digits were written
     /// into it.
-    pub(crate) base_answer: RwSignal<Option<Board>>,
+    pub(crate) base_answer: RwSignal<Option<AnyPuzzle>>,
+
+    /// What a press does on a maze.
+    pub(crate) tool: RwSignal<Tool>,
+    /// Whether a maze is shown larger than its place.
+    pub(crate) large: RwSignal<bool>,
 
     /// What typed digits mean.
     pub(crate) mode: RwSignal<Mode>,
@@ -333,6 +339,8 @@ impl Lab {
             depth: RwSignal::new(None),
             answer: RwSignal::new(None),
             base_answer: RwSignal::new(None),
+            tool: RwSignal::new(Tool::Look),
+            large: RwSignal::new(false),
             mode: RwSignal::new(Mode::Digit),
             selected: RwSignal::new(Vec::new()),
             gather: RwSignal::new(false),
@@ -417,7 +425,7 @@ impl Lab {
 
     /// The cells as they are looked at: inside a segment, or compared with
     /// another moment. Tracked.
-    pub(crate) fn show(&self, cells: &mut [CellState], puzzle: &Board, segment: usize) {
+    pub(crate) fn show(&self, cells: &mut [CellState], puzzle: &AnyPuzzle, segment: usize) {
         if let Some(update) = self.update.get() {
             self.insides.with(|insides| {
                 let grid = |segment: usize, update: Option<usize>| {
@@ -433,7 +441,7 @@ impl Lab {
                     None => grid(segment.saturating_sub(1), None),
                 };
                 if let Some(now) = grid(segment, Some(update)) {
-                    timeline::show_inside(puzzle, cells, now, before.unwrap_or(puzzle.cells()));
+                    timeline::show_inside(puzzle, cells, now, before.unwrap_or(&puzzle.values()));
                 }
             });
         } else if self.fine.get() && segment > 0 && self.updates() > 1 {

@@ -1,6 +1,6 @@
 //! What the rooms below the board have the worker do, and what it answers.
 
-use hrm_core::puzzle::Board;
+use hrm_core::puzzle::{AnyPuzzle, Board, Puzzle};
 use hrm_core::reason::Stop;
 use hrm_core::reason::lab::{GridMap, Item, LabEvent, LabRequest, Origin};
 use hrm_core::reason::message::Request;
@@ -25,11 +25,11 @@ impl Page {
     /// board. Tracked.
     pub(crate) fn rivals(&self) -> Vec<(String, String)> {
         let s = self.state;
-        let (here, shape) = (s.model.get(), s.shape.get());
+        let (here, kind) = (s.model.get(), s.kind.get());
         s.models.with(|models| {
             models
                 .iter()
-                .filter(|m| m.plays(shape) && Some(&m.id) != here.as_ref())
+                .filter(|m| m.plays(kind) && Some(&m.id) != here.as_ref())
                 .map(|m| (m.id.clone(), m.title.clone()))
                 .collect()
         })
@@ -226,7 +226,7 @@ impl Page {
         let s = self.state;
         let at = moment.segment.checked_sub(1);
         let grid = match (at, moment.update) {
-            (None, _) => Some(s.entry.with(|entry| entry.board().cells().to_vec())),
+            (None, _) => Some(s.entry.with(|entry| entry.board().values())),
             (Some(at), None) => s.reports.with(|r| r.get(at).map(|r| r.grid.clone())),
             (Some(at), Some(update)) => s.lab.insides.with(|insides| {
                 let inner = insides.get(at)?.updates.get(update)?;
@@ -294,7 +294,9 @@ impl Page {
             return;
         };
         let mistakes = s.entry.with_untracked(|entry| entry.mistakes(&answer));
-        let blanks = s.entry.with_untracked(|entry| entry.board().blanks());
+        let blanks = s
+            .entry
+            .with_untracked(|entry| entry.board().sudoku().map_or(0, Board::blanks));
         let said = match (mistakes.len(), blanks) {
             (0, 0) => "All cells are right.".to_owned(),
             (0, 1) => "No mistake so far; 1 cell is blank.".to_owned(),
@@ -325,7 +327,7 @@ impl Page {
     pub(crate) fn experiment(
         &self,
         experiment: Experiment,
-        answer: &Board,
+        answer: &AnyPuzzle,
         other: Option<String>,
         segments: usize,
     ) {
@@ -352,7 +354,7 @@ impl Page {
         self.begin(trial, &puzzle, batch, segments, stop);
     }
 
-    fn begin(&self, runs: Runs, puzzle: &Board, batch: Batch, limit: usize, stop: Stop) {
+    fn begin(&self, runs: Runs, puzzle: &AnyPuzzle, batch: Batch, limit: usize, stop: Stop) {
         let s = self.state;
         let job = s.lab.job();
         let items = batch.items.clone();

@@ -1,5 +1,6 @@
 //! The models to choose from.
 
+use hrm_core::puzzle::PuzzleKind;
 use hrm_core::weights::Manifest;
 use leptos::prelude::*;
 
@@ -36,8 +37,13 @@ fn Choice(page: Page, manifest: Manifest) -> impl IntoView {
         Memo::new(move |_| page.state.model.get().as_ref() == Some(&id))
     };
     let side = manifest.puzzle.side();
+    let mazes = match manifest.puzzle {
+        PuzzleKind::Sudoku(_) => "",
+        PuzzleKind::Maze(_) => " mazes",
+        PuzzleKind::Arc(_) => " ARC grids",
+    };
     let facts = format!(
-        "{side}×{side}, {} parameters, {:.1} MB",
+        "{side}×{side}{mazes}, {} parameters, {:.1} MB",
         count(manifest.parameters),
         manifest.bytes() as f64 / 1e6
     );

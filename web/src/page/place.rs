@@ -50,7 +50,7 @@ impl Place {
     pub(crate) fn address(
         &self,
         model: Option<String>,
-        puzzle: hrm_core::puzzle::Board,
+        puzzle: hrm_core::puzzle::AnyPuzzle,
     ) -> Address {
         let mut address = self.kept.get();
         address.model = model;

@@ -1,6 +1,6 @@
 //! What the page knows, as signals.
 
-use hrm_core::puzzle::{Board, Shape};
+use hrm_core::puzzle::{AnyPuzzle, PuzzleKind, Shape};
 use hrm_core::reason::message::{DeviceChoice, EngineFacts, ErrorKind, Solutions};
 use hrm_core::reason::{SegmentReport, Standing};
 use hrm_core::weights::Manifest;
@@ -66,6 +66,15 @@ impl Seen {
     fn at(self) -> usize {
         let at = self.looking_at.get();
         at.unwrap_or_else(|| self.reports.with(Vec::len))
+    }
+
+    /// How it stands. Tracked.
+    fn standing(self, guess: Option<usize>) -> Standing {
+        self.entry.with(|entry| {
+            self.with(guess, |run, at, limit| {
+                Standing::of(entry.board(), run, at, limit)
+            })
+        })
     }
 
     fn with<T>(
@@ -145,8 +154,8 @@ pub(crate) struct State {
     pub(crate) misread: RwSignal<bool>,
     /// What goes beyond the single run.
     pub(crate) lab: Lab,
-    /// Size of the board.
-    pub(crate) shape: Memo<Shape>,
+    /// Kind and size of the puzzle.
+    pub(crate) kind: Memo<PuzzleKind>,
     /// The cells as they are looked at.
     pub(crate) cells: Memo<Vec<CellState>>,
     /// How the run that is looked at stands at the moment that is looked at:
@@ -161,12 +170,14 @@ impl State {
     pub(crate) fn new() -> Self {
         let place = Place::new();
         let address = place.asked.get_untracked();
-        let puzzle = address.puzzle.unwrap_or_else(|| examples::first(Shape::S9));
+        let puzzle = address
+            .puzzle
+            .unwrap_or_else(|| examples::sudoku(Shape::S9).into());
         let entry = RwSignal::new(Entry::new(puzzle));
         let reports = RwSignal::new(Vec::new());
         let looking_at = RwSignal::new(None);
         let lab = Lab::new();
-        let shape = Memo::new(move |_| entry.with(Entry::shape));
+        let kind = Memo::new(move |_| entry.with(Entry::kind));
         let limit = RwSignal::new(16);
         let seen = Seen {
             entry,
@@ -192,7 +203,7 @@ impl State {
         });
         let standing = Memo::new(move |_| {
             let guess = guess.get();
-            let standing = seen.with(guess, Standing::of);
+            let standing = seen.standing(guess);
             let inside = lab.update.get().filter(|_| guess.is_none());
             inside
                 .and_then(|update| {
@@ -229,7 +240,7 @@ impl State {
             news: RwSignal::new(None),
             misread: RwSignal::new(false),
             lab,
-            shape,
+            kind,
             cells,
             standing,
             guess,
@@ -237,7 +248,7 @@ impl State {
     }
 
     /// The puzzle, untracked.
-    pub(crate) fn puzzle(&self) -> Board {
+    pub(crate) fn puzzle(&self) -> AnyPuzzle {
         self.entry.with_untracked(|entry| entry.board().clone())
     }
 
@@ -263,8 +274,15 @@ impl State {
     /// Untracked.
     pub(crate) fn end(&self) -> Standing {
         let limit = self.limit.get_untracked();
+        let puzzle = self.puzzle();
         self.reports
-            .with_untracked(|reports| Standing::of(reports, reports.len(), limit))
+            .with_untracked(|reports| Standing::of(&puzzle, reports, reports.len(), limit))
+    }
+
+    /// The solution, where there is only one. Tracked.
+    pub(crate) fn key(&self) -> Option<AnyPuzzle> {
+        let one = self.solutions.get() == Some(Solutions::One);
+        self.lab.answer.get().filter(|_| one)
     }
 
     /// Segments that a run takes: those chosen, or those that the loaded model

@@ -10,6 +10,7 @@ use crate::actions::Page;
 use crate::dom;
 use crate::lab::{Room, Wish};
 use crate::live::live;
+use crate::maze::{is_askable, lengths};
 use crate::select::{options, select};
 use crate::source::Source;
 use crate::state::Phase;
@@ -40,6 +41,7 @@ fn Card(page: Page) -> impl IntoView {
     let class = move || match state.get() {
         State::Waiting | State::UnderWay => "standing",
         State::Solved => "standing solved",
+        State::Valid => "standing valid",
         State::SureButWrong => "standing wrong",
         State::AtRest | State::StandingStill | State::Wandering => "standing wandering",
     };
@@ -73,6 +75,7 @@ fn Card(page: Page) -> impl IntoView {
         >
             <p id="verdict" role="status" aria-live="polite" inner_html=live(verdict)></p>
             <p class="commentary">{live(commentary)}</p>
+            <p id="lengths" class="note">{live(move || lengths(page))}</p>
             <Guessing page/>
             <Offers page state/>
         </div>
@@ -81,10 +84,10 @@ fn Card(page: Page) -> impl IntoView {
 
 /// What is to be said of a board that is full before any run.
 fn finished(entry: &Entry) -> Option<&'static str> {
-    let board = entry.board();
+    let board = entry.board().sudoku()?;
     if board.blanks() > 0 || board.conflicts() > 0 {
         None
-    } else if board == entry.base() {
+    } else if entry.base() == board {
         Some("This grid is full, and right.")
     } else {
         Some("You have solved it: every row, column and box is right. Well done!")
@@ -141,9 +144,7 @@ fn Offers(page: Page, state: Memo<State>) -> impl IntoView {
         match state.get() {
             _ if guessing => Offer::Stop,
             _ if guess => Offer::Back,
-            State::Waiting if possible && s.entry.with(|entry| entry.board().blanks()) > 0 => {
-                Offer::Before
-            }
+            State::Waiting if possible && is_askable(page) => Offer::Before,
             state if possible && state.is_failure() => Offer::After,
             _ => Offer::Nothing,
         }
@@ -206,13 +207,11 @@ enum Offer {
 fn Warning(page: Page) -> impl IntoView {
     let s = page.state;
     let text = move || {
+        // What there is to say of a maze stands beside its lengths.
         let (clash, own) = s.entry.with(|entry| {
-            let board = entry.board();
-            (
-                board.clash(),
-                board != entry.base() && entry.base().clues() > 0,
-            )
-        });
+            let (board, base) = (entry.board().sudoku()?, entry.base().sudoku()?);
+            Some((board.clash(), board != base && base.clues() > 0))
+        })?;
         let own = own && s.lab.base_answer.with(Option::is_some);
         if let Some(clash) = clash {
             return Some(if own {

@@ -154,7 +154,10 @@ fn Renaming(page: Page) -> impl IntoView {
         let Some(puzzle) = asked.get_untracked() else {
             return;
         };
-        let puzzle = Symmetry::digit_shift(puzzle.shape(), shift).apply(&puzzle);
+        let Some(board) = puzzle.sudoku() else {
+            return;
+        };
+        let puzzle = Symmetry::digit_shift(board.shape(), shift).apply(board);
         put_and_run(page, puzzle);
     };
     move || {
@@ -176,7 +179,7 @@ fn solved(report: &hrm_core::reason::SegmentReport) -> bool {
 
 fn put_and_run(page: Page, puzzle: Board) {
     page.pause();
-    page.set_puzzle(puzzle);
+    page.set_puzzle(puzzle.into());
     page.go_to(page.state.trained_for());
 }
 
@@ -187,7 +190,7 @@ fn show(page: Page, scene: &Scene) {
     if s.model.get_untracked().as_ref() != Some(&scene.model) {
         page.choose_model(&scene.model);
     }
-    page.set_puzzle(scene.puzzle.clone());
+    page.set_puzzle(scene.puzzle.clone().into());
     page.go_to(scene.segment);
 }
 

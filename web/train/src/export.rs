@@ -45,7 +45,7 @@ pub fn model(
             "Trained on this page for {} steps.{found}",
             grouped(step as usize)
         ),
-        puzzle: settings.shape,
+        puzzle: settings.shape.into(),
         boards: plan.further_boards(),
         sees_images_alike: plan.sees_images_alike(),
         parameters: plan.parameter_count(),
@@ -73,7 +73,7 @@ mod tests {
         let files = model(&settings, &plan, &weights, 1_200, None).unwrap();
         let manifest = String::from_utf8(files[0].1.clone()).unwrap();
         let manifest = Manifest::from_json(&manifest).unwrap();
-        assert!(manifest.plays(settings.shape));
+        assert!(manifest.plays(settings.shape.into()));
         assert!(manifest.summary.contains("1,200 steps"));
         manifest.parts[0].verify(&files[2].1).unwrap();
         let back = Weights::from_safetensors(&plan, &files[2].1).unwrap();

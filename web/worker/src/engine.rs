@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hrm_core::cpu::{Arithmetic, CpuModel, ReadOut};
 use hrm_core::engine::{self, EngineError, Run, SegmentOutput, Taps};
 use hrm_core::plan::Plan;
-use hrm_core::puzzle::Shape;
+use hrm_core::puzzle::PuzzleKind;
 use hrm_core::reason::message::{DeviceChoice, EngineFacts, EngineKind};
 use hrm_core::weights::Weights;
 use hrm_shaders::{GpuContext, GpuModel, GpuOptions};
@@ -55,16 +55,18 @@ impl Engine {
         Ok((chosen, facts))
     }
 
-    /// The engine for boards of this size: itself if it plays no other.
-    pub(crate) async fn on(engine: &Rc<Self>, shape: Shape) -> Result<Rc<Self>, EngineError> {
+    /// The engine for puzzles of this kind and size: itself if it plays no other.
+    pub(crate) async fn on(engine: &Rc<Self>, kind: PuzzleKind) -> Result<Rc<Self>, EngineError> {
         let config = &engine.plan.config;
         let Some((weights, choice)) = &engine.again else {
             return Ok(Rc::clone(engine));
         };
-        if config.puzzle == shape {
+        if config.puzzle == kind {
             return Ok(Rc::clone(engine));
         }
-        let plan = Plan::new(&config.on(shape.into()))
+        let plan = engine
+            .plan
+            .on(kind)
             .map_err(|error| EngineError::Unavailable(error.to_string()))?;
         let (engine, _) = Self::new(plan, weights, *choice).await?;
         Ok(Rc::new(engine))

@@ -7,10 +7,9 @@ use futures::channel::mpsc::UnboundedReceiver;
 use futures::future::{Either, select};
 use futures::stream::StreamExt;
 use hrm_core::engine::Run;
-use hrm_core::puzzle::reader::first_of;
-use hrm_core::puzzle::{Board, Uniqueness, generate, solve_within};
-use hrm_core::reason::message::{AHEAD, DeviceChoice, ErrorKind, Event, Request, Solutions};
-use hrm_core::reason::{Observer, SegmentReport};
+use hrm_core::puzzle::{AnyPuzzle, Puzzle};
+use hrm_core::reason::message::{AHEAD, DeviceChoice, ErrorKind, Event, Request};
+use hrm_core::reason::{Observer, SegmentReport, answer};
 
 use crate::crew::{Share, Task};
 use crate::engine::{Engine, observed};
@@ -63,7 +62,7 @@ struct Session {
 struct Active {
     number: u32,
     run: Box<dyn Run>,
-    observer: Observer,
+    observer: Observer<AnyPuzzle>,
     last: Option<SegmentReport>,
     /// The question, and `z_H` and `z_L` after the last segment: what it takes
     /// to go on elsewhere.
@@ -167,7 +166,7 @@ impl Session {
                 self.active = None;
                 self.seen = 0;
                 let engine = self.engine.as_ref().ok_or_else(no_model)?;
-                let engine = Engine::on(engine, puzzle.shape()).await?;
+                let engine = Engine::on(engine, puzzle.kind()).await?;
                 self.engine = Some(Rc::clone(&engine));
                 self.lab.begin(run, &puzzle);
                 self.active = Some(Active {
@@ -195,24 +194,12 @@ impl Session {
             }
             Request::Pause => self.playing = None,
             Request::Seen { segment } => self.seen = segment,
-            Request::Read { text } => post(&read(&text)),
-            Request::Check { puzzle } => {
-                let (solutions, answer) = count_solutions(&puzzle);
-                post(&Event::Checked {
-                    puzzle,
-                    solutions,
-                    answer,
-                });
-            }
-            Request::Generate {
-                shape,
-                difficulty,
-                seed,
-            } => {
-                let generated = generate(seed, &difficulty.options(shape))
-                    .map_err(|error| Failure::new(ErrorKind::Input, error.to_string()))?;
-                let puzzle = generated.question;
-                post(&Event::Generated { puzzle, difficulty });
+            Request::Read { text } => post(&answer::read(&text)),
+            Request::Check { puzzle } => post(&answer::check(puzzle)),
+            Request::Generate { wish, seed } => {
+                let puzzle = answer::generate(wish, seed);
+                let puzzle = puzzle.map_err(|what| Failure::new(ErrorKind::Input, what))?;
+                post(&Event::Generated { puzzle });
             }
             Request::Lab { request } => {
                 // Asked for before there is a model: what is asked for is
@@ -308,7 +295,7 @@ impl Session {
         let mut engine = Rc::new(engine);
         let mut segment = 0;
         if let Some(active) = &mut self.active {
-            engine = Engine::on(&engine, active.observer.question().shape()).await?;
+            engine = Engine::on(&engine, active.observer.question().kind()).await?;
             active.run = engine.start(std::slice::from_ref(&active.tokens)).await?;
             if let Some((z_h, z_l)) = &active.states {
                 active.run.set_states(0, [z_h, z_l])?;
@@ -329,31 +316,4 @@ fn no_model() -> Failure {
         ErrorKind::Input,
         "there is no model loaded, or no puzzle set",
     )
-}
-
-/// The puzzle of a text, or why there is none.
-fn read(text: &str) -> Event {
-    let (puzzle, said) = match first_of::<Board>(text) {
-        Ok((puzzle, 0)) => (Some(puzzle), None),
-        Ok((puzzle, more)) => {
-            let said = format!("This is the first of {} puzzles in the text.", more + 1);
-            (Some(puzzle), Some(said))
-        }
-        Err(what) => (None, Some(format!("Not a puzzle: {what}."))),
-    };
-    Event::Read { puzzle, said }
-}
-
-/// Anybody may have typed anything: bounds the search to about a second.
-const MAX_GUESSES: u64 = 1_000_000;
-
-fn count_solutions(puzzle: &Board) -> (Solutions, Option<Board>) {
-    let report = solve_within(puzzle, 2, MAX_GUESSES);
-    let solutions = match report.uniqueness(2) {
-        Uniqueness::Unique => Solutions::One,
-        Uniqueness::Impossible => Solutions::None,
-        Uniqueness::Ambiguous => Solutions::Several,
-        Uniqueness::Unknown => Solutions::Unknown,
-    };
-    (solutions, report.unique(2))
 }

@@ -185,7 +185,7 @@ unsafe fn run<L: Lanes>(b: &mut Backward<'_>) {
                 (d_spread, both),
                 (b.sums.messages.as_mut_ptr().add(r * d.message * both), both),
             );
-            let at = r * 2 * d.message;
+            let at = r * d.of_relation();
             pool_backward::<L>(
                 p,
                 relation,
@@ -358,18 +358,17 @@ unsafe fn pool_backward<L: Lanes>(
                 let slope = L::div(slope, total);
                 for &member in members {
                     let at = member as usize * w + c;
+                    if p.pooling == Pooling::Mean {
+                        L::store(out.add(at), slope);
+                        continue;
+                    }
                     let weight = L::load(weights.add(at));
                     let d_value = L::mul(weight, slope);
                     L::store(out.add(at + m), d_value);
-                    let d_score = match p.pooling {
-                        Pooling::Softmax => {
-                            let value = L::load(weights.add(at + m));
-                            let d = L::mul(d_value, L::sub(value, message));
-                            L::where_less(low, weight, L::where_less(weight, high, d))
-                        }
-                        Pooling::Mean => L::splat(0.0),
-                    };
-                    L::store(out.add(at), d_score);
+                    let value = L::load(weights.add(at + m));
+                    let d = L::mul(d_value, L::sub(value, message));
+                    let d = L::where_less(low, weight, L::where_less(weight, high, d));
+                    L::store(out.add(at), d);
                 }
             }
         }

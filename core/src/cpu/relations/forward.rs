@@ -60,7 +60,7 @@ unsafe fn run<L: Lanes>(f: &mut Forward<'_>) {
         let mut first = 0;
         for (r, relation) in f.relations.iter().enumerate() {
             let messages = f.messages.as_mut_ptr().add(first * 2 * d.message);
-            let scores = wide.add(r * 2 * d.message);
+            let scores = wide.add(r * d.of_relation());
             pool::<L>(p, relation, (scores, w), messages, f.keep);
             product::<L, false>(
                 [relation.groups(), d.message, 2 * d.inner],
@@ -126,14 +126,16 @@ unsafe fn pool<L: Lanes>(
                 let (mut sum, mut weights) = (L::splat(0.0), L::splat(0.0));
                 for &member in members {
                     let at = scores.add(member as usize * w + c);
-                    let value = L::load(at.add(m));
-                    let weight = match p.pooling {
-                        Pooling::Softmax => L::exp(L::max(L::min(L::load(at), limit), low)),
-                        Pooling::Mean => L::splat(1.0),
+                    let (weight, value) = match p.pooling {
+                        Pooling::Softmax => {
+                            let weight = L::exp(L::max(L::min(L::load(at), limit), low));
+                            if keep {
+                                L::store(at, weight);
+                            }
+                            (weight, L::load(at.add(m)))
+                        }
+                        Pooling::Mean => (L::splat(1.0), L::load(at)),
                     };
-                    if keep {
-                        L::store(at, weight);
-                    }
                     weights = L::add(weights, weight);
                     sum = L::fma(weight, value, sum);
                 }

@@ -29,6 +29,9 @@ struct Dims {
     /// Number of relations.
     relations: usize,
     message: usize,
+    /// Messages' widths that a state is projected to for each relation
+    /// ([`Pooling::parts`]).
+    parts: usize,
     inner: usize,
 }
 
@@ -41,7 +44,12 @@ impl Dims {
 
     /// Width of the scores and values.
     fn pooled(self) -> usize {
-        self.relations * 2 * self.message
+        self.relations * self.of_relation()
+    }
+
+    /// Width of one relation's.
+    fn of_relation(self) -> usize {
+        self.parts * self.message
     }
 
     /// Width of what gate and value are projected from.
@@ -113,6 +121,7 @@ impl Packed {
             hidden: plan.hidden,
             relations: plan.relations.len(),
             message,
+            parts: pooling.parts(),
             inner,
         };
         let lengths = [dims.hidden, message, inner];
@@ -158,7 +167,7 @@ impl Packed {
 /// `x = rms_norm(x + f(x))` for sequences `[batch, positions, hidden]`.
 ///
 /// With `keep` the scratch then holds what the backward pass needs: in
-/// `projected`, `[positions, wide]`, the scores' exponentials, the values,
+/// `projected`, `[positions, wide]`, the scores' exponentials (if any), the values,
 /// gate and value; in `activated`, `[groups, 2·message]`, messages and sums
 /// of weights; in `norms` the factor of the norm.
 pub(super) fn apply(packed: &Packed, plan: &Plan, x: &mut [f32], scratch: &mut Scratch) {

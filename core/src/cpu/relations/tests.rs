@@ -65,7 +65,7 @@ fn plain(plan: &Plan, weights: &Weights, x: &[f32]) -> Vec<f64> {
                         Pooling::Softmax => u[2 * r * message + channel].clamp(-limit, limit).exp(),
                         Pooling::Mean => 1.0,
                     };
-                    sum += weight * u[(2 * r + 1) * message + channel];
+                    sum += weight * u[((r + 1) * pooling.parts() - 1) * message + channel];
                     total += weight;
                 }
                 h.push(sum / total);

@@ -1,14 +1,8 @@
 //! The WebAssembly module `module.wasm`: products in relaxed SIMD, apart from
 //! everything else, because a module with an instruction that a browser lacks
 //! does not load there at all. It computes in the memory of the module that
-//! loads it, without stack or data of its own. Built by hand when it changes:
-//!
-//! ```sh
-//! rustc --edition 2024 --target wasm32-unknown-unknown --crate-type cdylib -O \
-//!   -C panic=abort -C strip=symbols -C target-feature=+simd128,+relaxed-simd \
-//!   -C link-arg=--import-memory -C link-arg=-zstack-size=0 \
-//!   -C link-arg=--export=sum_bytes -C link-arg=--export=sum_nibbles module.rs -o module.wasm
-//! ```
+//! loads it, without stack or data of its own. `cargo xtask relaxed` builds it
+//! anew when this file changes; the checks compare the two.
 #![no_std]
 
 use core::arch::wasm32::{

@@ -64,6 +64,8 @@ impl MazeOptions {
 const PLENTY: u32 = 40;
 
 /// Makes a maze and its answer, a shortest route; the same seed gives the same.
+/// Beyond the size of Maze-Hard the start is the end of some way, as far from a
+/// random cell as there is one.
 ///
 /// # Errors
 /// No maze met the wishes in `options.attempts` tries.
@@ -73,19 +75,24 @@ pub fn generate_maze(seed: u64, options: &MazeOptions) -> Result<(Maze, Maze), N
     for _ in 0..options.attempts {
         let (low, high) = options.walls;
         let wall = (low + (high - low) * rng.random::<f64>()).clamp(0.0, 1.0);
-        let mut cells: Vec<Cell> = (0..size.cells())
+        let cells: Vec<Cell> = (0..size.cells())
             .map(|_| match rng.random_bool(wall) {
                 true => Cell::Wall,
                 false => Cell::Way,
             })
             .collect();
-        let start = rng.random_range(0..size.cells() as u32) as usize;
+        let mut start = rng.random_range(0..size.cells() as u32) as usize;
         if cells[start] == Cell::Wall {
             continue;
         }
-        cells[start] = Cell::Start;
-        let maze = Maze::from_valid(size, cells);
-        let distance = maze.distances(start, |cell| cell != Cell::Wall);
+        let mut maze = Maze::from_valid(size, cells);
+        let mut distance = maze.distances(start, |cell| cell != Cell::Wall);
+        // In the middle of a large maze hardly any start has a way so long.
+        if size.side() > MazeSize::HARD.side() {
+            start = farthest(&distance).unwrap_or(start);
+            distance = maze.distances(start, |cell| cell != Cell::Wall);
+        }
+        maze = maze.with(start, Cell::Start);
         let far: Vec<usize> = (0..size.cells())
             .filter(|&c| distance[c].is_some_and(|d| d as usize >= options.min_distance.max(1)))
             .collect();
@@ -93,9 +100,7 @@ pub fn generate_maze(seed: u64, options: &MazeOptions) -> Result<(Maze, Maze), N
             continue;
         }
         let goal = far[rng.random_range(0..far.len() as u32) as usize];
-        let mut cells = maze.cells().to_vec();
-        cells[goal] = Cell::Goal;
-        let question = Maze::from_valid(size, cells);
+        let question = maze.with(goal, Cell::Goal);
         // The goal was reached, so there is a route.
         if let Some(route) = question.shortest_route() {
             let answer = question.marked(&route);
@@ -108,6 +113,12 @@ pub fn generate_maze(seed: u64, options: &MazeOptions) -> Result<(Maze, Maze), N
         min_distance: options.min_distance,
         walls: options.walls,
     })
+}
+
+/// The cell that is the most steps away; the first of several.
+fn farthest(distance: &[Option<u32>]) -> Option<usize> {
+    let most = distance.iter().flatten().max()?;
+    distance.iter().position(|d| d.as_ref() == Some(most))
 }
 
 #[cfg(test)]

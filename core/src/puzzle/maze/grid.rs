@@ -99,10 +99,22 @@ pub enum MazeError {
 }
 
 impl Maze {
+    /// Signs that are hardly ever anything but walls.
+    pub const WALLS: [char; 6] = ['#', '█', '▓', '■', '|', '+'];
+
     /// A maze of these cells, if they are as many as the size has.
     #[must_use]
     pub fn new(size: MazeSize, cells: Vec<Cell>) -> Option<Self> {
         (cells.len() == size.cells()).then_some(Self { size, cells })
+    }
+
+    /// A maze without walls, its start and goal in opposite corners.
+    #[must_use]
+    pub fn empty(size: MazeSize) -> Self {
+        let mut cells = vec![Cell::Way; size.cells()];
+        cells[0] = Cell::Start;
+        cells[size.cells() - 1] = Cell::Goal;
+        Self { size, cells }
     }
 
     /// For callers in this crate that have made the cells themselves.
@@ -187,6 +199,36 @@ impl Maze {
         marked
     }
 
+    /// Writes a cell's content. There is one start and one goal: where another stands, a
+    /// way is left. A cell beyond the maze changes nothing.
+    pub fn set(&mut self, cell: usize, content: Cell) {
+        if cell >= self.cells.len() {
+            return;
+        }
+        if matches!(content, Cell::Start | Cell::Goal) {
+            for other in &mut self.cells {
+                if *other == content {
+                    *other = Cell::Way;
+                }
+            }
+        }
+        self.cells[cell] = content;
+    }
+
+    /// One line a row.
+    #[must_use]
+    pub fn to_grid_string(&self) -> String {
+        let rows = self.cells.chunks_exact(self.size.side());
+        let line = |row: &[Cell]| row.iter().map(|cell| cell.char()).collect::<String>() + "\n";
+        rows.map(line).collect()
+    }
+
+    /// The maze with another content of a cell.
+    pub(super) fn with(mut self, cell: usize, content: Cell) -> Self {
+        self.cells[cell] = content;
+        self
+    }
+
     /// Number of cells marked as the route, start and goal not counted.
     #[must_use]
     pub fn route_cells(&self) -> usize {
@@ -256,6 +298,10 @@ impl Puzzle for Maze {
 
     fn parse(text: &str, kind: Option<MazeSize>) -> Result<Self, MazeError> {
         Self::parse(text, kind)
+    }
+
+    fn drawn(text: &str) -> Option<Result<(Self, String), String>> {
+        Some(super::drawing::read(text))
     }
 
     fn kind(&self) -> MazeSize {

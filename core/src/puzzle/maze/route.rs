@@ -39,35 +39,67 @@ impl Maze {
     }
 
     /// A shortest route, the cells between start and goal in order; of several the
-    /// one that goes back from the goal up, down, left, right in this preference.
-    /// None if there is no start, no goal or no way.
+    /// one that goes from the start down, left, right, up in this preference, as the
+    /// answers of Maze-Hard do (checked on all of its 1,000 training rows). None if
+    /// there is no start, no goal or no way.
     #[must_use]
     pub fn shortest_route(&self) -> Option<Vec<usize>> {
         let (start, goal) = (self.find(Cell::Start)?, self.find(Cell::Goal)?);
-        let distance = self.distances(start, |cell| cell != Cell::Wall);
-        let mut left = distance[goal]?;
-        let mut here = goal;
+        let distance = self.distances(goal, |cell| cell != Cell::Wall);
+        let mut left = distance[start]?;
+        let mut here = start;
         let mut route = Vec::new();
         while left > 1 {
             left -= 1;
-            here = self
-                .size()
-                .neighbours(here)
+            let [up, down, beside @ ..] = self.size().around(here);
+            let [on_the_left, on_the_right] = beside;
+            here = [down, on_the_left, on_the_right, up]
+                .into_iter()
+                .flatten()
                 .find(|&next| distance[next] == Some(left))?;
             route.push(here);
         }
-        route.reverse();
         Some(route)
+    }
+
+    /// How many shortest routes lead from the start to the goal, counted up to `most`.
+    #[must_use]
+    pub fn shortest_routes(&self, most: u64) -> u64 {
+        let (Some(start), Some(goal)) = (self.find(Cell::Start), self.find(Cell::Goal)) else {
+            return 0;
+        };
+        let distance = self.distances(start, |cell| cell != Cell::Wall);
+        let mut order: Vec<(u32, usize)> = distance
+            .iter()
+            .enumerate()
+            .filter_map(|(cell, steps)| Some(((*steps)?, cell)))
+            .collect();
+        order.sort_unstable();
+        let mut routes = vec![0_u64; distance.len()];
+        routes[start] = 1;
+        for (steps, cell) in order {
+            for next in self.size().neighbours(cell) {
+                if distance[next] == Some(steps + 1) {
+                    routes[next] = routes[next].saturating_add(routes[cell]).min(most);
+                }
+            }
+        }
+        routes[goal].min(most)
+    }
+
+    /// Steps of the shortest way from the start to the goal over marked cells alone,
+    /// whatever else is marked; none if they do not lead there.
+    #[must_use]
+    pub fn marked_distance(&self) -> Option<usize> {
+        let (start, goal) = (self.find(Cell::Start)?, self.find(Cell::Goal)?);
+        self.distances(start, on_route)[goal].map(|steps| steps as usize)
     }
 
     /// Whether the marked cells lead from the start to the goal, no matter what else
     /// is marked.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        match (self.find(Cell::Start), self.find(Cell::Goal)) {
-            (Some(start), Some(goal)) => self.distances(start, on_route)[goal].is_some(),
-            _ => false,
-        }
+        self.marked_distance().is_some()
     }
 
     pub(super) fn route_faults(&self) -> Faults {
@@ -98,8 +130,15 @@ impl Maze {
             }
             if !seen[cell] {
                 parts += 1;
-                for (seen, distance) in seen.iter_mut().zip(self.distances(cell, on_route)) {
-                    *seen |= distance.is_some();
+                seen[cell] = true;
+                let mut open = vec![cell];
+                while let Some(cell) = open.pop() {
+                    for next in self.size().neighbours(cell) {
+                        if !seen[next] && on_route(self.cells()[next]) {
+                            seen[next] = true;
+                            open.push(next);
+                        }
+                    }
                 }
             }
         }
@@ -109,14 +148,14 @@ impl Maze {
     }
 }
 
-fn on_route(cell: Cell) -> bool {
+pub(super) fn on_route(cell: Cell) -> bool {
     matches!(cell, Cell::Route | Cell::Start | Cell::Goal)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::puzzle::Puzzle;
+    use crate::puzzle::{MazeSize, Puzzle};
 
     fn maze(text: &str) -> Maze {
         Maze::parse(text, None).unwrap()
@@ -146,10 +185,30 @@ mod tests {
     }
 
     #[test]
+    fn shortest_routes_are_counted() {
+        for (text, routes, marked) in [
+            ("S  \n # \n  G", 2, None),
+            ("Soo\n  o\n  G", 6, Some(4)),
+            ("S##\n## \n  G", 0, None),
+            ("SG \n   \n   ", 1, Some(1)),
+            ("Soo\noo#\nooG", 1, Some(4)),
+        ] {
+            let maze = maze(text);
+            assert_eq!(maze.shortest_routes(1000), routes, "{text}");
+            assert_eq!(maze.marked_distance(), marked, "{text}");
+        }
+        // Many more than fit a number.
+        let open = Maze::empty(MazeSize::of_side(64).unwrap());
+        assert_eq!(open.shortest_routes(2), 2);
+        assert_eq!(open.distance(), Some(126));
+    }
+
+    #[test]
     fn any_shortest_route_solves_and_no_other() {
         let question = maze("S  \n # \n  G");
         assert_eq!(question.distance(), Some(4));
         let route = question.shortest_route().unwrap();
+        assert_eq!(route, [3, 6, 7], "down comes first");
         assert!(question.marked(&route).solves(&question));
         for (text, fault) in [
             ("Soo\n #o\n  G", None),

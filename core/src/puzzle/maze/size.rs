@@ -3,8 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// Size of a square maze: 2 to 64 cells a side. Written as `maze-30x30`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct MazeSize(u8);
 
 /// A text that names no [`MazeSize`].
@@ -25,12 +28,15 @@ impl MazeSize {
         }
     }
 
+    /// Every size, the smallest first.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (2..=64).filter_map(Self::of_side)
+    }
+
     /// The size with this many cells, if they form such a square.
     #[must_use]
     pub fn from_cells(cells: usize) -> Option<Self> {
-        (2..=64)
-            .find(|side| side * side == cells)
-            .and_then(Self::of_side)
+        Self::all().find(|size| size.cells() == cells)
     }
 
     /// Length of a row.
@@ -45,8 +51,9 @@ impl MazeSize {
         self.side() * self.side()
     }
 
-    /// The cells above, below, left and right of a cell that there are.
-    pub fn neighbours(self, cell: usize) -> impl Iterator<Item = usize> {
+    /// The cells above, below, left and right of a cell, none beyond the border.
+    #[must_use]
+    pub fn around(self, cell: usize) -> [Option<usize>; 4] {
         let side = self.side();
         let (row, column) = (cell / side, cell % side);
         [
@@ -55,14 +62,31 @@ impl MazeSize {
             (column > 0).then(|| cell - 1),
             (column + 1 < side).then(|| cell + 1),
         ]
-        .into_iter()
-        .flatten()
+    }
+
+    /// Those that there are.
+    pub fn neighbours(self, cell: usize) -> impl Iterator<Item = usize> {
+        self.around(cell).into_iter().flatten()
     }
 }
 
 impl fmt::Display for MazeSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&format!("maze-{0}x{0}", self.0))
+    }
+}
+
+impl From<MazeSize> for String {
+    fn from(size: MazeSize) -> Self {
+        size.to_string()
+    }
+}
+
+impl TryFrom<String> for MazeSize {
+    type Error = UnknownSize;
+
+    fn try_from(text: String) -> Result<Self, UnknownSize> {
+        text.parse()
     }
 }
 

@@ -1,11 +1,12 @@
 //! Turning and mirroring mazes.
 
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 
 use super::grid::{Cell, Maze};
 
 /// One of the eight symmetries of a square.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Dihedral {
     transpose: bool,
     flip_rows: bool,
@@ -69,13 +70,19 @@ impl Dihedral {
 
 /// A rewriting of a maze: turned or mirrored, and its start made the goal and its goal
 /// the start or not. A shortest route stays one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MazeSymmetry {
     square: Dihedral,
     swap: bool,
 }
 
 impl MazeSymmetry {
+    /// Turned or mirrored, and with start and goal exchanged if `swap`.
+    #[must_use]
+    pub fn new(square: Dihedral, swap: bool) -> Self {
+        Self { square, swap }
+    }
+
     /// Leaves every maze as it is.
     #[must_use]
     pub fn identity() -> Self {

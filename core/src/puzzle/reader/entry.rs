@@ -35,6 +35,8 @@ pub struct Entry<P> {
     pub rounded: bool,
     /// Whether it was said in words.
     pub in_words: bool,
+    /// Which sign was read as what, where others than the kind's own were used.
+    pub said: Option<String>,
 }
 
 /// What reading has made of a file beyond what stands in it.
@@ -135,15 +137,15 @@ impl Fields {
     ) -> Result<Entry<P>, String> {
         let board = |text: &str, kind: Option<P::Kind>, what: &str| {
             let text = spelled::<P>(text, kind);
-            P::parse(&text, kind).map_err(|error| format!("{what}{error}"))
+            board::<P>(&text, kind).map_err(|error| format!("{what}{error}"))
         };
         // Where a question stands alone, there is no need to say what is wrong.
         let alone = self.answer.is_empty() && self.rating.is_empty();
         let question = if alone { "" } else { "question: " };
-        let question = board(&self.question, kind, question)?;
+        let (question, said) = board(&self.question, kind, question)?;
         let answer = match self.answer.trim().is_empty() {
             true => None,
-            false => Some(board(&self.answer, Some(question.kind()), "answer: ")?),
+            false => Some(board(&self.answer, Some(question.kind()), "answer: ")?.0),
         };
         if let Some(flaw) = question.flaw() {
             return Err(flaw);
@@ -160,7 +162,34 @@ impl Fields {
             rating: rating.number(),
             rounded: matches!(rating, Rating::Rounded(_)),
             in_words: matches!(rating, Rating::Words),
+            said,
         })
+    }
+}
+
+/// A board in its own signs, or drawn in others; then also which were read as what.
+pub(super) fn board<P: Puzzle>(
+    text: &str,
+    kind: Option<P::Kind>,
+) -> Result<(P, Option<String>), String> {
+    let error = match P::parse(text, kind) {
+        Ok(board) => return Ok((board, None)),
+        Err(error) => error.to_string(),
+    };
+    match P::drawn(text) {
+        Some(Ok((board, said))) if kind.is_none_or(|kind| board.kind() == kind) => {
+            Ok((board, Some(said)))
+        }
+        Some(Ok((board, _))) => {
+            let (found, wanted) = (
+                board.kind(),
+                kind.map_or_else(String::new, |k| k.to_string()),
+            );
+            Err(format!("it is a {found}, and not a {wanted}"))
+        }
+        // Of a drawing, what is wrong with it as one says most.
+        Some(Err(what)) if text.trim().contains('\n') => Err(what),
+        _ => Err(error),
     }
 }
 

@@ -10,6 +10,10 @@ use super::lines::{Line, Lines};
 use super::link;
 use crate::puzzle::Puzzle;
 
+/// Characters of a row at most, and lines of a paragraph, where every character counts.
+const LONGEST_ROW: usize = 64;
+const LONGEST_PARAGRAPH: usize = 4096;
+
 /// A list that is being read.
 pub(super) struct List<'r, P: Puzzle> {
     lines: Lines<'r>,
@@ -19,6 +23,9 @@ pub(super) struct List<'r, P: Puzzle> {
     title: Option<(u64, String)>,
     /// Within a section such as `[State]`, which is not about the puzzle.
     elsewhere: bool,
+    /// Lines without an empty one between them, where every character counts: a board
+    /// each, or the rows of one.
+    paragraph: Vec<(u64, String)>,
     puzzle: PhantomData<P>,
 }
 
@@ -51,6 +58,7 @@ impl<'r, P: Puzzle> List<'r, P> {
             block: None,
             title: None,
             elsewhere: false,
+            paragraph: Vec::new(),
             puzzle: PhantomData,
         }
     }
@@ -64,6 +72,7 @@ impl<'r, P: Puzzle> List<'r, P> {
             match self.lines.next()? {
                 Some(line) => self.take(line, kind),
                 None => {
+                    self.end_paragraph(kind);
                     self.end_block();
                     self.end_title();
                     return Ok(self.ready.pop_front());
@@ -78,11 +87,13 @@ impl<'r, P: Puzzle> List<'r, P> {
             Ok(text) => text,
             Err(what) => return self.refuse(number, what),
         };
-        let empty = text.is_empty() || (!P::LITERAL && text.trim().is_empty());
-        if empty || is_comment::<P>(&text) {
+        if P::LITERAL {
+            return self.literal(number, text, kind);
+        }
+        if text.trim().is_empty() || is_comment::<P>(&text) {
             return;
         }
-        if let Some(name) = section(&text).filter(|_| !P::LITERAL) {
+        if let Some(name) = section(&text) {
             self.end_block();
             self.elsewhere = !name.eq_ignore_ascii_case("puzzle");
             return;
@@ -94,10 +105,10 @@ impl<'r, P: Puzzle> List<'r, P> {
             .block
             .as_ref()
             .is_some_and(|block| block.dashed && text.trim() == "-".repeat(block.side()));
-        if !P::LITERAL && !dashes && is_rule(&text) {
+        if !dashes && is_rule(&text) {
             return;
         }
-        if !P::LITERAL && link::is_link(&text) {
+        if link::is_link(&text) {
             let question = link::cells(&text);
             return self.whole(number, question.map(|question| (question, None)));
         }
@@ -106,13 +117,60 @@ impl<'r, P: Puzzle> List<'r, P> {
         }
         match row::<P>(&text, kind) {
             Some(cells) => self.row(number, &text, cells),
-            None if is_title::<P>(&text) => {
+            None if is_title(&text) => {
                 self.end_block();
                 self.end_title();
                 self.title = Some((number, text));
             }
             // Perhaps a board with space between all its cells; if not, why not.
             None => self.whole(number, Ok((text, None))),
+        }
+    }
+
+    /// A line where every character counts: a board, or part of one that is drawn.
+    fn literal(&mut self, number: u64, text: String, kind: Option<P::Kind>) {
+        if text.is_empty() {
+            return self.end_paragraph(kind);
+        }
+        // Too long for a row.
+        let whole = self.paragraph.is_empty() && text.chars().count() > LONGEST_ROW;
+        match boards::<P>(&text, kind).filter(|_| whole) {
+            Some(found) => self.whole(number, Ok(found)),
+            None => self.paragraph.push((number, text)),
+        }
+        if self.paragraph.len() >= LONGEST_PARAGRAPH {
+            self.end_paragraph(kind);
+        }
+    }
+
+    /// Hands out the boards of a paragraph: drawn one below the other, one a line, or one
+    /// in other signs.
+    fn end_paragraph(&mut self, kind: Option<P::Kind>) {
+        let lines = std::mem::take(&mut self.paragraph);
+        let Some((first, line)) = lines.first() else {
+            return;
+        };
+        let side = line.chars().count();
+        let is_row = |text: &str| text.chars().count() == side && row::<P>(text, kind).is_some();
+        let drawn = |lines: &[(u64, String)]| {
+            let rows: Vec<&str> = lines.iter().map(|(_, row)| row.as_str()).collect();
+            rows.join("\n")
+        };
+        if lines.len().is_multiple_of(side) && lines.iter().all(|(_, text)| is_row(text)) {
+            for board in lines.chunks_exact(side) {
+                self.whole(board[0].0, Ok((drawn(board), None)));
+            }
+        } else if lines.len() == 1
+            || lines
+                .iter()
+                .any(|(_, text)| boards::<P>(text, kind).is_some())
+        {
+            for (number, text) in lines {
+                let found = boards::<P>(&text, kind).unwrap_or((text, None));
+                self.whole(number, Ok(found));
+            }
+        } else {
+            self.whole(*first, Ok((drawn(&lines), None)));
         }
     }
 
@@ -221,9 +279,9 @@ fn hodoku(line: &str) -> Option<(String, Option<String>)> {
 }
 
 /// Whether a line is prose: some word, and not what could be meant as a board.
-fn is_title<P: Puzzle>(line: &str) -> bool {
+fn is_title(line: &str) -> bool {
     let word = |part: &str| part.chars().count() >= 3;
     let words = line.split(|c: char| !c.is_alphabetic()).any(word);
     let cells = line.chars().filter(|&c| matches!(c, '.' | '_' | '0'..='9'));
-    words && cells.count() < 16 && !P::LITERAL
+    words && cells.count() < 16
 }

@@ -6,11 +6,13 @@
 //!   have elsewhere, or under given ones ([`ColumnNames`]); objects of JSON, one a line;
 //! - lists, one puzzle a line, whatever follows it in the line; lines of HoDoKu, `.sdm`;
 //! - boards written row by row or drawn: `.sdk`, `.ss`, "Grid 01" and nine lines;
-//! - collections of OpenSudoku (XML), links of f-puzzles and SudokuPad.
+//! - collections of OpenSudoku (XML), links of f-puzzles and SudokuPad;
+//! - mazes drawn in any of the signs that people use ([`Puzzle::drawn`]).
 //!
 //! It works line by line in bounded memory, and a line that is no puzzle does not keep it
 //! from the next. The command line and the page read through it alike.
 
+mod any;
 mod cells;
 mod columns;
 mod content;
@@ -26,6 +28,7 @@ mod xml;
 use std::io::BufRead;
 
 use super::Puzzle;
+pub use any::{Found, any_of, plain_sudoku};
 pub use columns::{ColumnNames, ColumnNamesError};
 use columns::{FirstLine, first_line};
 pub use entry::{Entry, Notes, Row};

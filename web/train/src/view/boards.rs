@@ -57,7 +57,7 @@ pub(crate) fn Boards(run: Run) -> impl IntoView {
                 let asked = begun.samples.get(sample)?;
                 let digits = seen.grid(sample, segment).map(digits).unwrap_or_default();
                 Some((
-                    mini(&asked.question, &digits),
+                    mini(&asked.question.clone().into(), &digits),
                     view_box(asked.question.shape()),
                 ))
             });
@@ -66,7 +66,10 @@ pub(crate) fn Boards(run: Run) -> impl IntoView {
                 run.begun.with(|begun| {
                     let asked = begun.as_ref()?.samples.get(sample)?;
                     let question = &asked.question;
-                    Some((mini(question, question.cells()), view_box(question.shape())))
+                    Some((
+                        mini(&question.clone().into(), question.cells()),
+                        view_box(question.shape()),
+                    ))
                 })
             })
         };

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use hrm_core::engine::EngineError;
-use hrm_core::puzzle::Board;
+use hrm_core::puzzle::AnyPuzzle;
 use hrm_core::reason::lab::{Item, LabEvent};
 use hrm_core::reason::{Driver, Limits, Stop, Team};
 
@@ -12,7 +12,7 @@ use crate::engine::Engine;
 
 /// A batch in progress.
 pub(crate) struct Batch {
-    driver: Driver<Board>,
+    driver: Driver<AnyPuzzle>,
     stop: Stop,
     /// Whether a run has ended it for all.
     ended: bool,
@@ -25,7 +25,7 @@ impl Batch {
         limits: Limits,
     ) -> Result<Self, EngineError> {
         // Runs of as many as an engine does at once.
-        let mut runs: Vec<(Rc<Engine>, Vec<Team>)> = Vec::new();
+        let mut runs: Vec<(Rc<Engine>, Vec<Team<AnyPuzzle>>)> = Vec::new();
         for (index, engine, item) in items {
             let team = Team::of_one(item.job(index)?);
             let open = runs

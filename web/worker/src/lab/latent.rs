@@ -4,7 +4,7 @@
 use hrm_core::lens::landscape::{Landscape, LandscapeOptions};
 use hrm_core::lens::pca::Plane;
 use hrm_core::plan::Level;
-use hrm_core::puzzle::Board;
+use hrm_core::puzzle::AnyPuzzle;
 use hrm_core::reason::SegmentReport;
 use hrm_core::reason::lab::{LabEvent, Track};
 
@@ -41,7 +41,7 @@ pub(crate) struct Latent {
     pub(crate) watched: bool,
     fixed: bool,
     run: u32,
-    puzzle: Option<Board>,
+    puzzle: Option<AnyPuzzle>,
     /// `z_H` after every H update of the run on the board, as long as the
     /// plane can still be fitted to them.
     trace: Vec<Vec<f32>>,
@@ -52,7 +52,7 @@ pub(crate) struct Latent {
 
 impl Latent {
     /// Another run begins on the board.
-    pub(crate) fn begin(&mut self, run: u32, puzzle: &Board) {
+    pub(crate) fn begin(&mut self, run: u32, puzzle: &AnyPuzzle) {
         let (watched, fixed) = (self.watched, self.fixed);
         *self = Self {
             watched,
@@ -123,7 +123,7 @@ impl Latent {
     }
 
     /// The puzzle.
-    pub(crate) fn puzzle(&self) -> Option<&Board> {
+    pub(crate) fn puzzle(&self) -> Option<&AnyPuzzle> {
         self.puzzle.as_ref()
     }
 

@@ -11,11 +11,11 @@ use std::rc::Rc;
 
 use hrm_core::engine::SegmentOutput;
 use hrm_core::noise::Noise;
-use hrm_core::puzzle::{Board, Shape};
+use hrm_core::puzzle::{AnyPuzzle, Puzzle, PuzzleKind};
 use hrm_core::reason::lab::{Inner, LabEvent, LabRequest, Origin};
 use hrm_core::reason::message::{DeviceChoice, ErrorKind, Event};
 use hrm_core::reason::{Limits, SegmentReport};
-use hrm_web::timeline::digit_shares;
+use hrm_web::timeline::content_shares;
 
 use crate::crew::{Crew, Share};
 use crate::engine::Engine;
@@ -41,7 +41,7 @@ pub(crate) struct Lab {
     jobs: VecDeque<Job>,
     latent: Latent,
     /// Models besides the one that is loaded, by name.
-    others: HashMap<(String, Shape), Rc<Engine>>,
+    others: HashMap<(String, PuzzleKind), Rc<Engine>>,
     painter: Painter,
     crew: Crew,
 }
@@ -200,10 +200,10 @@ impl Lab {
         }
         let mut assigned = Vec::with_capacity(share.items.len());
         for (index, item) in share.items {
-            let shape = item.puzzle.shape();
+            let kind = item.puzzle.kind();
             let engine = match &item.model {
-                None => Engine::on(engine, shape).await.map_err(Failure::from),
-                Some(id) => self.other(base, id, shape, device).await,
+                None => Engine::on(engine, kind).await.map_err(Failure::from),
+                Some(id) => self.other(base, id, kind, device).await,
             };
             let engine = match engine {
                 Ok(engine) => engine,
@@ -223,7 +223,7 @@ impl Lab {
     }
 
     /// A run begins on the board: what was about the one before is over.
-    pub(crate) fn begin(&mut self, run: u32, puzzle: &Board) {
+    pub(crate) fn begin(&mut self, run: u32, puzzle: &AnyPuzzle) {
         self.jobs.retain(|job| !job.task.is_latent());
         self.latent.begin(run, puzzle);
     }
@@ -310,16 +310,16 @@ impl Lab {
         &mut self,
         base: &str,
         id: &str,
-        shape: Shape,
+        kind: PuzzleKind,
         device: DeviceChoice,
     ) -> Result<Rc<Engine>, Failure> {
-        let key = (id.to_owned(), shape);
+        let key = (id.to_owned(), kind);
         if let Some(engine) = self.others.get(&key) {
             return Ok(Rc::clone(engine));
         }
         let (plan, weights) = load::model(base, id, |_, _| ()).await?;
         let (engine, _) = Engine::new(plan, &weights, device).await?;
-        let engine = Engine::on(&Rc::new(engine), shape).await?;
+        let engine = Engine::on(&Rc::new(engine), kind).await?;
         self.others.insert(key, Rc::clone(&engine));
         Ok(engine)
     }
@@ -355,8 +355,11 @@ pub(crate) fn inside(
     output: &SegmentOutput,
 ) -> LabEvent {
     let config = &engine.plan.config;
+    let kind = config.puzzle;
+    let values = |tokens: &[u8]| AnyPuzzle::from_tokens(kind, tokens).map(|board| board.values());
     let inner = |tokens: &[u8]| Inner {
-        grid: tokens.iter().map(|t| t.saturating_sub(1)).collect(),
+        // A model's tokens always spell a board.
+        grid: values(tokens).unwrap_or_default(),
         conflicts: config.puzzle.conflicts(tokens).unwrap_or(u32::MAX),
     };
     // The last one's answer is the segment's own.
@@ -368,7 +371,7 @@ pub(crate) fn inside(
     updates.push(inner(&output.tokens));
     let logits = output.logits.as_deref().unwrap_or_default();
     let answers = engine.plan.heads.answers.count;
-    let probabilities = digit_shares(logits, answers, config.puzzle.side());
+    let probabilities = content_shares(logits, answers, kind.contents());
     LabEvent::Inside {
         run,
         segment,

@@ -3,7 +3,7 @@
 
 use hrm_core::engine::{EngineError, Run, SegmentOutput, Taps};
 use hrm_core::lens::landscape::Landscape;
-use hrm_core::puzzle::Board;
+use hrm_core::puzzle::{AnyPuzzle, Puzzle};
 use hrm_core::reason::Observer;
 use hrm_core::reason::lab::{Arrow, BasinEnd, GridMap, LabEvent, LinePoint};
 use hrm_core::reason::modes::AT_REST;
@@ -32,7 +32,7 @@ const STATES: Taps = Taps {
 /// Puts a batch of states on the engine.
 async fn start(
     engine: &Engine,
-    puzzle: &Board,
+    puzzle: &AnyPuzzle,
     states: &[State],
 ) -> Result<Box<dyn Run>, EngineError> {
     let mut run = engine.start(&vec![puzzle.tokens(); states.len()]).await?;
@@ -100,7 +100,7 @@ impl Canvas {
 /// E around the end of the run: first read off every point, then arrows.
 pub(crate) struct Map {
     canvas: Canvas,
-    puzzle: Board,
+    puzzle: AnyPuzzle,
     waiting: Vec<usize>,
     arrows: Vec<Arrow>,
 }
@@ -186,7 +186,7 @@ impl Map {
 /// Which end takes the points of the square.
 pub(crate) struct Basins {
     canvas: Canvas,
-    puzzle: Board,
+    puzzle: AnyPuzzle,
     segments: usize,
     ends: Vec<BasinEnd>,
     /// The points that are followed now, with the segments they have done.
@@ -267,7 +267,7 @@ impl Basins {
 /// E and flow between two ends.
 pub(crate) struct Line {
     job: u32,
-    puzzle: Board,
+    puzzle: AnyPuzzle,
     from: State,
     to: State,
     steps: usize,
@@ -345,7 +345,7 @@ fn along(from: &[f32], to: &[f32], before: &[f32], after: &[f32]) -> f32 {
 pub(crate) struct Visit {
     job: u32,
     run: Box<dyn Run>,
-    observer: Observer,
+    observer: Observer<AnyPuzzle>,
     segments: usize,
 }
 
