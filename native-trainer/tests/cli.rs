@@ -421,9 +421,18 @@ fn every_recipe_trains_resumes_and_solves() {
         text(&puzzles),
     ]);
     assert!(generate.status.success());
+    let (arc, tests) = (dir.path().join("arc.csv"), dir.path().join("arc-tests.csv"));
+    let tasks = recipes.join("arc-small");
+    let from = ["data", "arc", text(&tasks), "--augment", "1"];
+    let to = ["--output", text(&arc), "--test-output", text(&tests)];
+    assert!(hrm(&[&from[..], &to].concat()).status.success());
     let mut count = 0;
     for entry in fs::read_dir(recipes).unwrap() {
         let recipe = entry.unwrap().path();
+        // Tasks lie beside the recipes.
+        if recipe.is_dir() {
+            continue;
+        }
         let mut shrink = Vec::new();
         let out = dir.path().join(recipe.file_stem().unwrap());
         let content: toml::Table = fs::read_to_string(&recipe).unwrap().parse().unwrap();
@@ -447,7 +456,11 @@ fn every_recipe_trains_resumes_and_solves() {
         let puzzle = content
             .get("architecture")
             .and_then(|fields| fields.get("puzzle"));
-        if puzzle.and_then(toml::Value::as_str) == Some("maze-30x30") {
+        let puzzle = puzzle.and_then(toml::Value::as_str).unwrap_or_default();
+        if puzzle.starts_with("arc-") {
+            shrink.push("architecture.puzzle=arc-5x5".to_owned());
+            args.extend(["--data", text(&arc), "--held-out", text(&tests)]);
+        } else if puzzle.starts_with("maze-") {
             shrink.push("architecture.puzzle=maze-8x8".to_owned());
             args.extend(["--data", "generate:maze-8x8"]);
             args.extend(["--held-out", "generate:maze-8x8"]);

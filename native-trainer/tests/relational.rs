@@ -117,7 +117,7 @@ fn one_training_on_small_mazes_plays_larger_ones() {
     // Guesses at images differ, as directions have weights of their own.
     place.ok("eval --checkpoint run/latest --data five.csv --limit 5 --guesses 3");
     place.ok("analyze modes --checkpoint run/latest --data eight.csv --limit 5 --output modes");
-    place.ok("export --checkpoint run/latest --format onnx --output onnx");
+    place.ok("export --checkpoint run/latest --format onnx onnx");
 }
 
 #[test]
