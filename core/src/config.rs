@@ -157,7 +157,7 @@ pub struct ModelConfig {
     pub puzzle: PuzzleKind,
     /// Cells of a puzzle, without any prefix position.
     pub seq_len: usize,
-    /// Number of tokens, `side + 2` for a Sudoku, 6 for a maze.
+    /// Number of tokens, `side + 2` for a Sudoku, 6 for a maze, 12 for ARC.
     pub vocab_size: usize,
     /// Width of the puzzle embedding put in front as one position: 0 for
     /// none, otherwise `hidden_size`.
@@ -168,7 +168,8 @@ pub struct ModelConfig {
     /// (HRM); TRM has 16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub puzzle_emb_len: Option<usize>,
-    /// Rows of the puzzle embedding table.
+    /// Rows of the puzzle embedding table: 1 where all puzzles are of one task,
+    /// for ARC one for each task and each rewriting of it, and row 0.
     #[serde(default = "one")]
     pub num_puzzle_identifiers: usize,
     /// Width of the hidden states.
@@ -293,6 +294,8 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 const MAX_WIDTH: usize = 1 << 14;
 const MAX_COUNT: usize = 1 << 12;
 const MAX_DEPTH: usize = 64;
+/// ARC with a thousand rewritings of each task has about a million.
+const MAX_IDENTIFIERS: usize = 1 << 22;
 
 impl ModelConfig {
     /// Reads and checks a JSON configuration.
@@ -375,7 +378,7 @@ impl ModelConfig {
             (
                 "num_puzzle_identifiers",
                 self.num_puzzle_identifiers,
-                MAX_WIDTH,
+                MAX_IDENTIFIERS,
             ),
             ("token_inner", self.token_inner.unwrap_or(1), MAX_WIDTH),
             ("mlp_inner", self.mlp_inner.unwrap_or(1), MAX_WIDTH),

@@ -589,3 +589,76 @@ proptest! {
         let _ = read(&file, Some(&format!("arch:\n  hidden_size: {text}")));
     }
 }
+
+/// A model of ARC with seven puzzle embeddings, and its configuration.
+fn arc() -> (Plan, Weights, String) {
+    let config = ModelConfig {
+        num_puzzle_identifiers: 7,
+        ..ModelConfig::hrm(hrm_core::puzzle::ArcSize::FULL, 8, 2, 1)
+    };
+    let plan = Plan::new(&config).unwrap();
+    let mut weights = random(&plan, 3);
+    let table = plan.puzzle_table().unwrap();
+    let values = (0..7 * 8).map(|i| i as f32 / 8.0).collect();
+    let tensor = hrm_core::weights::Tensor {
+        shape: vec![7, 8],
+        values: hrm_core::weights::Values::F32(values),
+    };
+    weights = weights.with(&plan, table, tensor).unwrap();
+    (plan, weights, HRM_YAML.replace("sudoku-extreme-1k", "arc"))
+}
+
+#[test]
+fn an_arc_model_is_read_with_the_rows_that_are_wanted() {
+    let (plan, weights, yaml) = arc();
+    let state = dict(state(&plan, &weights, PREFIX));
+    let flat = weights.to_safetensors(&plan).unwrap();
+    let table = plan.puzzle_table().unwrap();
+    for bytes in [zip(&state), legacy(&state), flat] {
+        let all = read_with(&bytes, Some(&yaml), &Choice::default()).unwrap();
+        assert_eq!(all.plan.config.puzzle.to_string(), "arc-30x30");
+        assert_eq!(all.weights, weights);
+        let choice = Choice {
+            identifiers: Some(vec![0, 5, 2]),
+            ..Choice::default()
+        };
+        let some = read_with(&bytes, Some(&yaml), &choice).unwrap();
+        assert_eq!(some.plan.config.num_puzzle_identifiers, 3);
+        let rows = some.weights.dense(some.plan.puzzle_table().unwrap());
+        let whole = weights.dense(table);
+        let expected: Vec<f32> = [0, 5, 2]
+            .iter()
+            .flat_map(|r| whole[r * 8..(r + 1) * 8].to_vec())
+            .collect();
+        assert_eq!(*rows, *expected);
+        assert!(
+            some.notes
+                .iter()
+                .any(|n| n.contains("7 rows, of which 3 are read"))
+        );
+        let beyond = Choice {
+            identifiers: Some(vec![0, 7]),
+            ..Choice::default()
+        };
+        let said = error(read_with(&bytes, Some(&yaml), &beyond));
+        assert!(
+            said.contains("puzzle identifier 7 has no row in puzzle_emb.weights, which has 7"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn headers_that_do_not_fit_their_file_are_named() {
+    let (plan, weights, yaml) = arc();
+    let bytes = weights.to_safetensors(&plan).unwrap();
+    let said = |bytes: &[u8]| error(read_with(bytes, Some(&yaml), &Choice::default()));
+    let cut = said(&bytes[..bytes.len() - 4]);
+    assert!(cut.contains("its tensors end at byte"), "{cut}");
+    let text = String::from_utf8_lossy(&bytes[..2000]).into_owned();
+    let shape = text.find("[7,8]").expect("the table's shape");
+    let mut wrong = bytes.clone();
+    wrong[shape + 1] = b'6';
+    let wrong = said(&wrong);
+    assert!(wrong.contains("invalid shape"), "{wrong}");
+}

@@ -145,6 +145,8 @@ impl PuzzleArgs {
         match plan.config.puzzle {
             PuzzleKind::Sudoku(_) => self.first::<Board>(),
             PuzzleKind::Maze(_) => self.first::<Maze>(),
+            // No further boards.
+            PuzzleKind::Arc(_) => None,
         }
     }
 
@@ -229,6 +231,17 @@ impl<R: Read> Read for Hashed<R> {
         self.hash.update(&buffer[..count]);
         Ok(count)
     }
+}
+
+/// sha256 of a file.
+pub(crate) fn sha256_of(path: &Path) -> Result<String> {
+    let reading = || format!("reading {}", path.display());
+    let mut hashed = Hashed {
+        reader: File::open(path).with_context(reading)?,
+        hash: Sha256::new(),
+    };
+    io::copy(&mut hashed, &mut io::sink()).with_context(reading)?;
+    Ok(hex(&hashed.hash.finalize()))
 }
 
 /// Bytes as hexadecimal digits.

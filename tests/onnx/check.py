@@ -74,14 +74,19 @@ def main(model, inputs, trace):
         name: np.broadcast_to(np.float32(json.loads(metadata[f"{name}_init"])), shape).copy()
         for name in ["z_H", "z_L"]
     }
-    feeds_back = "last" in [i.name for i in session.get_inputs()]
+    wanted = [i.name for i in session.get_inputs()]
+    feeds_back = "last" in wanted
+    rows = {}
+    if "puzzle_identifiers" in wanted:
+        own = read(inputs).get("puzzle_identifiers", np.zeros(len(tokens)))
+        rows = {"puzzle_identifiers": own.astype(np.int64).reshape(-1, 1)}
     symbols = expected["segment1.logits"].shape[-1]
     last = {"last": first_answer(tokens, symbols)} if feeds_back else {}
     worst = 0.0
     segment = 1
     while f"segment{segment}.logits" in expected:
         logits, q, z_h, z_l = session.run(
-            ["logits", "q", "z_H_out", "z_L_out"], {"tokens": tokens, **state, **last}
+            ["logits", "q", "z_H_out", "z_L_out"], {"tokens": tokens, **rows, **state, **last}
         )
         state = {"z_H": z_h, "z_L": z_l}
         if feeds_back:

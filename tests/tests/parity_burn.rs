@@ -10,8 +10,8 @@ use hrm_core::import::{self, Choice, WeightsFile, parse_config};
 use hrm_core::model::{Burn, Device, Inputs, Network, Parameters, State};
 use hrm_core::plan::{Plan, TensorKind};
 use hrm_core::train::{
-    AdamSettings, Backend, Example, LossKind, OptimizerKind, OptimizerSettings, Precision, Trainer,
-    TrainerSettings,
+    AdamSettings, Backend, Example, LossKind, OptimizerKind, OptimizerSettings, Precision,
+    Sequence, Trainer, TrainerSettings,
 };
 use hrm_core::weights::{Weights, plain_name};
 use safetensors::{Dtype, SafeTensors};
@@ -128,12 +128,26 @@ impl Fixture {
             .collect()
     }
 
+    /// The row of the puzzle embedding that each sequence takes.
+    fn identifiers(&self) -> Vec<u32> {
+        let named = self.expected.get("puzzle_identifiers");
+        named.map_or_else(
+            || vec![0; self.settings.batch_size],
+            |rows| rows.iter().map(|&row| row as u32).collect(),
+        )
+    }
+
     fn examples(&self) -> Vec<Example> {
         let labels = self.tokens("labels");
         self.tokens("inputs")
             .into_iter()
             .zip(labels)
-            .map(|(input, label)| Example { input, label })
+            .zip(self.identifiers())
+            .map(|((input, label), identifier)| Example {
+                input,
+                label,
+                identifier,
+            })
             .collect()
     }
 
@@ -203,16 +217,23 @@ fn largest(values: &[f32]) -> f32 {
     values.iter().fold(0.0, |m: f32, v| m.max(v.abs()))
 }
 
-/// Largest relative difference of four segments' values.
+/// Largest relative difference of the segments' values.
 fn forward_difference(fixture: &Fixture) -> f32 {
     let device = Device::flex();
     let parameters = Parameters::from_weights(&fixture.plan, &fixture.weights, &device);
     let network = Network::new(&fixture.plan, &parameters);
     let inputs = fixture.tokens("inputs");
-    let mut given = Inputs::new(&fixture.plan, inputs.iter().map(Vec::as_slice), &device);
+    let identifiers = fixture.identifiers();
+    let sequences = inputs.iter().zip(&identifiers);
+    let sequences = sequences.map(|(tokens, &identifier)| Sequence {
+        tokens,
+        identifier: identifier as usize,
+    });
+    let mut given = Inputs::new(&fixture.plan, sequences, &device);
     let mut state = State::initial(&fixture.plan, &parameters, inputs.len());
     let mut worst: f32 = 0.0;
-    for segment in 1..=4 {
+    let there = |s: &usize| fixture.expected.contains_key(&format!("segment{s}.logits"));
+    for segment in (1..).take_while(there) {
         let output = network.segment(state, &given);
         given.go_on();
         let q: Vec<f32> = output.q.clone().try_into_vec_as().unwrap();
@@ -280,6 +301,14 @@ fn gradient_difference<B: Backend>(fixture: &Fixture, mut trainer: Trainer<B>) -
         worst = worst.max(difference);
     }
     worst
+}
+
+/// The rows that PyTorch took, of a table of random ones.
+#[test]
+fn identifiers_pick_rows_in_the_graph() {
+    let fixture = Fixture::published("hrm", "checkpoint");
+    assert!(fixture.identifiers().iter().any(|&row| row > 0));
+    println!("with identifiers: {:.2e}", forward_difference(&fixture));
 }
 
 #[test]

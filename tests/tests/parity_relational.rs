@@ -108,7 +108,11 @@ fn gradients_are_the_references_by_both_paths() {
         .into_iter()
         .zip(boards(&expected["nine.labels"], Shape::S9));
     let examples: Vec<Example> = pairs
-        .map(|(input, label)| Example { input, label })
+        .map(|(input, label)| Example {
+            input,
+            label,
+            identifier: 0,
+        })
         .collect();
     for updates in [3, 6] {
         let (plan, weights) = model(Shape::S9, updates);

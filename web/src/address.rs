@@ -173,7 +173,7 @@ fn puzzle(text: &str) -> Result<AnyPuzzle, AnyParseError> {
 fn spelled(puzzle: &AnyPuzzle) -> String {
     let text = puzzle.to_string();
     match puzzle {
-        AnyPuzzle::Sudoku(_) => text,
+        AnyPuzzle::Sudoku(_) | AnyPuzzle::Arc(_) => text,
         AnyPuzzle::Maze(_) => text.replace('#', "*").replace(' ', "-"),
     }
 }

@@ -75,6 +75,7 @@ pub fn first(kind: PuzzleKind, plays: impl Fn(PuzzleKind) -> bool) -> AnyPuzzle 
             let fits = example.filter(|example: &AnyPuzzle| plays(example.kind()));
             fits.unwrap_or_else(|| AnyPuzzle::blank(kind))
         }
+        PuzzleKind::Arc(_) => AnyPuzzle::blank(kind),
     }
 }
 

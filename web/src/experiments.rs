@@ -1,5 +1,6 @@
 //! Experiments on one puzzle, each a batch of runs and a question.
 
+use hrm_core::puzzle::arc::ArcSymmetry;
 use hrm_core::puzzle::maze::Dihedral;
 use hrm_core::puzzle::{AnyPuzzle, AnySymmetry, MazeSymmetry, Puzzle, PuzzleKind, Symmetry};
 use hrm_core::reason::lab::Item;
@@ -181,6 +182,8 @@ fn images(kind: PuzzleKind) -> Vec<AnySymmetry> {
             .into_iter()
             .flat_map(|swap| Dihedral::all().map(|square| MazeSymmetry::new(square, swap).into()))
             .collect(),
+        // Of a task, not of a grid.
+        PuzzleKind::Arc(_) => vec![ArcSymmetry::identity().into()],
     }
 }
 
@@ -190,6 +193,7 @@ pub fn image_count(kind: PuzzleKind) -> usize {
     match kind {
         PuzzleKind::Sudoku(shape) => shape.side(),
         PuzzleKind::Maze(_) => 2 * Dihedral::all().len(),
+        PuzzleKind::Arc(_) => 1,
     }
 }
 

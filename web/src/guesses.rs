@@ -47,7 +47,7 @@ impl Variety {
                 let (round, network) = (i / networks, i % networks);
                 if network == 0 {
                     symmetry = match (round, kind) {
-                        (0, _) => None,
+                        (0, _) | (_, PuzzleKind::Arc(_)) => None,
                         (_, PuzzleKind::Sudoku(shape)) => self
                             .of_sudoku(shape, round, &mut rng)
                             .map(AnySymmetry::from),

@@ -41,6 +41,7 @@ fn shown(puzzle: &AnyPuzzle, grid: Option<&[u8]>, own: &[usize]) -> String {
     match puzzle {
         AnyPuzzle::Sudoku(board) => drawn(board, grid, own),
         AnyPuzzle::Maze(question) => maze::small(question, grid.unwrap_or_default(), own),
+        AnyPuzzle::Arc(_) => String::new(),
     }
 }
 
@@ -50,6 +51,7 @@ pub fn ballot(puzzle: &AnyPuzzle, runs: &[Vec<SegmentReport>]) -> String {
     match puzzle {
         AnyPuzzle::Sudoku(board) => ballots(board, &votes(board.shape(), runs)),
         AnyPuzzle::Maze(question) => maze::shares(question, runs),
+        AnyPuzzle::Arc(_) => String::new(),
     }
 }
 

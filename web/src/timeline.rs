@@ -5,7 +5,7 @@ use std::num::{NonZeroUsize, ParseIntError};
 use std::str::FromStr;
 
 use hrm_core::puzzle::maze::Cell;
-use hrm_core::puzzle::{AnyPuzzle, Puzzle, digit_char};
+use hrm_core::puzzle::{AnyPuzzle, Puzzle, TOKEN_PAD, digit_char};
 use hrm_core::reason::SegmentReport;
 
 /// Segments without change after which a cell counts as settled.
@@ -111,6 +111,7 @@ fn open(puzzle: &AnyPuzzle) -> u8 {
     match puzzle {
         AnyPuzzle::Sudoku(_) => 0,
         AnyPuzzle::Maze(_) => Cell::Way as u8,
+        AnyPuzzle::Arc(_) => TOKEN_PAD,
     }
 }
 

@@ -64,8 +64,16 @@ pub(crate) fn build(workspace: &Workspace, args: &BuildArgs) -> Result<()> {
             .current_dir(&workspace.root),
     )
     .context("fetching the page's dependencies")?;
+    // Modules that only draw have a profile of their own in what ships
+    // (`data-cargo-profile-release` in `index.html`), and in nothing else.
+    let ships = if args.profile == "web" {
+        "true"
+    } else {
+        "false"
+    };
     run(Command::new("trunk")
-        .args(["build", "--cargo-profile", &args.profile])
+        .args(["build", "--release", ships])
+        .args(["--cargo-profile", &args.profile])
         .current_dir(&workspace.root)
         .env("PATH", workspace.path_variable()?)
         // trunk takes this for a flag of its own and wants `true` or `false`.

@@ -198,14 +198,18 @@ impl CpuModel {
 
     /// The values of a model in training, in the plan's order.
     pub(crate) fn dense_values(&self) -> Vec<Vec<f32>> {
-        let tensors = self.tensors.iter();
-        tensors
-            .map(|tensor| match tensor {
-                Stored::Dense(values) => values.clone(),
-                Stored::Bf16(matrix) => matrix.dense.clone(),
-                Stored::Int8(_) | Stored::Int4(_) => Vec::new(),
-            })
+        (0..self.tensors.len())
+            .map(|place| self.dense_value(place))
             .collect()
+    }
+
+    /// Those of the tensor at a place of the plan.
+    pub(crate) fn dense_value(&self, place: usize) -> Vec<f32> {
+        match &self.tensors[place] {
+            Stored::Dense(values) => values.clone(),
+            Stored::Bf16(matrix) => matrix.dense.clone(),
+            Stored::Int8(_) | Stored::Int4(_) => Vec::new(),
+        }
     }
 
     /// The architecture.

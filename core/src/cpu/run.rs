@@ -175,7 +175,7 @@ impl CpuRun {
     }
 
     /// The same with the row of the puzzle embedding that `identifier` picks.
-    pub(super) fn push_identified(
+    pub(crate) fn push_identified(
         &mut self,
         tokens: &[u8],
         identifier: usize,

@@ -1,7 +1,7 @@
 //! Errors of engines, and what every engine checks.
 
 use crate::noise::Noise;
-use crate::plan::{Embedding, Plan};
+use crate::plan::Plan;
 
 /// Why an engine could not do what it was asked.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -50,21 +50,10 @@ pub fn check_identifier(
     sequence: usize,
     identifier: usize,
 ) -> Result<(), EngineError> {
-    let table = match &plan.embedding {
-        Embedding::Tokens(embedding) => embedding.puzzle,
-        Embedding::Roles(_) => None,
-    };
-    let rows = table.map_or(1, |table| plan.tensor(table).shape[0]);
-    if identifier < rows {
-        return Ok(());
+    match plan.no_identifier(identifier) {
+        None => Ok(()),
+        Some(reason) => Err(EngineError::Input { sequence, reason }),
     }
-    let reason = match table {
-        Some(_) => format!(
-            "puzzle identifier {identifier} has no row in puzzle_emb.weights, which has {rows}"
-        ),
-        None => format!("puzzle identifier {identifier}, but the model has no puzzle embedding"),
-    };
-    Err(EngineError::Input { sequence, reason })
 }
 
 /// Checks a batch of token sequences against a plan.

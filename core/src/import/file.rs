@@ -4,7 +4,8 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 
-use safetensors::{Dtype, SafeTensors};
+use safetensors::Dtype;
+use safetensors::tensor::Metadata;
 use serde_json::Value;
 
 use super::ImportError;
@@ -28,21 +29,32 @@ pub(super) struct Entry {
 #[derive(Debug, Clone)]
 enum At {
     Torch(TensorRef),
-    Bytes(Range<usize>),
+    Bytes(Range<u64>),
 }
 
 #[derive(Debug)]
 enum Content<R> {
     Torch(Box<TorchFile<R>>),
-    Safetensors(Vec<u8>),
+    Safetensors(R),
 }
 
+/// The longest header of a safetensors file, as its own reader has it.
+const MAX_HEADER: u64 = 100_000_000;
+
 /// A PyTorch or safetensors file. Opening reads what it says of its tensors;
-/// of a ZIP archive nothing more is read than is needed.
+/// nothing more is read than is needed.
 #[derive(Debug)]
 pub struct WeightsFile<R> {
     pub(super) entries: Vec<Entry>,
     content: Content<R>,
+}
+
+fn unreadable(error: &std::io::Error) -> ImportError {
+    ImportError::Unreadable(error.to_string())
+}
+
+fn other_file(entry: &Entry) -> ImportError {
+    ImportError::Torch(format!("tensor `{}` is of another file", entry.name))
 }
 
 impl<R: Read + Seek> WeightsFile<R> {
@@ -63,11 +75,7 @@ impl<R: Read + Seek> WeightsFile<R> {
         let torch = match FileKind::of(&head) {
             FileKind::Zip => TorchFile::open_zip(reader),
             FileKind::TorchLegacy => TorchFile::open_legacy(reader),
-            FileKind::Safetensors => {
-                let mut bytes = Vec::new();
-                reader.read_to_end(&mut bytes).map_err(io)?;
-                return Self::of_safetensors(bytes);
-            }
+            FileKind::Safetensors => return Self::of_safetensors(reader),
             other => return Err(ImportError::Kind(other)),
         };
         let torch = torch.map_err(ImportError::Torch)?;
@@ -88,25 +96,80 @@ impl<R: Read + Seek> WeightsFile<R> {
         })
     }
 
-    fn of_safetensors(bytes: Vec<u8>) -> Result<Self, ImportError> {
-        let format = |e: safetensors::SafeTensorError| crate::weights::WeightsError::Format {
-            bytes: bytes.len(),
-            reason: e.to_string(),
+    fn of_safetensors(mut reader: R) -> Result<Self, ImportError> {
+        let end = reader.seek(SeekFrom::End(0)).map_err(|e| unreadable(&e))?;
+        let format = |reason: String| crate::weights::WeightsError::Format {
+            bytes: end as usize,
+            reason,
         };
-        let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(format)?;
-        let entries = metadata.tensors().into_iter().map(|(name, info)| Entry {
-            within: Vec::new(),
-            name,
-            dtype: Some(info.dtype),
-            shape: info.shape.clone(),
-            at: At::Bytes(8 + header + info.data_offsets.0..8 + header + info.data_offsets.1),
-        });
-        let mut entries: Vec<Entry> = entries.collect();
+        reader
+            .seek(SeekFrom::Start(0))
+            .map_err(|e| unreadable(&e))?;
+        let mut length = [0; 8];
+        reader.read_exact(&mut length).map_err(|e| unreadable(&e))?;
+        let length = u64::from_le_bytes(length);
+        let data = length.saturating_add(8);
+        if length > MAX_HEADER || data > end {
+            return Err(format(format!("its header is said to have {length} bytes")).into());
+        }
+        let mut header = vec![0; length as usize];
+        reader.read_exact(&mut header).map_err(|e| unreadable(&e))?;
+        let metadata: Metadata =
+            serde_json::from_slice(&header).map_err(|e| format(e.to_string()))?;
+        let mut tensors: Vec<_> = metadata.tensors().into_iter().collect();
+        tensors.sort_by_key(|(_, info)| info.data_offsets);
+        let mut entries = Vec::new();
+        // Reading the header has made sure that they lie one after the other, each
+        // as long as its shape says.
+        let mut last = data;
+        for (name, info) in tensors {
+            let (from, to) = info.data_offsets;
+            let (from, to) = (last, last.saturating_add(to.saturating_sub(from) as u64));
+            last = to;
+            entries.push(Entry {
+                within: Vec::new(),
+                name,
+                dtype: Some(info.dtype),
+                shape: info.shape.clone(),
+                at: At::Bytes(from..to),
+            });
+        }
+        if last != end {
+            return Err(format(format!("its tensors end at byte {last}")).into());
+        }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Self {
             entries,
-            content: Content::Safetensors(bytes),
+            content: Content::Safetensors(reader),
         })
+    }
+
+    /// The values of these rows of an entry, `[rows, columns]`, one after the
+    /// other. Of the others nothing is kept in memory.
+    pub(super) fn read_rows(
+        &mut self,
+        entry: &Entry,
+        rows: &[u32],
+    ) -> Result<Vec<u8>, ImportError> {
+        let size = entry.dtype.map_or(0, |dtype| dtype.bitsize() / 8);
+        let width = size * entry.shape.iter().skip(1).product::<usize>();
+        match (&mut self.content, &entry.at) {
+            (Content::Torch(file), At::Torch(tensor)) => file
+                .read_rows(tensor, rows)
+                .map_err(|e| ImportError::Torch(format!("tensor `{}`: {e}", entry.name))),
+            (Content::Safetensors(reader), At::Bytes(range)) => {
+                let mut data = vec![0; rows.len() * width];
+                for (&row, own) in rows.iter().zip(data.chunks_exact_mut(width.max(1))) {
+                    let at = range.start + u64::from(row) * width as u64;
+                    let sought = reader.seek(SeekFrom::Start(at));
+                    sought
+                        .and_then(|_| reader.read_exact(own))
+                        .map_err(|e| unreadable(&e))?;
+                }
+                Ok(data)
+            }
+            _ => Err(other_file(entry)),
+        }
     }
 
     /// The values of an entry, little-endian, row-major.
@@ -115,11 +178,15 @@ impl<R: Read + Seek> WeightsFile<R> {
             (Content::Torch(file), At::Torch(tensor)) => file
                 .read(tensor)
                 .map_err(|e| ImportError::Torch(format!("tensor `{}`: {e}", entry.name))),
-            (Content::Safetensors(bytes), At::Bytes(range)) => Ok(bytes[range.clone()].to_vec()),
-            _ => Err(ImportError::Torch(format!(
-                "tensor `{}` is of another file",
-                entry.name
-            ))),
+            (Content::Safetensors(reader), At::Bytes(range)) => {
+                let mut data = vec![0; range.end.saturating_sub(range.start) as usize];
+                let sought = reader.seek(SeekFrom::Start(range.start));
+                sought
+                    .and_then(|_| reader.read_exact(&mut data))
+                    .map_err(|e| unreadable(&e))?;
+                Ok(data)
+            }
+            _ => Err(other_file(entry)),
         }
     }
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::ImportError;
 use super::fields::Fields;
 use crate::config::{Axis, InitialState, ModelConfig, Modules, PosEncodings, TokenMixer};
-use crate::puzzle::{PuzzleKind, Shape};
+use crate::puzzle::{ArcSize, PuzzleKind, Shape};
 
 /// The shapes of a model's tensors, by plain names.
 pub(super) type Shapes = BTreeMap<String, Vec<usize>>;
@@ -43,6 +43,9 @@ pub(super) struct Inferred {
     /// The second output of the q head was never trained.
     pub(super) drop_continue: bool,
 }
+
+/// Tokens of ARC.
+const ARC_VOCAB: usize = 12;
 
 /// Refuses for a reason.
 fn refuse<T>(reason: impl Into<String>) -> Result<T, ImportError> {
@@ -441,11 +444,18 @@ fn puzzle(
         (Some(kind), None) => Ok(kind),
         (None, Some(kind)) => Ok(kind),
         (Some(kind), Some(maze)) => Ok(if data.contains("maze") { maze } else { kind }),
+        (None, None)
+            if vocab == ARC_VOCAB && cells.is_none_or(|n| ArcSize::from_cells(n).is_some()) =>
+        {
+            // Where no tensor says it, the canvas is the published one.
+            let size = cells.and_then(ArcSize::from_cells);
+            Ok(size.unwrap_or(ArcSize::FULL).into())
+        }
         (None, None) if vocab == 6 => refuse(
             "six tokens are a maze's or a 4x4 Sudoku's, and no tensor says how many cells: say --set puzzle=maze-30x30, or which it is",
         ),
         (None, None) => refuse(format!(
-            "{vocab} tokens{} are of no puzzle known here (Sudoku 4x4, 6x6, 9x9 have 6, 8 and 11, mazes 6; ARC's grids have 12)",
+            "{vocab} tokens{} are of no puzzle known here (Sudoku 4x4, 6x6, 9x9 have 6, 8 and 11, mazes 6, ARC 12)",
             cells.map_or_else(String::new, |n| format!(" and {n} cells"))
         )),
     }

@@ -66,7 +66,18 @@ pub struct Choice {
     pub set: Vec<(String, Value)>,
     /// Fields of the configuration that don't matter.
     pub ignore: Vec<String>,
+    /// The puzzle identifiers whose rows of the puzzle embedding are read, in
+    /// the order that they get; without them all, or of a table of more than
+    /// [`LARGE_TABLE`] bytes row 0 alone.
+    pub identifiers: Option<Vec<u32>>,
 }
+
+/// Bytes of a table of puzzle embeddings up to which it is read as a whole:
+/// ARC's published ones are 1.8 to 2.2 GB, of which a task needs a thousandth.
+pub const LARGE_TABLE: usize = 1 << 26;
+
+/// The name of the table of puzzle embeddings.
+const PUZZLE_TABLE: &str = "puzzle_emb.weights";
 
 /// A model that was read, and what should be said about it.
 #[derive(Debug)]
@@ -165,12 +176,8 @@ fn read_as<R: Read + Seek>(
             (inferred.config, inferred.drop_continue)
         }
     };
-    if model.num_puzzle_identifiers > 1 {
-        notes.push(format!(
-            "puzzle_emb.weights has {} rows; `hrm trace` takes the row of each sequence's puzzle_identifiers, everything else row 0",
-            model.num_puzzle_identifiers
-        ));
-    }
+    let mut model = model;
+    let rows = table_rows(&mut model, choice, &mut notes)?;
     let plan = Plan::new(&model)?;
 
     let mut left: BTreeSet<String> = chosen.tensors.keys().cloned().collect();
@@ -197,7 +204,12 @@ fn read_as<R: Read + Seek>(
             (None, None) => return Ok(None),
         };
         let entry = from.entries[at].clone();
-        take(from, &entry, name, &plan, drop_continue, &mut converted).map(Some)
+        let how = Taking {
+            plan: &plan,
+            drop_continue,
+            rows: rows.as_deref(),
+        };
+        take(from, &entry, name, &how, &mut converted).map(Some)
     };
     let weights = Weights::read_each(&plan, &mut one, |place, tensor| keep(&plan, place, tensor))?;
     if let Some(name) = left.pop_first() {
@@ -215,6 +227,63 @@ fn read_as<R: Read + Seek>(
         weights,
         notes,
     })
+}
+
+/// The rows of the table of puzzle embeddings that are read, if not all are;
+/// the model then has as many.
+fn table_rows(
+    model: &mut ModelConfig,
+    choice: &Choice,
+    notes: &mut Vec<String>,
+) -> Result<Option<Vec<u32>>, ImportError> {
+    let there = model.num_puzzle_identifiers;
+    let chosen = choice.identifiers.clone();
+    if model.prefix() == 0 {
+        return match chosen {
+            Some(rows) if rows.iter().any(|&row| row > 0) => Err(ImportError::Choose(
+                "puzzle identifiers are given, but the model has no puzzle embedding".into(),
+            )),
+            _ => Ok(None),
+        };
+    }
+    let large = there.saturating_mul(model.hidden_size * 4) > LARGE_TABLE;
+    let rows = match chosen {
+        Some(rows) => rows,
+        None if large => vec![0],
+        None => {
+            if there > 1 {
+                notes.push(format!(
+                    "{PUZZLE_TABLE} has {there} rows; a puzzle's identifier picks its own, and row 0 is that of puzzles without one"
+                ));
+            }
+            return Ok(None);
+        }
+    };
+    if let Some(row) = rows.iter().find(|&&row| row as usize >= there) {
+        return Err(ImportError::Choose(format!(
+            "puzzle identifier {row} has no row in {PUZZLE_TABLE}, which has {there}"
+        )));
+    }
+    if rows.is_empty() {
+        return Err(ImportError::Choose(
+            "no puzzle identifier is given: give at least 0".into(),
+        ));
+    }
+    let hint = if choice.identifiers.is_none() {
+        "; `hrm import --identifiers` reads those of a set of puzzles"
+    } else {
+        ""
+    };
+    notes.push(format!(
+        "{PUZZLE_TABLE} has {there} rows, of which {} read{hint}",
+        match rows.as_slice() {
+            [0] => "row 0 alone is".to_owned(),
+            [one] => format!("row {one} is"),
+            many => format!("{} are", many.len()),
+        }
+    ));
+    model.num_puzzle_identifiers = rows.len();
+    Ok(Some(rows))
 }
 
 /// Says what lies beside the weights in the outermost dictionary.
@@ -267,22 +336,39 @@ impl Converted {
     }
 }
 
+/// How tensors are taken over.
+struct Taking<'a> {
+    plan: &'a Plan,
+    /// The second output of the q head was never trained.
+    drop_continue: bool,
+    /// The rows of the table of puzzle embeddings that are read; all without.
+    rows: Option<&'a [u32]>,
+}
+
 /// A tensor's values in the model's shape: without axes of length 1, an
 /// untrained output cut off, a narrow table filled up with zeros.
 fn take<R: Read + Seek>(
     file: &mut WeightsFile<R>,
     entry: &file::Entry,
     name: &str,
-    plan: &Plan,
-    drop_continue: bool,
+    how: &Taking<'_>,
     converted: &mut Converted,
 ) -> Result<RawTensor<'static>, ImportError> {
+    let &Taking {
+        plan,
+        drop_continue,
+        rows,
+    } = how;
+    let rows = rows.filter(|_| name == PUZZLE_TABLE);
     let dtype = entry.dtype.ok_or_else(|| WeightsError::Dtype {
         name: name.to_owned(),
         dtype: "one that no weights have".into(),
     })?;
     let size = dtype.bitsize() / 8;
     let mut shape = plain_shape(&entry.shape);
+    if let (Some(rows), Some(first)) = (rows, shape.first_mut()) {
+        *first = rows.len();
+    }
     let wanted = plan
         .tensors
         .iter()
@@ -291,7 +377,7 @@ fn take<R: Read + Seek>(
     let fits = |shape: &[usize]| wanted.is_none_or(|wanted| shape == wanted.as_slice());
     let one_output = drop_continue && name.starts_with("q_head.") && shape.first() == Some(&2);
     let narrow = match wanted.map(Vec::as_slice) {
-        Some(&[rows, width]) if name == "puzzle_emb.weights" => {
+        Some(&[rows, width]) if name == PUZZLE_TABLE => {
             shape.len() == 2 && shape[0] == rows && shape[1] < width
         }
         _ => false,
@@ -306,7 +392,10 @@ fn take<R: Read + Seek>(
         }
         .into());
     }
-    let mut data = file.read(entry)?;
+    let mut data = match rows {
+        Some(rows) => file.read_rows(entry, rows)?,
+        None => file.read(entry)?,
+    };
     if one_output {
         data.truncate(data.len() / 2);
         shape[0] = 1;

@@ -165,6 +165,71 @@ impl<R: Read + Seek> TorchFile<R> {
         Ok(gathered)
     }
 
+    /// These rows of a tensor `[rows, columns]`, one after the other, without
+    /// the others in memory.
+    pub(super) fn read_rows(
+        &mut self,
+        tensor: &TensorRef,
+        rows: &[u32],
+    ) -> Result<Vec<u8>, String> {
+        let size = tensor.storage.dtype.map_or(1, |d| d.bitsize() / 8).max(1);
+        let &[count, columns] = tensor.shape.as_slice() else {
+            return Err(format!("it has {} axes, a table has 2", tensor.shape.len()));
+        };
+        if !contiguous(&tensor.shape, &tensor.strides) {
+            return Err("its rows do not lie one after the other; save it made contiguous".into());
+        }
+        let width = columns * size;
+        let whole = tensor.storage.elements.checked_mul(size as u64);
+        let end = extent(&tensor.shape, &tensor.strides, tensor.offset, size);
+        if end.is_none_or(|end| whole.is_none_or(|whole| end as u64 > whole)) {
+            return Err("it reaches beyond its storage".into());
+        }
+        let places = rows.iter().map(|&row| {
+            let inside = (row as usize) < count;
+            let at = (tensor.offset * size) as u64 + u64::from(row) * width as u64;
+            inside
+                .then_some(at)
+                .ok_or_else(|| format!("there is no row {row} of {count}"))
+        });
+        let places: Vec<u64> = places.collect::<Result<_, _>>()?;
+        let mut data = vec![0; rows.len() * width];
+        let parts = places.into_iter().zip(data.chunks_exact_mut(width.max(1)));
+        let damaged =
+            |e: std::io::Error| format!("its values can't be read ({e}): the file is damaged");
+        match &mut self.container {
+            Container::Zip(archive, root) => {
+                let name = format!("{root}data/{}", tensor.storage.key);
+                let Ok(mut stored) = archive.by_name_seek(&name) else {
+                    // Compressed, which PyTorch never does.
+                    return self.gathered(tensor, rows);
+                };
+                for (at, own) in parts {
+                    stored.seek(SeekFrom::Start(at)).map_err(damaged)?;
+                    stored.read_exact(own).map_err(damaged)?;
+                }
+            }
+            Container::Legacy(reader, storages) => {
+                let (start, _) = *storages
+                    .get(&tensor.storage.key)
+                    .ok_or("its values are not in the file")?;
+                for (at, own) in parts {
+                    reader.seek(SeekFrom::Start(start + at)).map_err(damaged)?;
+                    reader.read_exact(own).map_err(damaged)?;
+                }
+            }
+        }
+        Ok(data)
+    }
+
+    /// Rows of a tensor that has to be read as a whole.
+    fn gathered(&mut self, tensor: &TensorRef, rows: &[u32]) -> Result<Vec<u8>, String> {
+        let all = self.read(tensor)?;
+        let width = all.len() / tensor.shape[0].max(1);
+        let row = |&row: &u32| &all[row as usize * width..][..width];
+        Ok(rows.iter().flat_map(row).copied().collect())
+    }
+
     fn storage(&mut self, storage: &Storage) -> Result<Vec<u8>, String> {
         let size = storage.dtype.map_or(1, |d| d.bitsize() as u64 / 8);
         let expected = storage

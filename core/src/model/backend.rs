@@ -2,16 +2,17 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
+use burn::tensor::{Device, Distribution, IndexingUpdateOp, Int, Tensor, TensorData};
 
 use super::evaluate::evaluate;
 use super::inputs::Inputs;
 use super::network::{Network, State};
-use super::optim::Optimizer;
-use super::parameters::{Parameters, read, upload};
-use crate::plan::Plan;
+use super::optim::{Optimizer, signs};
+use super::parameters::{Parameters, indices, read, upload};
+use crate::cpu::train::distinct;
+use crate::plan::{Plan, TensorId};
 use crate::train::{
-    Answers, Backend, Clock, Given, Noise, Part, Precision, SegmentGuess, Slopes, Stride,
+    Answers, Backend, Clock, Given, Noise, Part, Precision, SegmentGuess, Sequence, Slopes, Stride,
     TrainError, TrainerSettings, timed,
 };
 use crate::weights::Weights;
@@ -26,8 +27,18 @@ pub struct Burn {
     devices: Vec<Device>,
     /// The weights on each device.
     parameters: Vec<Parameters>,
+    /// Of the puzzle embedding there is none, and nothing is in its place.
     average: Option<Parameters>,
     optimizer: Optimizer,
+}
+
+/// Gradients on a device, in the plan's order.
+#[derive(Debug)]
+pub struct Gradients {
+    /// Those of the table of puzzle embeddings are of the rows in use alone.
+    tensors: Vec<Option<Tensor<2>>>,
+    /// The identifiers in use, ascending.
+    rows: Vec<u32>,
 }
 
 impl Burn {
@@ -47,9 +58,14 @@ impl Burn {
         let parameters = Parameters::from_weights(plan, weights, first);
         let copies = others.iter().map(|device| parameters.copied_to(device));
         let copies: Vec<Parameters> = copies.collect();
+        // Another owner of the table would have it copied at every step.
+        let kept = || match plan.puzzle_table() {
+            Some(table) => parameters.with(table, Tensor::zeros([1, 1], first)),
+            None => parameters.clone(),
+        };
         Self {
             precision: settings.precision,
-            average: settings.ema.map(|_| parameters.clone()),
+            average: settings.ema.map(|_| kept()),
             optimizer: Optimizer::new(plan, settings.optimizer, first),
             plan: Arc::clone(plan),
             parameters: std::iter::once(parameters).chain(copies).collect(),
@@ -67,12 +83,46 @@ impl Burn {
         &self.devices[0]
     }
 
-    /// Gives the other devices the weights of the first.
+    /// Gives the other devices the weights of the first, but for the table of
+    /// puzzle embeddings, of which they have the same already.
     fn hand_out(&mut self) {
+        let table = self.plan.puzzle_table();
         if let [first, others @ ..] = self.parameters.as_mut_slice() {
             for (copy, device) in others.iter_mut().zip(&self.devices[1..]) {
-                *copy = first.copied_to(device);
+                let pairs = copy.tensors_mut().iter_mut().zip(first.tensors());
+                for (i, (copy, value)) in pairs.enumerate() {
+                    if table.is_none_or(|table| table.index() != i) {
+                        *copy = value.clone().to_device(device);
+                    }
+                }
             }
+        }
+    }
+
+    /// The weights to use.
+    fn averaged(&self) -> Parameters {
+        let own = &self.parameters[0];
+        match (&self.average, self.plan.puzzle_table()) {
+            (Some(average), Some(table)) => average.with(table, own.get(table)),
+            (Some(average), None) => average.clone(),
+            (None, _) => own.clone(),
+        }
+    }
+
+    /// Moves the rows in use of every device's table of puzzle embeddings.
+    fn move_table(&mut self, rows: &[u32], gradient: &Tensor<2>, factor: f64) {
+        let Some(table) = self.plan.puzzle_table() else {
+            return;
+        };
+        let settings = *self.optimizer.settings();
+        for (parameters, device) in self.parameters.iter_mut().zip(&self.devices) {
+            let Some(values) = parameters.tensors_mut().get_mut(table.index()) else {
+                continue;
+            };
+            // With one owner it is changed where it is.
+            let own = std::mem::replace(values, Tensor::zeros([1, 1], device));
+            let gradient = gradient.clone().to_device(device);
+            *values = signs(&settings, own, rows, gradient, factor);
         }
     }
 
@@ -86,7 +136,7 @@ impl Burn {
 
 impl Backend for Burn {
     type States = State;
-    type Gradients = Vec<Option<Tensor<2>>>;
+    type Gradients = Gradients;
 
     fn devices(&self) -> usize {
         self.devices.len()
@@ -121,7 +171,19 @@ impl Backend for Burn {
         let plan = &*self.plan;
         let (parameters, device) = (&self.parameters[device], &self.devices[device]);
         let sequences: Vec<&[u8]> = given.tokens.chunks_exact(plan.config.seq_len).collect();
-        let mut inputs = Inputs::with_last(plan, &sequences, &given.last, device);
+        // Of the table of puzzle embeddings the rows in use alone, so that its
+        // size costs nothing.
+        let (local, rows, places) = match plan.puzzle_table() {
+            Some(table) => {
+                let rows = distinct(&given.identifiers);
+                let place = |id: &u32| rows.binary_search(id).map_or(0, |at| at as u32);
+                let places = given.identifiers.iter().map(place).collect();
+                (parameters.with_rows(table, &rows, device), rows, places)
+            }
+            None => (parameters.clone(), Vec::new(), given.identifiers),
+        };
+        let parameters = &local;
+        let mut inputs = Inputs::with_last(plan, &sequences, &places, &given.last, device);
         let mut noise = DeviceNoise::new(&given.noise);
         let tracked = parameters.tracked();
         let frozen = Network::with_precision(plan, parameters, self.precision);
@@ -156,7 +218,13 @@ impl Backend for Burn {
             let tensors = tracked.tensors().iter();
             tensors.map(|t| t.grad_remove(&mut gradients)).collect()
         });
-        Ok((state, gradients))
+        Ok((
+            state,
+            Gradients {
+                tensors: gradients,
+                rows,
+            },
+        ))
     }
 
     fn follow(&self, device: usize, states: &mut State, leaders: &[usize]) {
@@ -183,35 +251,41 @@ impl Backend for Burn {
         }
     }
 
-    fn add(&self, sum: Option<Self::Gradients>, term: Self::Gradients) -> Self::Gradients {
+    fn add(&self, sum: Option<Self::Gradients>, mut term: Self::Gradients) -> Self::Gradients {
         let home = |g: Option<Tensor<2>>| g.map(|g| g.to_device(self.home()));
-        let Some(sum) = sum else {
-            return term.into_iter().map(home).collect();
-        };
-        let pairs = sum.into_iter().zip(term);
-        pairs
-            .map(|(sum, term)| match (sum, home(term)) {
-                (Some(a), Some(b)) => Some(a + b),
-                (a, b) => a.or(b),
-            })
-            .collect()
+        term.tensors = term.tensors.into_iter().map(home).collect();
+        let Some(mut sum) = sum else { return term };
+        if let Some(table) = self.plan.puzzle_table() {
+            sum.align(&mut term, table.index(), self.home());
+        }
+        let pairs = sum.tensors.into_iter().zip(term.tensors);
+        let tensors = pairs.map(|(sum, term)| match (sum, term) {
+            (Some(a), Some(b)) => Some(a + b),
+            (a, b) => a.or(b),
+        });
+        Gradients {
+            tensors: tensors.collect(),
+            rows: sum.rows,
+        }
     }
 
     fn squares(&self, gradients: &Self::Gradients) -> Result<Vec<f64>, TrainError> {
         // Row by row first: a sum of fixed order on every device.
         let squares: Vec<Tensor<1>> = gradients
+            .tensors
             .iter()
             .flatten()
             .map(|g| (g.clone() * g.clone()).sum_dim(1).sum())
             .collect();
         if squares.is_empty() {
-            return Ok(vec![0.0; gradients.len()]);
+            return Ok(vec![0.0; gradients.tensors.len()]);
         }
         // The one wait for the device at the end of a step, of a few bytes.
         let squares = read(Tensor::cat(squares, 0), "gradient norms")?;
         let mut squares = squares.into_iter().map(f64::from);
         let of = |g: &Option<Tensor<2>>| g.as_ref().and_then(|_| squares.next());
         Ok(gradients
+            .tensors
             .iter()
             .map(of)
             .map(Option::unwrap_or_default)
@@ -219,13 +293,19 @@ impl Backend for Burn {
     }
 
     fn read_gradients(&self, gradients: Self::Gradients) -> Result<Vec<Vec<f32>>, TrainError> {
-        let named = self.plan.tensors.iter().zip(gradients);
-        named
+        let named = self.plan.tensors.iter().zip(gradients.tensors);
+        let tensors = named
             .map(|(spec, gradient)| match gradient {
                 Some(gradient) => read(gradient, &spec.name),
                 None => Ok(Vec::new()),
             })
-            .collect()
+            .collect::<Result<_, TrainError>>()?;
+        let rows = gradients.rows;
+        let read = crate::train::Gradients { tensors, rows };
+        Ok(match self.plan.puzzle_table() {
+            Some(table) => read.whole(table.index(), self.plan.tensor(table).matrix_shape()),
+            None => read.tensors,
+        })
     }
 
     fn update(&mut self, gradients: Self::Gradients, stride: Stride) -> Result<(), TrainError> {
@@ -236,13 +316,19 @@ impl Backend for Burn {
                 g
             }
         };
-        let gradients = gradients.into_iter().map(|g| g.map(cut)).collect();
+        let Gradients { tensors, rows } = gradients;
+        let mut tensors: Vec<_> = tensors.into_iter().map(|g| g.map(cut)).collect();
+        let table = self.plan.puzzle_table().map(TensorId::index);
+        if let Some(gradient) = table.and_then(|table| tensors[table].take()) {
+            self.move_table(&rows, &gradient, stride.factor);
+        }
         self.optimizer
-            .step(&mut self.parameters[0], gradients, stride);
+            .step(&mut self.parameters[0], tensors, stride);
         self.hand_out();
         if let (Some(average), Some(keep)) = (&mut self.average, stride.keep) {
             let values = self.parameters[0].tensors();
-            for (mean, value) in average.tensors_mut().iter_mut().zip(values) {
+            let pairs = average.tensors_mut().iter_mut().zip(values).enumerate();
+            for (_, (mean, value)) in pairs.filter(|(i, _)| table != Some(*i)) {
                 *mean = mean.clone() * keep + value.clone() * (1.0 - keep);
             }
         }
@@ -254,15 +340,14 @@ impl Backend for Burn {
     }
 
     fn set_values(&mut self, values: Vec<Vec<f32>>) {
-        self.parameters[0] = Parameters::of_values(&self.plan, values, self.home());
-        self.hand_out();
+        let first = Parameters::of_values(&self.plan, values, self.home());
+        let others = self.devices[1..].iter();
+        let others: Vec<Parameters> = others.map(|device| first.copied_to(device)).collect();
+        self.parameters = std::iter::once(first).chain(others).collect();
     }
 
     fn average(&self) -> Result<Vec<Vec<f32>>, TrainError> {
-        match &self.average {
-            Some(average) => self.read_all(average),
-            None => self.values(),
-        }
+        self.read_all(&self.averaged())
     }
 
     fn memory(&self) -> Result<Vec<Vec<Vec<f32>>>, TrainError> {
@@ -276,11 +361,10 @@ impl Backend for Burn {
 
     fn evaluate(
         &self,
-        inputs: &[&[u8]],
+        inputs: &[Sequence<'_>],
         segments: usize,
     ) -> Result<Vec<Vec<SegmentGuess>>, TrainError> {
-        let averaged = self.average.as_ref().unwrap_or(&self.parameters[0]);
-        evaluate(&self.plan, averaged, inputs, segments, self.home())
+        evaluate(&self.plan, &self.averaged(), inputs, segments, self.home())
     }
 
     fn wait(&self) {
@@ -288,6 +372,28 @@ impl Backend for Burn {
             // A device that fails here fails again, with an error, where the
             // step reads its results.
             let _ = device.sync();
+        }
+    }
+}
+
+impl Gradients {
+    /// Gives both the same rows of the table at this place.
+    fn align(&mut self, other: &mut Self, table: usize, device: &Device) {
+        if self.rows == other.rows {
+            return;
+        }
+        let rows = distinct(&[self.rows.as_slice(), &other.rows].concat());
+        for gradients in [self, other] {
+            let places = gradients.rows.iter().map(|row| rows.binary_search(row));
+            // Rows hold those of both.
+            let places: Vec<u32> = places.flatten().map(|at| at as u32).collect();
+            let own = gradients.tensors[table].take();
+            gradients.tensors[table] = own.map(|own| {
+                let zeros = Tensor::zeros([rows.len(), own.dims()[1]], device);
+                let at = indices(&places, device);
+                zeros.select_assign(0, at, own, IndexingUpdateOp::Add)
+            });
+            gradients.rows.clone_from(&rows);
         }
     }
 }

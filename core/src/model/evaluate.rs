@@ -6,7 +6,7 @@ use super::inputs::Inputs;
 use super::network::{Network, State};
 use super::parameters::{Parameters, read};
 use crate::plan::Plan;
-use crate::train::{SegmentGuess, TrainError, most_likely};
+use crate::train::{SegmentGuess, Sequence, TrainError, most_likely};
 
 /// Guesses after each of `segments` segments: `[segment][puzzle]`.
 ///
@@ -15,7 +15,7 @@ use crate::train::{SegmentGuess, TrainError, most_likely};
 pub fn evaluate(
     plan: &Plan,
     parameters: &Parameters,
-    inputs: &[&[u8]],
+    inputs: &[Sequence<'_>],
     segments: usize,
     device: &Device,
 ) -> Result<Vec<Vec<SegmentGuess>>, TrainError> {

@@ -2,10 +2,11 @@
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
-use super::parameters::upload;
+use super::parameters::{indices, upload};
 use crate::cpu::input::{fresh_probabilities, role};
 use crate::cpu::train::Last;
 use crate::plan::{Embedding, Plan};
+use crate::train::Sequence;
 
 /// A batch of puzzles, and where a model has feedback, how each sequence's
 /// last answer comes about.
@@ -15,6 +16,8 @@ pub struct Inputs {
     /// Rows of the embedding's table: a token a cell, `[batch * cells]`, or a
     /// role a (cell, symbol), `[batch * positions]`.
     rows: Tensor<1, Int>,
+    /// The row of the puzzle embedding that each sequence takes, `[batch]`.
+    puzzles: Tensor<1, Int>,
     /// `[batch, positions]`, for sequences that have not run yet.
     given: Option<Tensor<2>>,
     /// For each sequence whether its own last answer counts.
@@ -22,22 +25,26 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// A batch of fresh sequences, each its tokens.
+    /// A batch of fresh sequences.
     #[must_use]
-    pub fn new<'t>(
+    pub fn new<'t, S: Into<Sequence<'t>>>(
         plan: &Plan,
-        sequences: impl Iterator<Item = &'t [u8]>,
+        sequences: impl Iterator<Item = S>,
         device: &Device,
     ) -> Self {
-        let sequences: Vec<&[u8]> = sequences.collect();
+        let sequences: Vec<Sequence<'t>> = sequences.map(Into::into).collect();
+        let tokens: Vec<&[u8]> = sequences.iter().map(|s| s.tokens).collect();
+        let puzzles: Vec<u32> = sequences.iter().map(|s| s.identifier as u32).collect();
         let last = vec![Last::None; sequences.len()];
-        Self::with_last(plan, &sequences, &last, device)
+        Self::with_last(plan, &tokens, &puzzles, &last, device)
     }
 
-    /// A batch of sequences with their last answers.
+    /// A batch of sequences with their rows of the puzzle embedding and their
+    /// last answers.
     pub(super) fn with_last(
         plan: &Plan,
         sequences: &[&[u8]],
+        puzzles: &[u32],
         last: &[Last],
         device: &Device,
     ) -> Self {
@@ -64,6 +71,7 @@ impl Inputs {
         Self {
             batch: sequences.len(),
             rows: Tensor::from_data(TensorData::new(rows, [n]), device),
+            puzzles: indices(puzzles, device),
             given,
             own: last.iter().map(|last| *last == Last::Own).collect(),
         }
@@ -80,6 +88,10 @@ impl Inputs {
 
     pub(super) fn rows(&self) -> Tensor<1, Int> {
         self.rows.clone()
+    }
+
+    pub(super) fn puzzles(&self) -> Tensor<1, Int> {
+        self.puzzles.clone()
     }
 
     /// The last answers, `[batch, positions]`; `own` computes those that the

@@ -375,8 +375,8 @@ impl<'a> Network<'a> {
                     .select(0, rows)
                     .reshape([batch, cells, hidden]);
                 if let Some(puzzle) = puzzle {
-                    let first = puzzle.clone().narrow(0, 0, 1).reshape([1, 1, hidden]);
-                    let mut parts = vec![first.expand([batch, 1, hidden])];
+                    let own = puzzle.clone().select(0, inputs.puzzles());
+                    let mut parts = vec![own.reshape([batch, 1, hidden])];
                     if self.plan.prefix > 1 {
                         let shape = [batch, self.plan.prefix - 1, hidden];
                         parts.push(Tensor::zeros(shape, &x.device()));

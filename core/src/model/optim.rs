@@ -1,8 +1,8 @@
 //! The optimizers on a device's tensors.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, IndexingUpdateOp, Tensor};
 
-use super::parameters::{Parameters, read, upload};
+use super::parameters::{Parameters, indices, read, upload};
 use crate::plan::Plan;
 use crate::train::{
     AdamSettings, ORTHOGONAL_STEPS, OptimizerSettings, QUINTIC, Rule, Stride, TrainError,
@@ -36,7 +36,8 @@ impl Optimizer {
     }
 
     /// Moves the parameters by one step. `gradients` are in the plan's
-    /// order, none where the loss does not depend on the tensor.
+    /// order, none where the loss does not depend on the tensor; those of the
+    /// puzzle embedding, whose rows are moved by [`signs`], are not looked at.
     pub(super) fn step(
         &mut self,
         parameters: &mut Parameters,
@@ -54,10 +55,6 @@ impl Optimizer {
             let p = parameter.clone();
             let adam = s.adam.lr * stride.factor;
             *parameter = match (rule, memory.as_mut_slice()) {
-                (Rule::Sign, _) => {
-                    let lr = s.puzzle_emb_lr * stride.factor;
-                    p * (1.0 - lr * s.puzzle_emb_weight_decay) - gradient.sign() * lr
-                }
                 (Rule::AdamAtan2, [m, v]) => {
                     let (correction, root) = moments(&s.adam, stride.step, gradient, m, v);
                     let kept = p * (1.0 - adam * s.adam.weight_decay);
@@ -77,6 +74,11 @@ impl Optimizer {
                 _ => continue,
             };
         }
+    }
+
+    /// How it is set.
+    pub(super) fn settings(&self) -> &OptimizerSettings {
+        &self.settings
     }
 
     /// Reads what it remembers.
@@ -102,6 +104,23 @@ impl Optimizer {
             })
             .collect();
     }
+}
+
+/// Moves these rows of the puzzle embedding against the signs of their
+/// gradients, `[rows, hidden]`, on the device where both are. What is not in use
+/// is not looked at.
+pub(super) fn signs(
+    s: &OptimizerSettings,
+    table: Tensor<2>,
+    rows: &[u32],
+    gradient: Tensor<2>,
+    factor: f64,
+) -> Tensor<2> {
+    let at = indices(rows, &table.device());
+    let lr = s.puzzle_emb_lr * factor;
+    let old = table.clone().select(0, at.clone());
+    let change = old * (-lr * s.puzzle_emb_weight_decay) - gradient.sign() * lr;
+    table.select_assign(0, at, change, IndexingUpdateOp::Add)
 }
 
 /// Moves the moments towards a gradient and returns the correction of the

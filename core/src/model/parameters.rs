@@ -1,6 +1,6 @@
 //! A plan's tensors on a device.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::plan::{Plan, TensorId};
 use crate::train::TrainError;
@@ -30,6 +30,13 @@ pub(super) fn upload<const D: usize>(
     device: &Device,
 ) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// Numbers of rows, as a device takes them.
+pub(super) fn indices(rows: &[u32], device: &Device) -> Tensor<1, Int> {
+    let rows: Vec<i64> = rows.iter().map(|&row| row.into()).collect();
+    let count = rows.len();
+    Tensor::from_data(TensorData::new(rows, [count]), device)
 }
 
 impl Parameters {
@@ -93,6 +100,18 @@ impl Parameters {
     /// The tensors, to be replaced.
     pub(super) fn tensors_mut(&mut self) -> &mut [Tensor<2>] {
         &mut self.tensors
+    }
+
+    /// The same with one tensor replaced.
+    pub(super) fn with(&self, id: TensorId, tensor: Tensor<2>) -> Self {
+        let mut tensors = self.tensors.clone();
+        tensors[id.index()] = tensor;
+        Self { tensors }
+    }
+
+    /// The same with these rows of a tensor alone.
+    pub(super) fn with_rows(&self, id: TensorId, rows: &[u32], device: &Device) -> Self {
+        self.with(id, self.get(id).select(0, indices(rows, device)))
     }
 
     /// The same values as leaves of a gradient graph.

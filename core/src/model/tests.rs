@@ -58,6 +58,7 @@ fn example(seed: u64) -> Example {
     Example {
         input: puzzle.question.tokens(),
         label: puzzle.answer.tokens(),
+        identifier: 0,
     }
 }
 
@@ -171,13 +172,17 @@ fn wgpu_takes_the_same_steps() {
 }
 
 /// Loss, norm of the gradient and sums of the averaged weights of six steps.
-fn measures<B: Backend>(mut trainer: Trainer<B>) -> Vec<f64> {
+fn measures<B: Backend>(trainer: Trainer<B>) -> Vec<f64> {
+    measures_of(trainer, example)
+}
+
+fn measures_of<B: Backend>(mut trainer: Trainer<B>, of: impl Fn(u64) -> Example) -> Vec<f64> {
     let mut seed = 0;
     let mut measures = Vec::new();
     for _ in 0..6 {
         let report = trainer.step(1.0, |_| {
             seed += 1;
-            example(seed)
+            of(seed)
         });
         let report = report.unwrap();
         measures.extend([report.loss, report.gradient_norm]);
@@ -305,4 +310,45 @@ fn noise_reaches_the_graph() {
     };
     assert_eq!(loss(0.2), loss(0.2));
     assert!((loss(0.2) - loss(0.0)).abs() > 1e-5);
+}
+
+/// A model with puzzle embeddings, and puzzles that take them.
+fn with_tasks(devices: Option<usize>) -> Vec<f64> {
+    let kind = OptimizerKind::AdamAtan2;
+    let config = ModelConfig {
+        num_puzzle_identifiers: 7,
+        puzzle_emb_len: Some(2),
+        ..plan(kind).config
+    };
+    let plan = Arc::new(Plan::new(&config).unwrap());
+    let weights = Weights::random(&plan, 1);
+    let mut settings = settings(kind);
+    settings.optimizer.puzzle_emb_lr = 0.01;
+    let of = |seed: u64| Example {
+        identifier: (seed * 5 % 7) as u32,
+        ..example(seed)
+    };
+    match devices {
+        None => {
+            let trainer = Trainer::on_host((*plan).clone(), &weights, settings);
+            measures_of(trainer, of)
+        }
+        Some(count) => {
+            let burn = Burn::new(&plan, &weights, &settings, vec![Device::flex(); count]);
+            measures_of(Trainer::new(plan, burn, settings), of)
+        }
+    }
+}
+
+#[test]
+fn the_host_and_the_graph_train_the_same_puzzle_embeddings() {
+    let host = with_tasks(None);
+    for devices in [1, 3] {
+        for (a, b) in host.iter().zip(with_tasks(Some(devices))) {
+            assert!(
+                (a - b).abs() <= 2e-3 * b.abs().max(0.1),
+                "{a} on the host, {b} by the graph on {devices}"
+            );
+        }
+    }
 }

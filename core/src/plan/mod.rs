@@ -348,6 +348,31 @@ impl Plan {
         &self.tensors[id.index()]
     }
 
+    /// The table of puzzle embeddings, where there is one.
+    #[must_use]
+    pub fn puzzle_table(&self) -> Option<TensorId> {
+        match &self.embedding {
+            Embedding::Tokens(embedding) => embedding.puzzle,
+            Embedding::Roles(_) => None,
+        }
+    }
+
+    /// Why a puzzle can't have this identifier, if it can't: it picks a row of
+    /// the table of puzzle embeddings, and is 0 where there is none.
+    #[must_use]
+    pub fn no_identifier(&self, identifier: usize) -> Option<String> {
+        let table = self.puzzle_table();
+        let rows = table.map_or(1, |table| self.tensor(table).shape[0]);
+        (identifier >= rows).then(|| match table {
+            Some(_) => format!(
+                "puzzle identifier {identifier} has no row in puzzle_emb.weights, which has {rows}"
+            ),
+            None => {
+                format!("puzzle identifier {identifier}, but the model has no puzzle embedding")
+            }
+        })
+    }
+
     /// The axis of the norm that ends a sublayer.
     #[must_use]
     pub fn norm_axis(&self, sublayer: &Sublayer) -> Axis {

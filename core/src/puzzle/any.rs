@@ -7,6 +7,7 @@ use std::str::FromStr;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
+use super::arc::{ArcSymmetry, Canvas, CanvasError};
 use super::kind::{NoSudoku, PuzzleKind};
 use super::maze::{Maze, MazeError, MazeSymmetry};
 use super::sudoku::board::{Board, TokenError};
@@ -18,7 +19,8 @@ use super::{Puzzle, maze};
 /// [`Puzzle`], what only one has is asked of the board inside.
 ///
 /// Serialized as the text of the board inside, which says by its signs what it is:
-/// mazes have walls `#` and ways (spaces), Sudokus digits, letters and `.`.
+/// mazes have walls `#` and ways (spaces), ARC canvases `/` between their rows, Sudokus
+/// digits, letters and `.`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum AnyPuzzle {
@@ -26,6 +28,8 @@ pub enum AnyPuzzle {
     Sudoku(Board),
     /// A maze.
     Maze(Maze),
+    /// A grid of an ARC task.
+    Arc(Canvas),
 }
 
 /// A rewriting of an [`AnyPuzzle`]. Serialized as the one inside.
@@ -36,6 +40,8 @@ pub enum AnySymmetry {
     Sudoku(Symmetry),
     /// Of a maze.
     Maze(MazeSymmetry),
+    /// Of an ARC task.
+    Arc(ArcSymmetry),
 }
 
 /// Why a text is no puzzle: as the kind says that it looks most like.
@@ -47,6 +53,9 @@ pub enum AnyParseError {
     /// It would be a maze.
     #[error(transparent)]
     Maze(#[from] MazeError),
+    /// It would be an ARC canvas.
+    #[error(transparent)]
+    Arc(#[from] CanvasError),
 }
 
 /// Evaluates an expression with the board inside.
@@ -55,6 +64,7 @@ macro_rules! inside {
         match $any {
             Self::Sudoku($board) => $value,
             Self::Maze($board) => $value,
+            Self::Arc($board) => $value,
         }
     };
 }
@@ -65,6 +75,7 @@ macro_rules! wrapped {
         match $any {
             Self::Sudoku($board) => Self::Sudoku($value),
             Self::Maze($board) => Self::Maze($value),
+            Self::Arc($board) => Self::Arc($value),
         }
     };
 }
@@ -75,6 +86,7 @@ macro_rules! both {
         match ($a, $b) {
             (Self::Sudoku($x), Self::Sudoku($y)) => $value,
             (Self::Maze($x), Self::Maze($y)) => $value,
+            (Self::Arc($x), Self::Arc($y)) => $value,
             _ => $other,
         }
     };
@@ -86,6 +98,7 @@ macro_rules! both_wrapped {
         match ($a, $b) {
             (Self::Sudoku($x), Self::Sudoku($y)) => Self::Sudoku($value),
             (Self::Maze($x), Self::Maze($y)) => Self::Maze($value),
+            (Self::Arc($x), Self::Arc($y)) => Self::Arc($value),
             (other, _) => other.clone(),
         }
     };
@@ -93,12 +106,13 @@ macro_rules! both_wrapped {
 
 impl AnyPuzzle {
     /// A puzzle to begin drawing with: of a Sudoku blank cells, of a maze ways only,
-    /// with start and goal in opposite corners.
+    /// with start and goal in opposite corners, of ARC an empty canvas.
     #[must_use]
     pub fn blank(kind: PuzzleKind) -> Self {
         match kind {
             PuzzleKind::Sudoku(shape) => Self::Sudoku(Board::blank(shape)),
             PuzzleKind::Maze(size) => Self::Maze(Maze::empty(size)),
+            PuzzleKind::Arc(size) => Self::Arc(Canvas::empty(size)),
         }
     }
 
@@ -110,6 +124,7 @@ impl AnyPuzzle {
         Ok(match kind {
             PuzzleKind::Sudoku(shape) => Self::Sudoku(Board::new(shape, values.to_vec())?),
             PuzzleKind::Maze(size) => Self::Maze(Maze::from_tokens(size, values)?),
+            PuzzleKind::Arc(size) => Self::Arc(Canvas::from_tokens(size, values)?),
         })
     }
 
@@ -118,7 +133,7 @@ impl AnyPuzzle {
     pub fn sudoku(&self) -> Option<&Board> {
         match self {
             Self::Sudoku(board) => Some(board),
-            Self::Maze(_) => None,
+            Self::Maze(_) | Self::Arc(_) => None,
         }
     }
 
@@ -127,7 +142,7 @@ impl AnyPuzzle {
     pub fn maze(&self) -> Option<&Maze> {
         match self {
             Self::Maze(maze) => Some(maze),
-            Self::Sudoku(_) => None,
+            Self::Sudoku(_) | Self::Arc(_) => None,
         }
     }
 
@@ -139,12 +154,14 @@ impl AnyPuzzle {
         self.sudoku().ok_or_else(|| NoSudoku(self.kind()))
     }
 
-    /// The cells that the question leaves open: blanks of a Sudoku, ways of a maze.
+    /// The cells that the question leaves open: blanks of a Sudoku, ways of a maze, none
+    /// of an ARC grid, whose answer is another one.
     #[must_use]
     pub fn open_cells(&self) -> Vec<usize> {
         let open = match self {
             Self::Sudoku(_) => 0,
             Self::Maze(_) => maze::Cell::Way as u8,
+            Self::Arc(_) => return Vec::new(),
         };
         let values = self.values();
         (0..values.len()).filter(|&c| values[c] == open).collect()
@@ -163,7 +180,7 @@ impl AnySymmetry {
     pub fn fits(&self, kind: PuzzleKind) -> bool {
         match (self, kind) {
             (Self::Sudoku(symmetry), PuzzleKind::Sudoku(shape)) => symmetry.shape() == shape,
-            (Self::Maze(_), PuzzleKind::Maze(_)) => true,
+            (Self::Maze(_), PuzzleKind::Maze(_)) | (Self::Arc(_), PuzzleKind::Arc(_)) => true,
             _ => false,
         }
     }
@@ -178,6 +195,18 @@ impl From<Board> for AnyPuzzle {
 impl From<Maze> for AnyPuzzle {
     fn from(maze: Maze) -> Self {
         Self::Maze(maze)
+    }
+}
+
+impl From<Canvas> for AnyPuzzle {
+    fn from(canvas: Canvas) -> Self {
+        Self::Arc(canvas)
+    }
+}
+
+impl From<ArcSymmetry> for AnySymmetry {
+    fn from(symmetry: ArcSymmetry) -> Self {
+        Self::Arc(symmetry)
     }
 }
 
@@ -244,6 +273,9 @@ impl Puzzle for AnyPuzzle {
         match kind {
             Some(PuzzleKind::Sudoku(shape)) => Ok(sudoku(Some(shape))?),
             Some(PuzzleKind::Maze(size)) => Ok(maze(Some(size))?),
+            Some(PuzzleKind::Arc(size)) => Ok(Self::Arc(Canvas::parse(text, Some(size))?)),
+            // Nothing else is written with slashes.
+            None if text.contains('/') => Ok(Self::Arc(Canvas::parse(text, None)?)),
             // Wall and route stand in no Sudoku.
             None if text.contains([maze::Cell::Wall.char(), maze::Cell::Route.char()]) => {
                 Ok(maze(None)?)
@@ -267,6 +299,7 @@ impl Puzzle for AnyPuzzle {
         match kind {
             PuzzleKind::Sudoku(shape) => Board::is_cell(shape, character),
             PuzzleKind::Maze(size) => Maze::is_cell(size, character),
+            PuzzleKind::Arc(size) => Canvas::is_cell(size, character),
         }
     }
 
@@ -286,6 +319,10 @@ impl Puzzle for AnyPuzzle {
                 let (answer, rating) = maze.answered()?;
                 (Self::Maze(answer), rating)
             }
+            Self::Arc(canvas) => {
+                let (answer, rating) = canvas.answered()?;
+                (Self::Arc(answer), rating)
+            }
         })
     }
 
@@ -301,6 +338,7 @@ impl Puzzle for AnyPuzzle {
         Ok(match kind {
             PuzzleKind::Sudoku(shape) => Self::Sudoku(Board::from_tokens(shape, tokens)?),
             PuzzleKind::Maze(size) => Self::Maze(Maze::from_tokens(size, tokens)?),
+            PuzzleKind::Arc(size) => Self::Arc(Canvas::from_tokens(size, tokens)?),
         })
     }
 
@@ -342,6 +380,7 @@ impl Puzzle for AnyPuzzle {
         match (question, answer) {
             (Self::Sudoku(q), Self::Sudoku(a)) => Board::class(q, a).map(Self::Sudoku),
             (Self::Maze(q), Self::Maze(a)) => Maze::class(q, a).map(Self::Maze),
+            (Self::Arc(q), Self::Arc(a)) => Canvas::class(q, a).map(Self::Arc),
             _ => None,
         }
     }
@@ -372,6 +411,8 @@ impl Puzzle for AnyPuzzle {
                 let answers: Option<Vec<_>> = answers.iter().map(|a| a.maze().cloned()).collect();
                 answers.map_or_else(|| self.clone(), |a| Self::Maze(maze.agreed(&a)))
             }
+            // Nothing is written into a grid.
+            Self::Arc(_) => self.clone(),
         }
     }
 
@@ -379,6 +420,7 @@ impl Puzzle for AnyPuzzle {
         match kind {
             PuzzleKind::Sudoku(shape) => AnySymmetry::Sudoku(Board::random_symmetry(shape, rng)),
             PuzzleKind::Maze(size) => AnySymmetry::Maze(Maze::random_symmetry(size, rng)),
+            PuzzleKind::Arc(size) => AnySymmetry::Arc(Canvas::random_symmetry(size, rng)),
         }
     }
 
@@ -387,6 +429,7 @@ impl Puzzle for AnyPuzzle {
         match (self, symmetry) {
             (Self::Sudoku(board), AnySymmetry::Sudoku(s)) => Self::Sudoku(board.transformed(s)),
             (Self::Maze(maze), AnySymmetry::Maze(s)) => Self::Maze(maze.transformed(s)),
+            (Self::Arc(canvas), AnySymmetry::Arc(s)) => Self::Arc(canvas.transformed(s)),
             _ => self.clone(),
         }
     }
@@ -395,6 +438,7 @@ impl Puzzle for AnyPuzzle {
         match (self, symmetry) {
             (Self::Sudoku(board), AnySymmetry::Sudoku(s)) => Self::Sudoku(board.restored(s)),
             (Self::Maze(maze), AnySymmetry::Maze(s)) => Self::Maze(maze.restored(s)),
+            (Self::Arc(canvas), AnySymmetry::Arc(s)) => Self::Arc(canvas.restored(s)),
             _ => self.clone(),
         }
     }

@@ -6,11 +6,13 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::Puzzle;
+use super::arc::{ArcSize, Canvas};
 use super::maze::{Maze, MazeSize};
 use super::sudoku::board::{Board, TokenError};
 use super::sudoku::shape::Shape;
 
-/// Kind and size of a puzzle, written as its name: `sudoku-9x9`, `maze-30x30`.
+/// Kind and size of a puzzle, written as its name: `sudoku-9x9`, `maze-30x30`,
+/// `arc-30x30`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum PuzzleKind {
@@ -18,12 +20,14 @@ pub enum PuzzleKind {
     Sudoku(Shape),
     /// A maze.
     Maze(MazeSize),
+    /// A task of ARC on a canvas of this size.
+    Arc(ArcSize),
 }
 
 /// A name that is no [`PuzzleKind`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown puzzle kind {0:?}; known are sudoku-NxN with N of 4, 6, 8, 9, 10, 12, 16 or 25 and maze-NxN with N from 2 to 64"
+    "unknown puzzle kind {0:?}; known are sudoku-NxN with N of 4, 6, 8, 9, 10, 12, 16 or 25 maze-NxN with N from 2 to 64 and arc-NxN with N from 3 to 30"
 )]
 pub struct UnknownKind(pub String);
 
@@ -39,6 +43,7 @@ impl PuzzleKind {
         match self {
             Self::Sudoku(shape) => shape.side(),
             Self::Maze(size) => size.side(),
+            Self::Arc(size) => size.side(),
         }
     }
 
@@ -54,6 +59,7 @@ impl PuzzleKind {
         match self {
             Self::Sudoku(shape) => shape.vocab(),
             Self::Maze(size) => Maze::vocab(size),
+            Self::Arc(size) => Canvas::vocab(size),
         }
     }
 
@@ -64,6 +70,7 @@ impl PuzzleKind {
         match self {
             Self::Sudoku(shape) => shape.side(),
             Self::Maze(size) => Maze::vocab(size) - 1,
+            Self::Arc(size) => Canvas::vocab(size) - 1,
         }
     }
 
@@ -73,6 +80,7 @@ impl PuzzleKind {
         match self {
             Self::Sudoku(_) => Shape::ALL.map(Self::Sudoku).to_vec(),
             Self::Maze(_) => MazeSize::all().map(Self::Maze).collect(),
+            Self::Arc(_) => ArcSize::all().map(Self::Arc).collect(),
         }
     }
 
@@ -83,7 +91,7 @@ impl PuzzleKind {
     pub const fn sudoku(self) -> Result<Shape, NoSudoku> {
         match self {
             Self::Sudoku(shape) => Ok(shape),
-            Self::Maze(_) => Err(NoSudoku(self)),
+            Self::Maze(_) | Self::Arc(_) => Err(NoSudoku(self)),
         }
     }
 
@@ -95,6 +103,7 @@ impl PuzzleKind {
         Ok(match self {
             Self::Sudoku(shape) => Board::from_tokens(shape, tokens)?.conflicts(),
             Self::Maze(size) => Maze::from_tokens(size, tokens)?.conflicts(),
+            Self::Arc(size) => Canvas::from_tokens(size, tokens)?.conflicts(),
         })
     }
 }
@@ -104,6 +113,7 @@ impl fmt::Display for PuzzleKind {
         match self {
             Self::Sudoku(shape) => shape.fmt(f),
             Self::Maze(size) => size.fmt(f),
+            Self::Arc(size) => size.fmt(f),
         }
     }
 }
@@ -115,6 +125,7 @@ impl FromStr for PuzzleKind {
         let sudoku = text.parse().map(Self::Sudoku);
         sudoku
             .or_else(|_| text.parse().map(Self::Maze))
+            .or_else(|_| text.parse().map(Self::Arc))
             .map_err(|_| UnknownKind(text.to_owned()))
     }
 }
@@ -145,6 +156,12 @@ impl From<MazeSize> for PuzzleKind {
     }
 }
 
+impl From<ArcSize> for PuzzleKind {
+    fn from(size: ArcSize) -> Self {
+        Self::Arc(size)
+    }
+}
+
 impl PartialEq<Shape> for PuzzleKind {
     fn eq(&self, shape: &Shape) -> bool {
         *self == Self::Sudoku(*shape)
@@ -157,13 +174,26 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for name in ["sudoku-4x4", "sudoku-9x9", "maze-30x30", "maze-8x8"] {
+        for name in [
+            "sudoku-4x4",
+            "sudoku-9x9",
+            "maze-30x30",
+            "maze-8x8",
+            "arc-30x30",
+        ] {
             let kind: PuzzleKind = name.parse().unwrap();
             assert_eq!(kind.to_string(), name);
             let json = serde_json::to_string(&kind).unwrap();
             assert_eq!(serde_json::from_str::<PuzzleKind>(&json).unwrap(), kind);
         }
-        for wrong in ["", "sudoku-5x5", "maze-30x31", "maze-1x1", "maze-65x65"] {
+        for wrong in [
+            "",
+            "sudoku-5x5",
+            "maze-30x31",
+            "maze-1x1",
+            "maze-65x65",
+            "arc-31x31",
+        ] {
             assert_eq!(
                 wrong.parse::<PuzzleKind>(),
                 Err(UnknownKind(wrong.to_owned()))
@@ -181,6 +211,10 @@ mod tests {
         assert_eq!((maze.cells(), maze.vocab()), (900, 6));
         assert_eq!(sudoku.conflicts(&[2; 16]), Ok(36));
         assert!(maze.conflicts(&[2; 16]).is_err());
+        let arc = PuzzleKind::from(ArcSize::FULL);
+        assert_eq!((arc.cells(), arc.vocab()), (900, 12));
+        assert_eq!(arc.conflicts(&[2; 900]), Ok(0));
+        assert!(arc.sudoku().is_err() && arc.conflicts(&[12; 900]).is_err());
         assert!(maze.sudoku().is_err() && sudoku == Shape::S4 && maze != Shape::S4);
     }
 }

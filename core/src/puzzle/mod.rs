@@ -6,10 +6,11 @@
 //!
 //! [`Puzzle`] is the face that training, evaluation and the page see: tokens in
 //! and out, rules, conflicts and symmetries. [`Board`] implements it for Sudoku
-//! in the sizes of [`Shape`], [`Maze`] for mazes; [`PuzzleKind`] names any of them, and
-//! [`AnyPuzzle`] holds a board of any.
+//! in the sizes of [`Shape`], [`Maze`] for mazes, [`Canvas`] for ARC, which has no rules;
+//! [`PuzzleKind`] names any of them, and [`AnyPuzzle`] holds a board of any.
 
 pub mod any;
+pub mod arc;
 pub mod copies;
 #[cfg(feature = "data")]
 pub mod dataset;
@@ -26,6 +27,7 @@ use std::str::FromStr;
 use rand::Rng;
 
 pub use any::{AnyParseError, AnyPuzzle, AnySymmetry};
+pub use arc::{ArcRow, ArcSize, Canvas};
 pub use copies::Copies;
 pub use kind::{NoSudoku, PuzzleKind, UnknownKind};
 pub use maze::{Fault, Maze, MazeError, MazeOptions, MazeSize, MazeSymmetry, generate_maze};
@@ -180,6 +182,15 @@ pub trait Puzzle: Sized + Clone + Eq + Debug + Display + Send + Sync {
 
     /// A uniformly random element of the symmetry group.
     fn random_symmetry<R: Rng + ?Sized>(kind: Self::Kind, rng: &mut R) -> Self::Symmetry;
+
+    /// A question and its answer as training is given them anew each time:
+    /// both rewritten by the same random symmetry, or whatever else leaves a
+    /// puzzle the same puzzle to the model.
+    #[must_use]
+    fn varied<R: Rng + ?Sized>(&self, answer: &Self, rng: &mut R) -> (Self, Self) {
+        let symmetry = Self::random_symmetry(self.kind(), rng);
+        (self.transformed(&symmetry), answer.transformed(&symmetry))
+    }
 
     /// The board rewritten by a symmetry of its own kind.
     ///

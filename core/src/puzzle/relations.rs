@@ -102,7 +102,7 @@ impl PuzzleKind {
     pub fn symbols(self) -> Option<usize> {
         match self {
             Self::Sudoku(shape) => Some(shape.side()),
-            Self::Maze(_) => None,
+            Self::Maze(_) | Self::Arc(_) => None,
         }
     }
 
@@ -118,6 +118,7 @@ impl PuzzleKind {
         match self {
             Self::Sudoku(shape) => sudoku(shape),
             Self::Maze(size) => maze(size),
+            Self::Arc(_) => Vec::new(),
         }
     }
 }

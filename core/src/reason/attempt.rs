@@ -49,7 +49,7 @@ impl<P: Guessable> Attempt<P> {
             });
         }
         let image = job.question.image(job.symmetry.as_ref());
-        run.set(place, &image.tokens(), 0)?;
+        run.set(place, &image.tokens(), job.identifier)?;
         if job.random_start || job.initial_noise.deviation != 0.0 {
             let mut states = engine.initial();
             if job.random_start {
@@ -117,7 +117,7 @@ impl<P: Guessable> Attempt<P> {
             Move::Restart(tokens) => {
                 self.symmetry = committer.symmetry().cloned();
                 self.halted_at = None;
-                run.set(place, &tokens, 0)
+                run.set(place, &tokens, self.job.identifier)
             }
         }
     }

@@ -91,6 +91,8 @@ pub struct Job<P: Puzzle = Board> {
     pub guess: usize,
     /// The puzzle.
     pub question: P,
+    /// The row of the puzzle embedding; 0 for all puzzles but tasks.
+    pub identifier: usize,
     /// From the puzzle to the image that the model is given; none if it is
     /// given the puzzle as it stands.
     pub symmetry: Option<P::Symmetry>,
@@ -114,6 +116,7 @@ impl<P: Puzzle> Job<P> {
             puzzle,
             guess: 0,
             question,
+            identifier: 0,
             symmetry: None,
             initial_noise: Noise::NONE,
             update_noise: Noise::NONE,

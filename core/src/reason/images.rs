@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::puzzle::arc::{ArcSize, ArcSymmetry, Canvas};
 use crate::puzzle::maze::Dihedral;
 use crate::puzzle::{
     AnyPuzzle, AnySymmetry, Board, Maze, MazeSize, MazeSymmetry, Puzzle, PuzzleKind, Shape,
@@ -163,6 +164,31 @@ impl Guessable for Maze {
     }
 }
 
+/// The images of a task are tasks with puzzle embeddings of their own: what is
+/// guessed at is what a row of the data set holds.
+impl Guessable for Canvas {
+    const IMAGES: &'static [Images] = &[Images::Identity];
+
+    fn image_count(_: Images, _: ArcSize) -> Option<usize> {
+        Some(1)
+    }
+
+    fn symmetries<R: Rng + ?Sized>(
+        _: Images,
+        _: ArcSize,
+        guesses: usize,
+        _: &mut R,
+    ) -> Vec<ArcSymmetry> {
+        vec![ArcSymmetry::identity(); guesses]
+    }
+
+    /// The plain pass is right; the votes of a task's rewritings are counted in
+    /// [`super::votes`].
+    fn reference_counts(_: ArcSize, guesses: &[(bool, bool)]) -> bool {
+        guesses.first().is_some_and(|(right, _)| *right)
+    }
+}
+
 /// As the board inside.
 impl Guessable for AnyPuzzle {
     const IMAGES: &'static [Images] = &[
@@ -177,6 +203,7 @@ impl Guessable for AnyPuzzle {
         match kind {
             PuzzleKind::Sudoku(shape) => Board::image_count(images, shape),
             PuzzleKind::Maze(size) => Maze::image_count(images, size),
+            PuzzleKind::Arc(size) => Canvas::image_count(images, size),
         }
     }
 
@@ -195,6 +222,10 @@ impl Guessable for AnyPuzzle {
                 let all = Maze::symmetries(images, size, guesses, rng);
                 all.into_iter().map(AnySymmetry::from).collect()
             }
+            PuzzleKind::Arc(size) => {
+                let all = Canvas::symmetries(images, size, guesses, rng);
+                all.into_iter().map(AnySymmetry::from).collect()
+            }
         }
     }
 
@@ -202,6 +233,7 @@ impl Guessable for AnyPuzzle {
         match kind {
             PuzzleKind::Sudoku(shape) => Board::reference_counts(shape, guesses),
             PuzzleKind::Maze(size) => Maze::reference_counts(size, guesses),
+            PuzzleKind::Arc(size) => Canvas::reference_counts(size, guesses),
         }
     }
 }

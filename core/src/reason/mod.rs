@@ -19,6 +19,7 @@ mod select;
 mod standing;
 mod stats;
 mod tour;
+pub mod votes;
 
 pub use agenda::Agenda;
 pub use driver::{Driver, Step};

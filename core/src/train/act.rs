@@ -14,6 +14,38 @@ pub struct Example {
     pub input: Vec<u8>,
     /// The answer.
     pub label: Vec<u8>,
+    /// The row of the puzzle embedding that the puzzle has; 0 where puzzles
+    /// have none of their own.
+    #[serde(default)]
+    pub identifier: u32,
+}
+
+/// What a model is given of a puzzle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sequence<'a> {
+    /// The question, one token a cell.
+    pub tokens: &'a [u8],
+    /// The row of the puzzle embedding.
+    pub identifier: usize,
+}
+
+impl<'a> From<&'a [u8]> for Sequence<'a> {
+    /// A puzzle with the first row of the puzzle embedding.
+    fn from(tokens: &'a [u8]) -> Self {
+        let identifier = 0;
+        Self { tokens, identifier }
+    }
+}
+
+impl Example {
+    /// The question alone.
+    #[must_use]
+    pub fn sequence(&self) -> Sequence<'_> {
+        Sequence {
+            tokens: &self.input,
+            identifier: self.identifier as usize,
+        }
+    }
 }
 
 /// The rows of a batch, or of a part of one: puzzle, segments done, and whether the row has
@@ -35,6 +67,7 @@ impl Carry {
         let nothing = Example {
             input: Vec::new(),
             label: Vec::new(),
+            identifier: 0,
         };
         Self {
             examples: vec![nothing; batch],

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use super::TrainError;
+use super::act::Sequence;
 use super::clock::Clock;
 use super::draws::Noise;
 use super::optim::Stride;
@@ -13,6 +14,8 @@ use crate::cpu::train::Last;
 pub struct Given {
     /// The rows' puzzles side by side, `[rows, cells]`.
     pub tokens: Vec<u8>,
+    /// The row of the puzzle embedding that each takes.
+    pub identifiers: Vec<u32>,
     /// What each row has answered last, for models with feedback.
     pub(crate) last: Vec<Last>,
     /// Whole segments that come first, without gradient.
@@ -129,8 +132,8 @@ pub trait Backend: Debug + Send + Sync {
     /// If the device fails.
     fn squares(&self, gradients: &Self::Gradients) -> Result<Vec<f64>, TrainError>;
 
-    /// Reads gradients in the plan's order; empty for a tensor that the loss
-    /// does not depend on.
+    /// Reads gradients in the plan's order, the puzzle embedding's as a whole
+    /// table; empty for a tensor that the loss does not depend on.
     ///
     /// # Errors
     /// If the device fails.
@@ -151,7 +154,8 @@ pub trait Backend: Debug + Send + Sync {
     /// Replaces the weights under training; they are of the plan's shapes.
     fn set_values(&mut self, values: Vec<Vec<f32>>);
 
-    /// The weights' moving average; the weights where none is kept.
+    /// The weights' moving average; the weights where none is kept, as of the
+    /// puzzle embedding.
     ///
     /// # Errors
     /// If the device fails.
@@ -174,7 +178,7 @@ pub trait Backend: Debug + Send + Sync {
     /// If the device fails, or a puzzle does not fit.
     fn evaluate(
         &self,
-        inputs: &[&[u8]],
+        inputs: &[Sequence<'_>],
         segments: usize,
     ) -> Result<Vec<Vec<SegmentGuess>>, TrainError>;
 

@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
+use super::act::Sequence;
 use super::backend::{Answers, Backend, Given, SegmentGuess, Slopes};
 use super::clock::{Clock, Part, timed};
 use super::optim::{Rule, Stride, adam, muon};
 use super::settings::TrainerSettings;
 use super::threads::in_order;
 use super::{Precision, TrainError, vectors};
+pub use crate::cpu::train::Gradients;
 use crate::cpu::train::Segment;
 use crate::cpu::{CpuModel, CpuRun};
 use crate::engine::Taps;
@@ -25,6 +27,7 @@ pub struct Host {
     settings: TrainerSettings,
     /// The weights under training.
     model: CpuModel,
+    /// Empty for the puzzle embedding, of which none is kept.
     average: Option<Vec<Vec<f32>>>,
     rules: Vec<Rule>,
     /// By tensor, then as [`Rule::memory`] names it.
@@ -45,13 +48,19 @@ impl Host {
         let tensors = weights.tensors().iter();
         let values: Vec<Vec<f32>> = tensors.map(|t| t.dense().into_owned()).collect();
         let rules = Rule::of(plan, settings.optimizer.kind);
+        let averaged = |(rule, values): (&Rule, &Vec<f32>)| match rule.averages() {
+            true => values.clone(),
+            false => Vec::new(),
+        };
         let zeros = |(rule, values): (&Rule, &Vec<f32>)| {
             let parts = rule.memory().iter();
             parts.map(|_| vec![0.0; values.len()]).collect()
         };
         Self {
             settings: *settings,
-            average: settings.ema.map(|_| values.clone()),
+            average: settings
+                .ema
+                .map(|_| rules.iter().zip(&values).map(averaged).collect()),
             memory: rules.iter().zip(&values).map(zeros).collect(),
             rules,
             model: Self::model(Arc::clone(plan), values, settings),
@@ -81,7 +90,7 @@ impl Host {
 
 impl Backend for Host {
     type States = States;
-    type Gradients = Vec<Vec<f32>>;
+    type Gradients = Gradients;
 
     fn together(&self) -> Option<usize> {
         (!self.plan().relations.is_empty()).then_some(TOGETHER)
@@ -124,11 +133,13 @@ impl Backend for Host {
     ) -> Result<(States, Self::Gradients), TrainError> {
         let Given {
             tokens,
+            identifiers,
             last,
             warm_ups,
             mut noise,
         } = given;
-        let mut segment = Segment::new(&self.model, tokens, last, [states.h, states.l]);
+        let mut segment =
+            Segment::new(&self.model, tokens, identifiers, last, [states.h, states.l]);
         let mut disturb = |states: &mut [f32]| noise.add(states);
         timed(clock, Part::Frozen, self, || {
             for _ in 0..warm_ups {
@@ -179,7 +190,10 @@ impl Backend for Host {
 
     fn add(&self, sum: Option<Self::Gradients>, mut term: Self::Gradients) -> Self::Gradients {
         let Some(mut sum) = sum else { return term };
-        for (sum, term) in sum.iter_mut().zip(&mut term) {
+        if let Some(table) = self.plan().puzzle_table() {
+            sum.align(&mut term, table.index(), self.plan().hidden);
+        }
+        for (sum, term) in sum.tensors.iter_mut().zip(&mut term.tensors) {
             if sum.is_empty() {
                 *sum = std::mem::take(term);
             } else if !term.is_empty() {
@@ -190,16 +204,22 @@ impl Backend for Host {
     }
 
     fn squares(&self, gradients: &Self::Gradients) -> Result<Vec<f64>, TrainError> {
-        Ok(gradients.iter().map(|g| vectors::squares(g)).collect())
+        let tensors = gradients.tensors.iter();
+        Ok(tensors.map(|g| vectors::squares(g)).collect())
     }
 
     fn read_gradients(&self, gradients: Self::Gradients) -> Result<Vec<Vec<f32>>, TrainError> {
-        Ok(gradients)
+        let plan = self.plan();
+        Ok(match plan.puzzle_table() {
+            Some(table) => gradients.whole(table.index(), plan.tensor(table).matrix_shape()),
+            None => gradients.tensors,
+        })
     }
 
-    fn update(&mut self, mut gradients: Self::Gradients, stride: Stride) -> Result<(), TrainError> {
+    fn update(&mut self, gradients: Self::Gradients, stride: Stride) -> Result<(), TrainError> {
+        let Gradients { mut tensors, rows } = gradients;
         if stride.shrink < 1.0 {
-            for gradient in &mut gradients {
+            for gradient in &mut tensors {
                 vectors::scale(gradient, stride.shrink as f32);
             }
         }
@@ -213,19 +233,20 @@ impl Backend for Host {
         let plan = Arc::clone(model.plan());
         let bf16 = settings.precision == Precision::Bf16;
         model.retrain(bf16, |values| {
-            let tensors = plan.tensors.iter().zip(&mut *values);
+            let moved = plan.tensors.iter().zip(&mut *values);
             let remembered = rules.iter().zip(memory);
-            let tensors = tensors.zip(remembered).zip(gradients);
-            let tensors = tensors.map(|(((spec, values), (rule, memory)), gradient)| Moved {
+            let moved = moved.zip(remembered).zip(tensors);
+            let moved = moved.map(|(((spec, values), (rule, memory)), gradient)| Moved {
                 shape: spec.matrix_shape(),
                 values,
                 gradient,
                 rule: *rule,
                 memory,
             });
-            move_values(settings, tensors, stride);
+            move_values(settings, moved, &rows, stride);
             if let (Some(average), Some(keep)) = (average, stride.keep) {
-                for (mean, value) in average.iter_mut().zip(values) {
+                let kept = average.iter_mut().zip(values);
+                for (mean, value) in kept.filter(|(mean, _)| !mean.is_empty()) {
                     vectors::average(mean, value, keep, settings.threads);
                 }
             }
@@ -243,7 +264,14 @@ impl Backend for Host {
 
     fn average(&self) -> Result<Vec<Vec<f32>>, TrainError> {
         Ok(match &self.average {
-            Some(average) => average.clone(),
+            Some(average) => {
+                let mut average = average.clone();
+                let pairs = average.iter_mut().zip(&self.rules).enumerate();
+                for (i, (mean, _)) in pairs.filter(|(_, (_, rule))| !rule.averages()) {
+                    *mean = self.model.dense_value(i);
+                }
+                average
+            }
             None => self.model.dense_values(),
         })
     }
@@ -258,7 +286,7 @@ impl Backend for Host {
 
     fn evaluate(
         &self,
-        inputs: &[&[u8]],
+        inputs: &[Sequence<'_>],
         segments: usize,
     ) -> Result<Vec<Vec<SegmentGuess>>, TrainError> {
         let plan = self.model.plan();
@@ -280,6 +308,7 @@ struct Moved<'a> {
 fn move_values<'a>(
     settings: &TrainerSettings,
     tensors: impl Iterator<Item = Moved<'a>>,
+    rows: &[u32],
     stride: Stride,
 ) {
     let s = settings.optimizer;
@@ -292,9 +321,14 @@ fn move_values<'a>(
             (Rule::Sign, _) => {
                 let lr = s.puzzle_emb_lr * stride.factor;
                 let keep = (1.0 - lr * s.puzzle_emb_weight_decay) as f32;
-                for (value, slope) in moved.values.iter_mut().zip(&moved.gradient) {
-                    let sign = if *slope == 0.0 { 0.0 } else { slope.signum() };
-                    *value = *value * keep - sign * lr as f32;
+                let width = moved.shape[1];
+                let slopes = moved.gradient.chunks_exact(width);
+                for (&row, slopes) in rows.iter().zip(slopes) {
+                    let values = &mut moved.values[row as usize * width..][..width];
+                    for (value, slope) in values.iter_mut().zip(slopes) {
+                        let sign = if *slope == 0.0 { 0.0 } else { slope.signum() };
+                        *value = *value * keep - sign * lr as f32;
+                    }
                 }
             }
             (Rule::AdamAtan2 | Rule::AdamW, [m, v]) => {
@@ -340,13 +374,14 @@ pub(super) fn to_weights(plan: &Plan, values: Vec<Vec<f32>>) -> Result<Weights, 
 pub(super) fn evaluate(
     plan: &Arc<Plan>,
     weights: &Weights,
-    inputs: &[&[u8]],
+    inputs: &[Sequence<'_>],
     segments: usize,
 ) -> Result<Vec<Vec<SegmentGuess>>, TrainError> {
     let model = CpuModel::new(Arc::clone(plan), weights);
     let mut run = CpuRun::empty(Arc::new(model));
-    for (row, tokens) in inputs.iter().enumerate() {
-        run.push(tokens).map_err(|error| TrainError::Input {
+    for (row, sequence) in inputs.iter().enumerate() {
+        let pushed = run.push_identified(sequence.tokens, sequence.identifier);
+        pushed.map_err(|error| TrainError::Input {
             row,
             reason: error.to_string(),
         })?;

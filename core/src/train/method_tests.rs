@@ -87,6 +87,7 @@ fn example(seed: u64) -> Example {
     Example {
         input: puzzle.question.tokens(),
         label: puzzle.answer.tokens(),
+        identifier: 0,
     }
 }
 
@@ -175,7 +176,13 @@ fn by_hand(
     let dense = weights.tensors().iter().map(|t| t.dense().into_owned());
     let model = CpuModel::for_training(Arc::new(plan.clone()), dense.collect(), false);
     let [h, l] = states;
-    let mut segment = Segment::new(&model, example.input.clone(), vec![Last::None], [h, l]);
+    let mut segment = Segment::new(
+        &model,
+        example.input.clone(),
+        vec![0],
+        vec![Last::None],
+        [h, l],
+    );
     for _ in 0..warm_ups {
         segment.run_whole(&mut |_| {});
     }
@@ -193,7 +200,7 @@ fn by_hand(
     });
     let loss = losses.sum();
     let gradients = segment.gradients(&slopes, &vec![0.0; answer.q.len()]);
-    (loss, gradients.into_iter().flatten().collect())
+    (loss, gradients.tensors.into_iter().flatten().collect())
 }
 
 /// A trainer's loss by cells and gradient of one puzzle, without the q head's

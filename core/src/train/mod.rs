@@ -36,11 +36,11 @@ mod threads;
 mod trainer;
 mod vectors;
 
-pub use act::Example;
+pub use act::{Example, Sequence};
 pub use backend::{Answers, Backend, Given, SegmentGuess, Slopes};
 pub use clock::{Clock, Part};
 pub use draws::Noise;
-pub use host::Host;
+pub use host::{Gradients, Host};
 pub use loss::{LossKind, QLoss, cell_loss, q_loss};
 pub use method::{Supervision, TrainingMethod};
 pub use optim::{AdamSettings, OptimizerKind, OptimizerSettings, Rule, Stride};

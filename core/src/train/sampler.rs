@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::TrainError;
 use super::act::Example;
-use super::rows::{Rows, example};
+use super::rows::{Rows, example, of_task};
 use crate::puzzle::{Copies, Puzzle};
 
 /// How puzzles are varied.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Variation {
-    /// Whether puzzles are rewritten by their symmetries.
+    /// Whether puzzles are rewritten by their symmetries; pairs of ARC tasks
+    /// are moved on the canvas.
     pub augment: bool,
     /// The rewritings of each puzzle; 0 for a new one each time.
     pub copies: u32,
@@ -51,6 +52,13 @@ impl Sampler {
                 rows.len()
             )));
         }
+        if matches!(rows, Rows::Arc(..))
+            && (variation.group > 1 || variation.copies > 0 || variation.hints > 0.0)
+        {
+            return Err(TrainError::Method(
+                "rewritings of ARC tasks have puzzle embeddings of their own and stand in the data (hrm data arc --augment); there are no copies, groups or hints".into(),
+            ));
+        }
         Ok(Self {
             rows,
             seed,
@@ -83,6 +91,14 @@ impl Sampler {
         match &self.rows {
             Rows::Sudoku(rows) => self.vary(rows, group, &mut rng),
             Rows::Maze(rows) => self.vary(rows, group, &mut rng),
+            Rows::Arc(size, rows) => {
+                let row = &rows[group];
+                let at = match self.variation.augment {
+                    true => row.random_place(*size, &mut rng),
+                    false => [0, 0],
+                };
+                of_task(*size, row, at)
+            }
         }
     }
 
@@ -109,11 +125,7 @@ impl Sampler {
             return example(&question, &answer);
         }
         let (question, answer) = if v.augment {
-            let symmetry = P::random_symmetry(question.kind(), rng);
-            (
-                question.transformed(&symmetry),
-                answer.transformed(&symmetry),
-            )
+            question.varied(answer, rng)
         } else {
             (question.clone(), answer.clone())
         };

@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
+use super::act::{Example, Sequence};
 use super::backend::{Backend, SegmentGuess};
 use super::rows::Rows;
 use super::trainer::Trainer;
+use crate::puzzle::TOKEN_PAD;
 use crate::reason::Proportion;
 
 /// Accuracy on a set of puzzles.
@@ -18,7 +20,8 @@ pub struct Score {
     /// Mazes where a way is marked after the last segment, shortest or not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub led_through: Option<usize>,
-    /// Share of cells right after the last segment, givens included.
+    /// Share of cells right after the last segment, givens included; cells whose
+    /// answer is padding don't count.
     pub cells: f64,
     /// Share of puzzles where `q_halt` says rightly whether it is solved.
     pub q_accuracy: f64,
@@ -50,7 +53,7 @@ impl Score {
         let mut score = Self::new(segments);
         let examples = rows.plain();
         for part in examples.chunks(batch.max(1)) {
-            let inputs: Vec<&[u8]> = part.iter().map(|e| e.input.as_slice()).collect();
+            let inputs: Vec<Sequence<'_>> = part.iter().map(Example::sequence).collect();
             let guesses = trainer.evaluate(&inputs, segments)?;
             let labels: Vec<&[u8]> = part.iter().map(|e| e.label.as_slice()).collect();
             score.add(rows, &labels, &guesses);
@@ -69,7 +72,11 @@ impl Score {
         for (guess, label) in guesses.last().into_iter().flatten().zip(labels) {
             let at = self.puzzles;
             let pairs = guess.tokens.iter().zip(*label);
-            let right = pairs.filter(|(a, b)| a == b).count() as f64 / label.len().max(1) as f64;
+            let asked = pairs.filter(|(_, label)| **label != TOKEN_PAD);
+            let (right, cells) = asked.fold((0, 0), |(right, cells), (a, b)| {
+                (right + usize::from(a == b), cells + 1)
+            });
+            let right = right as f64 / cells.max(1) as f64;
             let knows = (guess.q_halt > 0.0) == rows.solved(at, &guess.tokens);
             let mean = |mean: f64, value: f64| mean + (value - mean) / (at + 1) as f64;
             self.cells = mean(self.cells, right);

@@ -87,8 +87,10 @@ impl<S> Shard<S> {
         let backend = common.backend;
         let states = backend.restarted(self.device, &self.states, &begins, drawn);
         let inputs = every(method.chains, carry.examples.iter().map(|e| &e.input));
+        let identifiers = carry.examples.iter().map(|e| e.identifier);
         let given = Given {
             tokens: inputs.into_iter().flatten().copied().collect(),
+            identifiers: every(method.chains, identifiers),
             last: last_answers(common, first, &carry, &begins),
             warm_ups: common.warm_ups,
             noise: common.draws.noise(first, begins.len()),

@@ -158,6 +158,9 @@ impl<B: Backend> Trainer<B> {
         // Before the first step no row has a puzzle: nothing to carry.
         if self.steps() > 0 {
             entries.extend(carried(&rows, [batch, self.plan.config.seq_len]));
+            if self.plan.config.num_puzzle_identifiers > 1 {
+                entries.push(identifiers(&rows));
+            }
         }
         let views = entries
             .iter()
@@ -253,23 +256,26 @@ impl<B: Backend> Trainer<B> {
         let labels = file.bytes("labels", batch * cells)?;
         let halted = file.bytes("halted", batch)?;
         let steps = file.bytes("steps", 4 * batch)?;
+        // Only models with several puzzle embeddings have them.
+        let identifiers = match file.has("identifiers") {
+            true => words(&file.bytes("identifiers", 4 * batch)?),
+            false => vec![0; batch],
+        };
         let pairs = inputs.chunks_exact(cells).zip(labels.chunks_exact(cells));
         let mut examples = Vec::with_capacity(batch);
-        for (row, (input, label)) in pairs.enumerate() {
+        for (row, ((input, label), identifier)) in pairs.zip(identifiers).enumerate() {
             let example = Example {
                 input: input.to_vec(),
                 label: label.to_vec(),
+                identifier,
             };
             check(&self.plan, row, &example)?;
             examples.push(example);
         }
-        let steps = steps.chunks_exact(4);
         Ok(CarriedRows {
             first: 0,
             examples,
-            steps: steps
-                .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-                .collect(),
+            steps: words(&steps),
             halted: halted.iter().map(|&h| h != 0).collect(),
             states: [Vec::new(), Vec::new()],
         })
@@ -318,6 +324,26 @@ fn carried(rows: &[CarriedRows], [batch, cells]: [usize; 2]) -> [Entry; 4] {
     ]
 }
 
+/// The entry of the identifiers of their puzzles.
+fn identifiers(rows: &[CarriedRows]) -> Entry {
+    let examples = rows.iter().flat_map(|rows| &rows.examples);
+    let bytes: Vec<u8> = examples.flat_map(|e| e.identifier.to_le_bytes()).collect();
+    Entry {
+        name: format!("{CARRY}identifiers"),
+        dtype: Dtype::U32,
+        shape: vec![bytes.len() / 4],
+        bytes,
+    }
+}
+
+/// Little-endian words of four bytes.
+fn words(bytes: &[u8]) -> Vec<u32> {
+    let words = bytes.chunks_exact(4);
+    words
+        .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+        .collect()
+}
+
 /// A state's file, from which tensors are taken one by one.
 struct Saved {
     counters: Counters,
@@ -361,6 +387,10 @@ impl Saved {
     fn floats(&mut self, name: &str, elements: usize) -> Result<Vec<f32>, TrainError> {
         let values = self.floats.remove(name);
         of_length(name, values, elements, "elements")
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.others.contains_key(&format!("{CARRY}{name}"))
     }
 
     fn bytes(&mut self, name: &str, bytes: usize) -> Result<Vec<u8>, TrainError> {

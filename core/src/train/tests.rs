@@ -57,6 +57,7 @@ fn example(seed: u64) -> Example {
     Example {
         input: puzzle.question.tokens(),
         label: puzzle.answer.tokens(),
+        identifier: 0,
     }
 }
 
@@ -189,7 +190,7 @@ fn divergence_stops_with_the_weights_as_they_were() {
 fn evaluation_gives_every_segment_of_every_puzzle() {
     let trainer = trainer(true);
     let examples: Vec<Example> = (0..3).map(example).collect();
-    let inputs: Vec<&[u8]> = examples.iter().map(|e| e.input.as_slice()).collect();
+    let inputs: Vec<Sequence<'_>> = examples.iter().map(Example::sequence).collect();
     let all = trainer.evaluate(&inputs, 2).unwrap();
     assert_eq!(
         (all.len(), all[0].len(), all[0][0].tokens.len()),
@@ -360,4 +361,113 @@ fn a_carried_state_that_is_no_number_is_found() {
         "{text}"
     );
     assert!(trainer.save_state().unwrap() == saved, "the trainer moved");
+}
+
+/// A model with six puzzle embeddings, and a puzzle of one of them.
+fn tasks() -> (Plan, impl Fn(u64) -> Example) {
+    let config = ModelConfig {
+        num_puzzle_identifiers: 6,
+        puzzle_emb_len: Some(2),
+        ..plan(false).config
+    };
+    let of = |seed: u64| Example {
+        identifier: [1, 4, 5][seed as usize % 3],
+        ..example(seed)
+    };
+    (Plan::new(&config).unwrap(), of)
+}
+
+fn table(trainer: &Trainer) -> Vec<Vec<f32>> {
+    let (plan, weights) = (trainer.plan(), trainer.weights().unwrap());
+    let table = plan.puzzle_table().unwrap();
+    let rows = weights.dense(table);
+    rows.chunks_exact(plan.hidden)
+        .map(<[f32]>::to_vec)
+        .collect()
+}
+
+#[test]
+fn a_step_moves_the_puzzle_embeddings_in_use() {
+    let (plan, of) = tasks();
+    let id = plan.puzzle_table().unwrap();
+    let mut weights = Weights::random(&plan, 1);
+    let start = [0.5f32; 6 * 16];
+    let tensor = crate::weights::Tensor {
+        shape: vec![6, 16],
+        values: crate::weights::Values::F32(start.to_vec()),
+    };
+    weights = weights.with(&plan, id, tensor).unwrap();
+    let mut options = settings(false);
+    options.optimizer.puzzle_emb_lr = 0.01;
+    options.optimizer.puzzle_emb_weight_decay = 2.0;
+    for threads in [1, 3] {
+        options.threads = threads;
+        let mut trainer = Trainer::on_host(plan.clone(), &weights, options);
+        // Identifiers 1, 4, 5, 1.
+        trainer.step(1.0, |row| of(row as u64)).unwrap();
+        let kept = 0.5 * (1.0 - 0.01 * 2.0);
+        for (row, values) in table(&trainer).iter().enumerate() {
+            for value in values {
+                if [1, 4, 5].contains(&row) {
+                    let moved = (value - kept).abs();
+                    assert!((moved - 0.01).abs() < 1e-6, "{row}: {value}");
+                } else {
+                    assert_eq!(*value, 0.5, "{row}");
+                }
+            }
+        }
+        // No average is kept of the table.
+        let averaged = trainer.averaged().unwrap();
+        assert_eq!(averaged.dense(id), table(&trainer).concat());
+    }
+}
+
+#[test]
+fn identifiers_are_saved_and_tell_puzzles_apart() {
+    let (plan, of) = tasks();
+    let weights = Weights::random(&plan, 1);
+    let mut whole = Trainer::on_host(plan.clone(), &weights, settings(false));
+    let step = |trainer: &mut Trainer, step: u64| {
+        trainer.step(1.0, |row| of(10 * step + row as u64)).unwrap()
+    };
+    for i in 0..4 {
+        step(&mut whole, i);
+    }
+    let (averaged, state) = (whole.averaged().unwrap(), whole.save_state().unwrap());
+    let mut resumed = Trainer::on_host(plan.clone(), &averaged, settings(false));
+    resumed.load_state(&state).unwrap();
+    assert_eq!(resumed.rows(), whole.rows());
+    for i in 4..8 {
+        assert_eq!(step(&mut whole, i), step(&mut resumed, i));
+    }
+    assert_eq!(table(&whole), table(&resumed));
+
+    // Evaluation takes the identifier too.
+    let tokens = example(1).input;
+    let ask = |identifier| Sequence {
+        tokens: &tokens,
+        identifier,
+    };
+    let guesses = whole.evaluate(&[ask(1), ask(4), ask(1)], 1).unwrap();
+    assert_eq!(guesses[0][0], guesses[0][2]);
+    assert_ne!(guesses[0][0].q_halt, guesses[0][1].q_halt);
+    let error = whole.evaluate(&[ask(6)], 1).unwrap_err().to_string();
+    assert!(error.contains("puzzle identifier 6"), "{error}");
+    let bad = |_| Example {
+        identifier: 6,
+        ..example(1)
+    };
+    // Whichever row takes a puzzle first.
+    whole.halted.fill(true);
+    let error = whole.step(1.0, bad).unwrap_err().to_string();
+    assert!(
+        error.contains("puzzle identifier 6 has no row in puzzle_emb.weights, which has 6"),
+        "{error}"
+    );
+    let mut without = trainer(true);
+    let error = without.step(1.0, |_| of(1)).unwrap_err().to_string();
+    assert!(
+        error.contains("the model has no puzzle embedding"),
+        "{error}"
+    );
 }

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
-use super::act::{Carry, Example, draw_least};
+use super::act::{Carry, Example, Sequence, draw_least};
 use super::backend::{Backend, SegmentGuess};
 use super::clock::{Clock, Part, timed};
 use super::host::{Host, to_weights};
@@ -232,7 +232,7 @@ impl<B: Backend> Trainer<B> {
     /// If the device fails, or a puzzle does not fit.
     pub fn evaluate(
         &self,
-        inputs: &[&[u8]],
+        inputs: &[Sequence<'_>],
         segments: usize,
     ) -> Result<Vec<Vec<SegmentGuess>>, TrainError> {
         self.backend.evaluate(inputs, segments)
@@ -503,6 +503,10 @@ impl<B: Backend> Trainer<B> {
 
 /// Refuses a puzzle that does not fit the model.
 pub(super) fn check(plan: &Plan, row: usize, example: &Example) -> Result<(), TrainError> {
+    let identifier = plan.no_identifier(example.identifier as usize);
+    if let Some(reason) = identifier {
+        return Err(TrainError::Input { row, reason });
+    }
     let (cells, vocab) = (plan.config.seq_len, plan.config.vocab_size);
     for (what, tokens) in [("question", &example.input), ("answer", &example.label)] {
         if tokens.len() != cells {

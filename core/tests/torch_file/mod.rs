@@ -27,6 +27,8 @@ pub(crate) struct Tensor {
     pub(crate) shape: Vec<usize>,
     pub(crate) strides: Vec<usize>,
     pub(crate) data: Vec<u8>,
+    /// Zero bytes after `data` that a sparse file does not hold.
+    pub(crate) hole: usize,
 }
 
 impl From<&str> for Py {
@@ -52,6 +54,7 @@ fn tensor(storage: &'static str, size: usize, shape: &[usize], data: Vec<u8>) ->
         shape: shape.to_vec(),
         strides,
         data,
+        hole: 0,
     })
 }
 
@@ -79,6 +82,16 @@ pub(crate) fn bytes(values: &[u8]) -> Py {
     tensor("ByteStorage", 1, &[values.len()], values.to_vec())
 }
 
+/// A table of which the first rows are these values, all others zero; for
+/// [`sparse_zip`].
+pub(crate) fn table(shape: [usize; 2], first: &[f32]) -> Py {
+    let Py::Tensor(mut t) = f32s(&shape, first) else {
+        unreachable!()
+    };
+    t.hole = 4 * (shape[0] * shape[1] - first.len());
+    Py::Tensor(t)
+}
+
 /// A matrix stored by columns, as a transposed view is saved.
 pub(crate) fn transposed(shape: [usize; 2], values: &[f32]) -> Py {
     let [rows, columns] = shape;
@@ -96,6 +109,7 @@ pub(crate) fn transposed(shape: [usize; 2], values: &[f32]) -> Py {
 struct Pickler {
     out: Vec<u8>,
     storages: Vec<Vec<u8>>,
+    holes: Vec<usize>,
     sizes: Vec<usize>,
 }
 
@@ -104,6 +118,7 @@ impl Pickler {
         Self {
             out: vec![0x80, 2],
             storages: Vec::new(),
+            holes: Vec::new(),
             sizes: Vec::new(),
         }
     }
@@ -170,7 +185,7 @@ impl Pickler {
                 self.class("torch", t.storage);
                 self.text(&self.storages.len().to_string());
                 self.text("cpu");
-                self.int((t.data.len() / t.size) as i64);
+                self.int(((t.data.len() + t.hole) / t.size) as i64);
                 self.out.extend(b"tQ");
                 self.int(0);
                 self.lengths(&t.shape);
@@ -179,6 +194,7 @@ impl Pickler {
                 self.class("collections", "OrderedDict");
                 self.out.extend(b")RtR");
                 self.storages.push(t.data.clone());
+                self.holes.push(t.hole);
                 self.sizes.push(t.size);
             }
         }
@@ -199,6 +215,38 @@ pub(crate) fn zip(value: &Py) -> Vec<u8> {
     }
     files.push(("archive/version".to_owned(), b"3\n".to_vec()));
     archive(&files)
+}
+
+/// The same into a file whose zero bytes take no space on the disk. Checksums
+/// of what has such are left out, as nothing reads it whole.
+pub(crate) fn sparse_zip(value: &Py, file: &mut std::fs::File) {
+    use std::io::{Seek, SeekFrom, Write};
+    let mut pickler = Pickler::new();
+    pickler.put(value);
+    pickler.out.push(b'.');
+    let mut files = vec![
+        ("archive/data.pkl".to_owned(), pickler.out, 0),
+        ("archive/byteorder".to_owned(), b"little".to_vec(), 0),
+    ];
+    let storages = pickler.storages.into_iter().zip(pickler.holes);
+    for (i, (storage, hole)) in storages.enumerate() {
+        files.push((format!("archive/data/{i}"), storage, hole));
+    }
+    let mut directory = Vec::new();
+    for (name, content, hole) in &files {
+        let at = file.stream_position().unwrap() as u32;
+        let length = (content.len() + hole) as u32;
+        let crc = if *hole > 0 { 0 } else { crc32(content) };
+        let entry = entry_of(name, crc, length);
+        file.write_all(b"PK\x03\x04").unwrap();
+        file.write_all(&entry).unwrap();
+        file.write_all(name.as_bytes()).unwrap();
+        file.write_all(content).unwrap();
+        file.seek(SeekFrom::Current(*hole as i64)).unwrap();
+        list(&mut directory, name, &entry, at);
+    }
+    let at = file.stream_position().unwrap() as u32;
+    file.write_all(&ended(&directory, at, files.len())).unwrap();
 }
 
 /// A file as PyTorch wrote before 1.6.
@@ -233,31 +281,47 @@ pub(crate) fn archive(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     for (name, content) in files {
         let at = out.len() as u32;
-        let mut entry = Vec::new();
-        for short in [20u16, 0, 0, 0, 0x21] {
-            entry.extend(short.to_le_bytes());
-        }
-        let length = content.len() as u32;
-        for long in [crc32(content), length, length] {
-            entry.extend(long.to_le_bytes());
-        }
-        entry.extend((name.len() as u16).to_le_bytes());
-        entry.extend(0u16.to_le_bytes());
+        let entry = entry_of(name, crc32(content), content.len() as u32);
         out.extend(b"PK\x03\x04");
         out.extend(&entry);
         out.extend(name.as_bytes());
         out.extend(content);
-        directory.extend(b"PK\x01\x02\x14\x00");
-        directory.extend(&entry);
-        directory.extend([0; 10]);
-        directory.extend(at.to_le_bytes());
-        directory.extend(name.as_bytes());
+        list(&mut directory, name, &entry, at);
     }
-    let (at, count) = (out.len() as u32, files.len() as u16);
-    out.extend(&directory);
+    let at = out.len() as u32;
+    out.extend(ended(&directory, at, files.len()));
+    out
+}
+
+/// What the heads of a stored file have in common.
+fn entry_of(name: &str, crc: u32, length: u32) -> Vec<u8> {
+    let mut entry = Vec::new();
+    for short in [20u16, 0, 0, 0, 0x21] {
+        entry.extend(short.to_le_bytes());
+    }
+    for long in [crc, length, length] {
+        entry.extend(long.to_le_bytes());
+    }
+    entry.extend((name.len() as u16).to_le_bytes());
+    entry.extend(0u16.to_le_bytes());
+    entry
+}
+
+/// Adds a file to an archive's directory.
+fn list(directory: &mut Vec<u8>, name: &str, entry: &[u8], at: u32) {
+    directory.extend(b"PK\x01\x02\x14\x00");
+    directory.extend(entry);
+    directory.extend([0; 10]);
+    directory.extend(at.to_le_bytes());
+    directory.extend(name.as_bytes());
+}
+
+/// The directory with the end of an archive.
+fn ended(directory: &[u8], at: u32, count: usize) -> Vec<u8> {
+    let mut out = directory.to_vec();
     out.extend(b"PK\x05\x06\0\0\0\0");
-    out.extend(count.to_le_bytes());
-    out.extend(count.to_le_bytes());
+    out.extend((count as u16).to_le_bytes());
+    out.extend((count as u16).to_le_bytes());
     out.extend((directory.len() as u32).to_le_bytes());
     out.extend(at.to_le_bytes());
     out.extend([0, 0]);

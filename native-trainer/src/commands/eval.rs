@@ -10,10 +10,12 @@ use hrm_core::reason::commit::Commitment;
 use hrm_core::reason::score::Summary;
 use hrm_core::reason::{Guessable, Guessing, Images, Key, Perturbation, Proportion, Search, Stop};
 use hrm_shaders::Variant;
+use serde::Serialize;
 
+use super::eval_arc;
 use crate::checkpoint::Checkpoint;
 use crate::engine::{Device, Engine};
-use crate::evaluate::{self, Evaluation, Log, Model, Named, Setup, Spread};
+use crate::evaluate::{self, Evaluation, Log, Model, Named, Setup, Spread, arc};
 use crate::output::outln;
 use crate::paths::{ForceArgs, Paths, write};
 use crate::puzzles::PuzzleArgs;
@@ -99,6 +101,20 @@ impl OutputArgs {
             None => Ok(()),
         }
     }
+
+    /// Prints a result, as JSON or by `print`, and writes it where it is wanted.
+    fn show<E: Serialize>(&self, evaluation: &E, print: impl FnOnce(&E)) -> Result<()> {
+        let json = serde_json::to_string_pretty(evaluation)?;
+        if let Some(path) = &self.output {
+            write(path, format!("{json}\n").as_bytes())?;
+        }
+        if self.json {
+            outln!("{json}");
+        } else {
+            print(evaluation);
+        }
+        Ok(())
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -110,14 +126,14 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     config: Option<PathBuf>,
     #[command(flatten)]
-    puzzles: PuzzleArgs,
+    pub(super) puzzles: PuzzleArgs,
     /// Another checkpoint to compare with (a quantized one's original, say):
     /// the share of puzzles on which the plain passes end in the same grid
     #[arg(long)]
-    against: Option<PathBuf>,
+    pub(super) against: Option<PathBuf>,
     /// Guesses a puzzle and checkpoint; the first is the plain pass
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    guesses: u32,
+    pub(super) guesses: u32,
     /// Images of the puzzle that the other guesses are at: identity, symmetry
     /// (the whole group), of a Sudoku cyclic (the reference's digit shifts) and
     /// relabel (random digits), of a maze swap (the reference's second pass,
@@ -126,25 +142,25 @@ pub(crate) struct RunArgs {
     images: Images,
     /// Standard deviation of noise on the initial states of the other guesses
     #[arg(long, default_value_t = 0.0)]
-    initial_noise: f64,
+    pub(super) initial_noise: f64,
     /// The same after every update
     #[arg(long, default_value_t = 0.0)]
-    update_noise: f64,
+    pub(super) update_noise: f64,
     /// Segments of each guess
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    segments: u32,
+    pub(super) segments: u32,
     /// When a guess ends: depth (at the last segment, as papers evaluate),
     /// halted (when the model says so), solved (when the rules accept its
     /// grid), first-verified (and then the other guesses are not made)
     #[arg(long, default_value = "depth", value_parser = stop)]
-    stop: Stop,
+    pub(super) stop: Stop,
     /// Search instead of guessing, with as many states as guesses and the
     /// same segments: beam-conflicts and beam-residual keep the better half of
     /// the states, agreement restarts with the cells that all agree on, commit
     /// gives every state one more cell that it believes in. A search ends when
     /// the rules accept a grid
     #[arg(long, value_parser = search)]
-    search: Option<Search>,
+    pub(super) search: Option<Search>,
     /// Segments between a search's choices, by default 2 for commit and 4 for
     /// the others
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -164,24 +180,24 @@ pub(crate) struct RunArgs {
     seed: u64,
     /// Processor
     #[arg(long, default_value = "cpu")]
-    device: Device,
+    pub(super) device: Device,
     /// Form of the kernels with --device wgpu: direct, tiled, half or packed;
     /// by default the one that a trial finds fastest
     #[arg(long)]
-    kernels: Option<Variant>,
+    pub(super) kernels: Option<Variant>,
     /// Batches at a time on the CPU, by default one a core
     #[arg(long)]
-    threads: Option<usize>,
+    pub(super) threads: Option<usize>,
     /// Guesses in a batch, by default 8 on the CPU and 128 on a GPU
     #[arg(long)]
-    batch: Option<usize>,
+    pub(super) batch: Option<usize>,
     /// Only every n-th puzzle from the i-th on, as `i/n`
     #[arg(long, default_value = "1/1", value_parser = shard)]
-    shard: [usize; 2],
+    pub(super) shard: [usize; 2],
     /// File that keeps every guess as it comes in; if it exists, the
     /// evaluation goes on where it ended
     #[arg(long)]
-    records: Option<PathBuf>,
+    pub(super) records: Option<PathBuf>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -239,7 +255,8 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
                 .iter()
                 .fold(paths, |paths, path| paths.reads(path));
             merge.output.try_output(paths)?;
-            show(&evaluate::merge(&merge.files)?, &merge.output)
+            let merged = evaluate::merge(&merge.files)?;
+            merge.output.show(&merged, print_table)
         }
         EvalArgs::Run(args) => {
             let mut paths = Paths::new(args.output.force).reads(&args.puzzles.data);
@@ -247,12 +264,21 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
                 paths.goes_on("--records", records)?;
             }
             args.output.try_output(paths)?;
-            show(&evaluation(args)?, &args.output)
+            match evaluation(args)? {
+                Evaluated::Ruled(evaluation) => args.output.show(&*evaluation, print_table),
+                Evaluated::Arc(evaluation) => args.output.show(&*evaluation, eval_arc::print),
+            }
         }
     }
 }
 
-fn evaluation(args: &RunArgs) -> Result<Evaluation> {
+/// An evaluation of puzzles with rules, or of ARC tasks.
+enum Evaluated {
+    Ruled(Box<Evaluation>),
+    Arc(Box<arc::Evaluation>),
+}
+
+fn evaluation(args: &RunArgs) -> Result<Evaluated> {
     for (name, value) in [
         ("--initial-noise", args.initial_noise),
         ("--update-noise", args.update_noise),
@@ -284,7 +310,12 @@ fn evaluation(args: &RunArgs) -> Result<Evaluation> {
     match first.plan.config.puzzle {
         PuzzleKind::Sudoku(_) => evaluation_of::<Board>(args, &models, &first),
         PuzzleKind::Maze(_) => evaluation_of::<Maze>(args, &models, &first),
+        PuzzleKind::Arc(_) => {
+            let evaluation = eval_arc::evaluation(args, &models)?;
+            return Ok(Evaluated::Arc(Box::new(evaluation)));
+        }
     }
+    .map(|evaluation| Evaluated::Ruled(Box::new(evaluation)))
 }
 
 /// The same of one kind of puzzle; `first` is the first of the models.
@@ -406,20 +437,6 @@ fn check_images<P: Guessable>(args: &RunArgs, kind: P::Kind, plan: &Plan) -> Res
             "--images {images}: {kind} has {count} of them, so without noise {guesses} guesses \
              are not all different"
         );
-    }
-    Ok(())
-}
-
-/// Prints a result, and writes it where it is wanted.
-fn show(evaluation: &Evaluation, output: &OutputArgs) -> Result<()> {
-    let json = serde_json::to_string_pretty(evaluation)?;
-    if let Some(path) = &output.output {
-        write(path, format!("{json}\n").as_bytes())?;
-    }
-    if output.json {
-        outln!("{json}");
-    } else {
-        print_table(evaluation);
     }
     Ok(())
 }

@@ -208,6 +208,11 @@ fn shown<'a>(args: &'a ExportArgs, plan: &Plan) -> Result<Shown<'a>> {
             integers.join(", ")
         );
     }
+    if let PuzzleKind::Arc(size) = plan.config.puzzle {
+        errln!(
+            "note: the playground has no board for {size} yet; hrm eval and hrm solve take what is written"
+        );
+    }
     Ok(Shown {
         title: args.title.as_deref().unwrap_or_default(),
         summary: args.summary.as_deref().unwrap_or_default(),

@@ -1,9 +1,11 @@
 //! `hrm import`: a checkpoint directory from weights made elsewhere.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use hrm_core::import::Choice;
+use hrm_core::puzzle::arc::files::{read_rows, write_rows};
 
 use crate::checkpoint::Checkpoint;
 use crate::output::{errln, outln};
@@ -32,7 +34,15 @@ pub(crate) struct ImportArgs {
     /// Drop a field of the configuration that is not known
     #[arg(long, value_name = "FIELD")]
     ignore: Vec<String>,
+    /// File of ARC rows (hrm data arc), whose puzzle embeddings alone are read from the table of
+    /// all. The rows go along as `puzzles.csv`, with the identifiers that they have in what is
+    /// written
+    #[arg(long, value_name = "FILE")]
+    identifiers: Option<PathBuf>,
 }
+
+/// The rows of ARC that a model was imported for.
+const PUZZLES: &str = "puzzles.csv";
 
 /// `FIELD=VALUE`; a value that is no JSON is a word.
 fn setting(text: &str) -> Result<(String, serde_json::Value), String> {
@@ -50,7 +60,16 @@ pub(crate) fn run(args: &ImportArgs) -> Result<()> {
             args.dir.display()
         );
     }
+    let rows = args.identifiers.as_deref();
+    let rows = rows.map(|path| read_rows(path, usize::MAX)).transpose()?;
+    // Row 0, of no puzzle, stays the first.
+    let used = rows.as_ref().map(|rows| {
+        let used = rows.iter().map(|row| row.identifier);
+        let used: BTreeSet<u32> = used.chain([0]).collect();
+        Vec::from_iter(used)
+    });
     let choice = Choice {
+        identifiers: used.clone(),
         tensors: args.tensors.clone(),
         set: args.set.clone(),
         ignore: args.ignore.clone(),
@@ -71,6 +90,16 @@ pub(crate) fn run(args: &ImportArgs) -> Result<()> {
         checkpoint.plan.config.puzzle,
     );
     checkpoint.save(&args.dir, &card)?;
+    if let (Some(mut rows), Some(used)) = (rows, used) {
+        for row in &mut rows {
+            // All are among those in use.
+            let place = used.binary_search(&row.identifier).unwrap_or(0);
+            row.identifier = u32::try_from(place)?;
+        }
+        let path = args.dir.join(PUZZLES);
+        write_rows(&path, &rows)?;
+        errln!("{}: the rows with their new identifiers", path.display());
+    }
     outln!(
         "{}: {} parameters",
         args.dir.display(),

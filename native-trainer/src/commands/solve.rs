@@ -15,6 +15,7 @@ use hrm_core::reason::{
 };
 use pollster::block_on;
 
+use super::solve_arc;
 use crate::checkpoint::Checkpoint;
 use crate::engine::{Device, Engine};
 use crate::output::{self, errln, outln};
@@ -39,19 +40,19 @@ pub(crate) struct SolveArgs {
     /// of it (of a maze there are eight), or where all images are the same to
     /// the network, from noisy initial states
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    guesses: u32,
+    pub(super) guesses: u32,
     /// Segments of each guess
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    segments: u32,
+    pub(super) segments: u32,
     /// Decides the symmetries
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Processor
     #[arg(long, default_value = "auto")]
-    device: Device,
+    pub(super) device: Device,
     /// One JSON object a line instead
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// Stop at the first line that is no puzzle
     #[arg(long)]
     strict: bool,
@@ -60,9 +61,10 @@ pub(crate) struct SolveArgs {
     /// Puzzles, each as its cells' characters: of a Sudoku digits and `.`, `0` or
     /// `_` for blanks, of a maze `#`, space, `S` and `G` or other common signs;
     /// files of puzzles in any form that docs/formats.md names; `-` for standard
-    /// input
+    /// input. Of ARC files of rows that hrm data arc writes: a line a test, with
+    /// the two most frequent answers
     #[arg(required = true, allow_hyphen_values = true)]
-    puzzles: Vec<String>,
+    pub(super) puzzles: Vec<String>,
 }
 
 /// Guesses that run at a time.
@@ -96,6 +98,7 @@ pub(crate) fn run(args: &SolveArgs) -> Result<Outcome> {
     match checkpoint.plan.config.puzzle {
         PuzzleKind::Sudoku(shape) => Solver::<Board>::new(args, checkpoint, shape)?.all(),
         PuzzleKind::Maze(size) => Solver::<Maze>::new(args, checkpoint, size)?.all(),
+        PuzzleKind::Arc(_) => solve_arc::run(args, &checkpoint),
     }
 }
 

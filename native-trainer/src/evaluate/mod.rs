@@ -1,6 +1,7 @@
 //! Guesses at a set of puzzles, kept in a file as they come in, so that an
 //! evaluation can be killed, gone on with, divided and put together again.
 
+pub(crate) mod arc;
 mod log;
 
 use std::collections::{HashMap, HashSet};
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use hrm_core::puzzle::{Board, Maze, PuzzleKind, Shape};
 use hrm_core::reason::score::{Record, Summary};
 use hrm_core::reason::{Agenda, Done, Driver, Guessable, Guessing, Search, Stop};
@@ -337,6 +338,7 @@ pub(crate) fn merge(files: &[PathBuf]) -> Result<Evaluation> {
     match first.puzzle.unwrap_or(Shape::S9.into()) {
         PuzzleKind::Sudoku(_) => merge_of::<Board>(files),
         PuzzleKind::Maze(_) => merge_of::<Maze>(files),
+        kind @ PuzzleKind::Arc(_) => bail!("{kind}: there are no shards of its evaluations"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! One segment of a model as an ONNX graph: the fourth walk of the plan.
 //!
-//! Inputs `tokens` [batch, cells] int64, `z_H` and `z_L` [batch, positions,
+//! Inputs `tokens` [batch, cells] int64, of a model with several puzzle embeddings
+//! `puzzle_identifiers` [batch, 1] int64, `z_H` and `z_L` [batch, positions,
 //! hidden], and of a model with feedback `last` [batch, cells, symbols], the
 //! probabilities of the last answer (before the first segment certain in given
 //! cells, alike in blank ones); outputs `logits` [batch, cells, vocabulary or
@@ -55,6 +56,9 @@ fn model(plan: &Plan, weights: &Weights) -> proto::Model {
     }
 }
 
+/// The input that picks rows of the puzzle embedding.
+const IDENTIFIERS: &str = "puzzle_identifiers";
+
 struct Walk<'a> {
     plan: &'a Plan,
     weights: &'a Weights,
@@ -67,6 +71,9 @@ impl Walk<'_> {
         let (cells, n, d) = (plan.config.seq_len, plan.positions, plan.hidden);
         let g = &mut self.graph;
         g.input("tokens", proto::INT64, &[cells]);
+        if plan.puzzle_table().is_some() && plan.config.num_puzzle_identifiers > 1 {
+            g.input(IDENTIFIERS, proto::INT64, &[1]);
+        }
         g.input("z_H", proto::FLOAT, &[n, d]);
         g.input("z_L", proto::FLOAT, &[n, d]);
         let input = self.embed();
@@ -102,7 +109,7 @@ impl Walk<'_> {
         self.graph.output(&low, "z_L_out", &[n, d]);
     }
 
-    /// The puzzle embedding and the zeros of further positions in front are
+    /// The puzzle embeddings and the zeros of further positions in front are
     /// the table's last rows, and the tokens in front of every puzzle are
     /// their numbers.
     fn embed(&mut self) -> String {
@@ -113,8 +120,10 @@ impl Walk<'_> {
         };
         let (d, vocabulary) = (plan.hidden, plan.config.vocab_size);
         let mut table = self.weights.dense(e.tokens).into_owned();
+        let mut identifiers = 0;
         if let Some(id) = e.puzzle {
-            table.extend_from_slice(&self.weights.dense(id)[..d]);
+            table.extend_from_slice(&self.weights.dense(id));
+            identifiers = plan.tensor(id).shape[0];
             if plan.prefix > 1 {
                 table.resize(table.len() + d, 0.0);
             }
@@ -126,12 +135,18 @@ impl Walk<'_> {
         let mut tokens = "tokens".to_owned();
         // From the cells outwards: the zeros, then the puzzle embedding.
         let zeros = plan.prefix.saturating_sub(1);
-        for (count, row) in [(zeros, vocabulary + 1), (plan.prefix - zeros, vocabulary)] {
+        let only = (plan.prefix - zeros) * usize::from(identifiers == 1);
+        for (count, row) in [(zeros, vocabulary + identifiers), (only, vocabulary)] {
             if count > 0 {
                 let pads = g.integers(&[0, count as i64, 0, 0]);
                 let number = g.integer(row as i64);
                 tokens = g.node("Pad", &[&tokens, &pads, &number]);
             }
+        }
+        if identifiers > 1 {
+            let first = g.integer(vocabulary as i64);
+            let own = g.node("Add", &[IDENTIFIERS, &first]);
+            tokens = g.concat(&[&own, &tokens], 1);
         }
         let mut x = g.node("Gather", &[&table, &tokens]);
         if let Some(id) = e.positions {
@@ -324,15 +339,23 @@ mod tests {
     /// shapes say, and what is decoded is what was encoded.
     #[test]
     fn graphs_are_well_formed() {
-        for preset in [
+        let presets = [
             "hrm-4x4",
             "hrm-6x6",
             "compact-6x6",
             "hrm-small",
             "eqr",
             "relational",
-        ] {
-            let plan = Plan::new(&ModelConfig::preset(preset).unwrap()).unwrap();
+        ];
+        let presets = presets.map(|name| (name, ModelConfig::preset(name).unwrap()));
+        let (_, first) = presets[0].clone();
+        let tasks = ModelConfig {
+            num_puzzle_identifiers: 3,
+            puzzle_emb_len: Some(2),
+            ..first
+        };
+        for (preset, config) in presets.into_iter().chain([("tasks", tasks)]) {
+            let plan = Plan::new(&config).unwrap();
             let weights = Weights::random(&plan, 1);
             let model = proto::Model::decode(segment(&plan, &weights).as_slice()).unwrap();
             let graph = model.graph.unwrap();

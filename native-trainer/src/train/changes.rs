@@ -96,6 +96,13 @@ pub(super) fn digest(set: &Set) -> String {
     match &set.rows {
         Rows::Sudoku(rows) => of(rows),
         Rows::Maze(rows) => of(rows),
+        Rows::Arc(_, rows) => {
+            let mut hash = Sha256::new();
+            for row in rows {
+                hash.update(row.to_string());
+            }
+            hex(&hash.finalize())
+        }
     }
 }
 

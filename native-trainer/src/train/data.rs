@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use hrm_core::puzzle::arc::{ArcSize, Name, files::read_rows};
 use hrm_core::puzzle::dataset::{ColumnNames, ReadOptions, Records};
 use hrm_core::puzzle::sudoku::generator::generate_with;
 use hrm_core::puzzle::{
@@ -73,6 +74,7 @@ impl Set {
                 })?;
                 (Rows::Maze(rows), text)
             }
+            PuzzleKind::Arc(size) => pairs(names, reading, size)?,
         };
         Ok(Self { rows, description })
     }
@@ -84,6 +86,36 @@ impl Set {
             self.description = format!("the first {rows} of {}", self.description);
         }
     }
+}
+
+/// The pairs of ARC tasks in all files in order, with a description.
+fn pairs(names: &[String], reading: &Reading, size: ArcSize) -> Result<(Rows, String)> {
+    if reading.columns.is_some() || reading.skip_bad {
+        bail!("--columns and --skip-bad are not for ARC, whose rows hrm data arc writes");
+    }
+    let mut rows = Vec::new();
+    let mut described = Vec::new();
+    for name in names {
+        if name.starts_with(GENERATE) {
+            bail!("{name}: ARC tasks are not generated; make a file with hrm data arc");
+        }
+        let path = Path::new(name);
+        let read = read_rows(path, usize::MAX)?;
+        let label = path.file_name().unwrap_or_default().to_string_lossy();
+        let mut rewritings: Vec<&Name> = read.iter().map(|row| &row.name).collect();
+        rewritings.dedup();
+        let mut tasks: Vec<&str> = rewritings.iter().map(|name| name.task.as_str()).collect();
+        tasks.dedup();
+        described.push(format!(
+            "{} pairs of {label} ({} tasks, {} with rewritings)",
+            read.len(),
+            tasks.len(),
+            rewritings.len()
+        ));
+        rows.extend(read);
+    }
+    let rows = Rows::arc(size, rows).context("the canvas is architecture.puzzle")?;
+    Ok((rows, described.join("; ")))
 }
 
 /// The rows of all names in order, with a description.

@@ -10,6 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use hrm_core::model::Burn;
 use hrm_core::plan::Plan;
+use hrm_core::puzzle::PuzzleKind;
 use hrm_core::train::held_out::Side;
 use hrm_core::train::{Backend, Example, Host, Score, StepReport, TrainError, Trainer};
 use hrm_core::weights::Weights;
@@ -66,6 +67,8 @@ struct Start {
     devices: Devices,
     plan: Arc<Plan>,
     weights: Weights,
+    /// The puzzles to train on, where the model had to know them first.
+    set: Option<Set>,
 }
 
 struct Run<B: Backend> {
@@ -111,6 +114,7 @@ impl Start {
         };
         let devices = Devices::find(config.device, config.devices, config.precision.into())?;
 
+        let mut set = None;
         let source = from.as_deref().or(config.init.as_deref());
         let (plan, weights) = match source {
             Some(dir) => {
@@ -131,7 +135,15 @@ impl Start {
                 }
             }
             None => {
-                let plan = Plan::new(&config.model_config()?)?;
+                let mut model = config.model_config()?;
+                let counted = config.architecture.contains_key(IDENTIFIERS);
+                if matches!(model.puzzle, PuzzleKind::Arc(_)) && !counted {
+                    // As many as the puzzles have.
+                    let puzzles = training_set(&config, model.puzzle)?;
+                    model.num_puzzle_identifiers = puzzles.rows.identifiers();
+                    set = Some(puzzles);
+                }
+                let plan = Plan::new(&model)?;
                 let weights = Weights::random(&plan, config.seed);
                 (plan, weights)
             }
@@ -144,7 +156,30 @@ impl Start {
             devices,
             plan: Arc::new(plan),
             weights,
+            set,
         })
+    }
+}
+
+/// The field of the architecture that says how many puzzle embeddings there
+/// are.
+const IDENTIFIERS: &str = "num_puzzle_identifiers";
+
+/// The puzzles that a run trains on.
+fn training_set(config: &TrainConfig, kind: PuzzleKind) -> Result<Set> {
+    let reading = config.reading()?;
+    let (rows, seed) = (config.generate_rows, config.seed);
+    Set::load(&config.data, &reading, kind, rows, seed, Side::Training)
+}
+
+/// Refuses puzzles that have no row in a model's table of puzzle embeddings.
+fn check_identifiers(plan: &Plan, option: &str, set: &Set) -> Result<()> {
+    let Some(largest) = set.rows.identifiers().checked_sub(1) else {
+        return Ok(());
+    };
+    match plan.no_identifier(largest) {
+        None => Ok(()),
+        Some(reason) => bail!("{option}: {reason}"),
     }
 }
 
@@ -157,6 +192,7 @@ impl<B: Backend> Run<B> {
             mut changed,
             devices,
             plan,
+            set,
             ..
         } = start;
         let shape = plan.config.puzzle;
@@ -191,14 +227,11 @@ impl<B: Backend> Run<B> {
 
         let folder = Folder::open(&out, state.step)?;
         let reading = config.reading()?;
-        let set = Set::load(
-            &config.data,
-            &reading,
-            shape,
-            config.generate_rows,
-            config.seed,
-            Side::Training,
-        )?;
+        let set = match set {
+            Some(set) => set,
+            None => training_set(&config, shape)?,
+        };
+        check_identifiers(&plan, "--data", &set)?;
         let held_out = match &config.held_out {
             Some(name) => {
                 let name = std::slice::from_ref(name);
@@ -211,6 +244,7 @@ impl<B: Backend> Run<B> {
                     Side::HeldOut,
                 )?;
                 set.truncate(config.held_out_rows);
+                check_identifiers(&plan, "--held-out", &set)?;
                 Some(set)
             }
             None => None,
@@ -379,13 +413,18 @@ impl<B: Backend> Run<B> {
             .copied()
             .enumerate()
             .map(|(row, fresh)| {
-                let (segment, Example { input, label }) = if fresh {
+                let (segment, example) = if fresh {
                     (1, self.batch[row].clone())
                 } else {
                     let carried = (*self.trainer.rows()[row]).clone();
                     (segments[row] + 1, carried)
                 };
-                json!({"row": row, "segment": segment, "input": input, "label": label})
+                let Example {
+                    input,
+                    label,
+                    identifier,
+                } = example;
+                json!({"row": row, "segment": segment, "input": input, "label": label, "identifier": identifier})
             })
             .collect();
         let batch = json!({"step": self.state.step + 1, "error": error.to_string(), "rows": rows});

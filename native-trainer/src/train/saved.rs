@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::config::TrainConfig;
 use crate::checkpoint::{CARD, CONFIG, MODEL};
 use crate::output::errln;
+use hrm_core::puzzle::PuzzleKind;
 use hrm_core::train::{Backend, Score, Trainer};
 
 /// Name of the trainer's memory.
@@ -402,10 +403,10 @@ pub(crate) fn card<B: Backend>(
         state.step,
         plan.config.puzzle,
         plan.parameter_count(),
-        if config.no_augment {
-            "none"
-        } else {
-            "random symmetries"
+        match (config.no_augment, plan.config.puzzle) {
+            (true, _) => "none",
+            (false, PuzzleKind::Arc(_)) => "random places on the canvas",
+            (false, _) => "random symmetries",
         },
         config.hints,
         state.step,

@@ -5,6 +5,7 @@
 use hrm_core::config::ModelConfig;
 use hrm_core::import::{self, Choice, FileKind, SNIFFED, WeightsFile, parse_config};
 use hrm_core::plan::Plan;
+use hrm_core::puzzle::PuzzleKind;
 use hrm_core::weights::{Manifest, Part, Weights};
 use web_sys::File;
 
@@ -113,6 +114,14 @@ fn published(files: &[File]) -> Result<Network, String> {
     notes.extend(read.notes);
 
     let (plan, weights) = (read.plan, read.weights);
+    if let PuzzleKind::Arc(size) = plan.config.puzzle {
+        return Err(within(
+            picked.weights,
+            format!(
+                "it plays {size}, for which there is no board here yet; `hrm eval` and `hrm solve` run it"
+            ),
+        ));
+    }
     let scheme = weights.scheme();
     let content = weights.to_safetensors(&plan).map_err(|e| e.to_string())?;
     drop(weights);

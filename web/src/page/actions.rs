@@ -348,7 +348,10 @@ impl Page {
             self.miss(&wanted);
         }
         if from_address && !played {
-            let said = format!("{} Another puzzle is shown than the link’s.", unplayed(kind));
+            let said = format!(
+                "{} Another puzzle is shown than the link’s.",
+                unplayed(kind)
+            );
             s.notice.set(Some(said));
         }
     }
@@ -787,6 +790,7 @@ fn unplayed(kind: PuzzleKind) -> String {
     let puzzles = match kind {
         PuzzleKind::Sudoku(_) => "Sudokus",
         PuzzleKind::Maze(_) => "mazes",
+        PuzzleKind::Arc(_) => "ARC grids",
     };
     format!("None of the networks here plays {puzzles} of {side}×{side}.")
 }

@@ -61,6 +61,9 @@ pub(crate) fn BoardView(page: Page) -> impl IntoView {
             {live(move || match kind.get() {
                 PuzzleKind::Sudoku(shape) => view! { <Grid page shape/> }.into_any(),
                 PuzzleKind::Maze(size) => view! { <MazeView page side=size.side()/> }.into_any(),
+                PuzzleKind::Arc(_) => {
+                    view! { <p class="lede">"ARC tasks are for the command line so far: hrm eval, hrm solve."</p> }.into_any()
+                }
             })}
             <p class="notice" role="alert">{live(move || page.state.notice.get())}</p>
         </section>

@@ -27,6 +27,7 @@ fn content(kind: PuzzleKind, index: usize) -> String {
             .get(index)
             .map_or("", |&cell| name(cell))
             .to_owned(),
+        PuzzleKind::Arc(_) => index.to_string(),
     }
 }
 
@@ -98,6 +99,7 @@ pub(crate) fn CellFacts(page: Page) -> impl IntoView {
                 let sign = match s.kind.get() {
                     PuzzleKind::Sudoku(_) => digit_char(i as u8 + 1),
                     PuzzleKind::Maze(_) => SIGNS.get(i).copied().unwrap_or(' '),
+                    PuzzleKind::Arc(_) => ' ',
                 };
                 d.text("digit-name", Anchor::Middle, at, &sign.to_string());
             }

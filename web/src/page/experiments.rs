@@ -149,7 +149,7 @@ fn Trial(page: Page, experiment: Experiment, rival: RwSignal<String>) -> impl In
     };
     view! {
         <p class="lede">{live(move || match page.state.kind.get() {
-            PuzzleKind::Sudoku(_) => experiment.question(),
+            PuzzleKind::Sudoku(_) | PuzzleKind::Arc(_) => experiment.question(),
             PuzzleKind::Maze(_) => experiment.question_of_maze(),
         })}</p>
         <div class="controls">

@@ -228,7 +228,7 @@ pub(crate) fn lengths(page: Page) -> Option<String> {
     let s = page.state;
     s.entry.with(|entry| {
         let maze = entry.board().maze()?;
-        let route = s.standing.with(|standing| standing.route());
+        let route = s.standing.with(hrm_core::reason::Standing::route);
         Some(maze::lengths(maze, route))
     })
 }

@@ -40,6 +40,7 @@ fn Choice(page: Page, manifest: Manifest) -> impl IntoView {
     let mazes = match manifest.puzzle {
         PuzzleKind::Sudoku(_) => "",
         PuzzleKind::Maze(_) => " mazes",
+        PuzzleKind::Arc(_) => " ARC grids",
     };
     let facts = format!(
         "{side}×{side}{mazes}, {} parameters, {:.1} MB",

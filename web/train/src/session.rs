@@ -44,8 +44,7 @@ pub enum SessionError {
     Engine(#[from] hrm_core::engine::EngineError),
 }
 
-/// Gradients of the host's trainer, in the plan's order.
-pub type Gradients = Vec<Vec<f32>>;
+pub use hrm_core::train::Gradients;
 
 /// The rows of a batch that worker `worker` of `workers` computes.
 #[must_use]

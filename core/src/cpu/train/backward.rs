@@ -1,7 +1,7 @@
 //! The gradients of the sublayers, `y = rms_norm(x + f(x))` each.
 
 use super::heads::slot;
-use super::{Call, Gradients};
+use super::{Call, Tensors};
 use crate::config::Gate;
 use crate::cpu::bf16::{Operands, add_product};
 use crate::cpu::math::sigmoid;
@@ -15,7 +15,7 @@ use crate::plan::{Axis, Sublayer, TensorId};
 /// The backward pass of a segment: what every sublayer's gradient needs.
 pub(super) struct Backward<'a> {
     pub(super) model: &'a CpuModel,
-    pub(super) gradients: Gradients,
+    pub(super) gradients: Tensors,
     pub(super) operands: Operands,
     /// Sums of the relational sublayers, by module and place.
     pub(super) relations: Vec<([usize; 2], Accumulated)>,

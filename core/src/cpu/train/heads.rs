@@ -1,7 +1,7 @@
 //! The ends of a training segment: embedding and output heads, with their
 //! gradients.
 
-use super::Gradients;
+use super::Tensors;
 use crate::config::QPool;
 use crate::cpu::CpuModel;
 use crate::cpu::input::role;
@@ -10,7 +10,7 @@ use crate::plan::{Embedding, RoleEmbedding, TensorId, TokenEmbedding};
 
 /// The gradient of a tensor, zeros at its first use.
 pub(super) fn slot<'g>(
-    gradients: &'g mut Gradients,
+    gradients: &'g mut Tensors,
     model: &CpuModel,
     id: TensorId,
 ) -> &'g mut [f32] {
@@ -84,7 +84,7 @@ pub(super) fn backward(
     z_h: &[f32],
     d_logits: &[f32],
     d_q: &[f32],
-    gradients: &mut Gradients,
+    gradients: &mut Tensors,
 ) -> Vec<f32> {
     let plan = &*model.plan;
     let (n, d, vocab) = (plan.positions, plan.hidden, plan.logits_a_row());
@@ -145,6 +145,11 @@ pub(super) fn backward(
 pub(super) struct Puzzles<'a> {
     /// `[batch, cells]`.
     pub(super) tokens: &'a [u8],
+    /// `[batch]`.
+    pub(super) identifiers: &'a [u32],
+    /// The rows of the puzzle embedding that get gradients, ascending: those of
+    /// all identifiers.
+    pub(super) rows: &'a [u32],
     /// `[batch, positions]`, where the model has feedback.
     pub(super) probabilities: &'a [f32],
 }
@@ -154,10 +159,10 @@ pub(super) fn embedding_backward(
     model: &CpuModel,
     puzzles: &Puzzles<'_>,
     d_input: &[f32],
-    gradients: &mut Gradients,
+    gradients: &mut Tensors,
 ) {
     match &model.plan.embedding {
-        Embedding::Tokens(e) => tokens_backward(model, e, puzzles.tokens, d_input, gradients),
+        Embedding::Tokens(e) => tokens_backward(model, e, puzzles, d_input, gradients),
         Embedding::Roles(e) => roles_backward(model, e, puzzles, d_input, gradients),
     }
 }
@@ -167,7 +172,7 @@ fn roles_backward(
     e: &RoleEmbedding,
     puzzles: &Puzzles<'_>,
     d_input: &[f32],
-    gradients: &mut Gradients,
+    gradients: &mut Tensors,
 ) {
     let d = model.plan.hidden;
     let answers = model.plan.heads.answers;
@@ -190,20 +195,26 @@ fn roles_backward(
 fn tokens_backward(
     model: &CpuModel,
     e: &TokenEmbedding,
-    tokens: &[u8],
+    puzzles: &Puzzles<'_>,
     d_input: &[f32],
-    gradients: &mut Gradients,
+    gradients: &mut Tensors,
 ) {
     let plan = &*model.plan;
     let d = plan.hidden;
+    if let Some(puzzle) = e.puzzle {
+        gradients[puzzle.index()].resize(puzzles.rows.len() * d, 0.0);
+    }
     let sequences = d_input.chunks_exact(plan.positions * d);
-    for (d_x, tokens) in sequences.zip(tokens.chunks_exact(plan.config.seq_len)) {
+    let given = puzzles.tokens.chunks_exact(plan.config.seq_len);
+    let given = given.zip(puzzles.identifiers);
+    for (d_x, (tokens, identifier)) in sequences.zip(given) {
         if let Some(positions) = e.positions {
             axpy(e.scale, d_x, slot(gradients, model, positions));
         }
         // Of the positions in front the first alone has a table.
-        if let Some(puzzle) = e.puzzle {
-            axpy(e.scale, &d_x[..d], &mut slot(gradients, model, puzzle)[..d]);
+        if let (Some(puzzle), Ok(at)) = (e.puzzle, puzzles.rows.binary_search(identifier)) {
+            let row = at * d..(at + 1) * d;
+            axpy(e.scale, &d_x[..d], &mut gradients[puzzle.index()][row]);
         }
         let rows = d_x[plan.prefix * d..].chunks_exact(d);
         let table = slot(gradients, model, e.tokens);

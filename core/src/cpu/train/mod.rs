@@ -7,6 +7,7 @@
 //! and add to the weights' gradients in place.
 
 mod backward;
+mod gradients;
 mod heads;
 pub(super) mod rows;
 #[cfg(test)]
@@ -20,8 +21,11 @@ use super::run::{add, damp};
 use crate::plan::{Embedding, Level, Update};
 use backward::Backward;
 
-/// Gradients in the plan's order; empty for tensors that are not trained.
-pub(crate) type Gradients = Vec<Vec<f32>>;
+pub use gradients::Gradients;
+pub(crate) use gradients::distinct;
+
+/// Gradients of the tensors, as [`Gradients`] has them.
+type Tensors = Vec<Vec<f32>>;
 
 /// What a segment says: logits `[batch * cells, vocab]` and q `[batch,
 /// outputs]`.
@@ -68,6 +72,8 @@ pub(crate) enum Last {
 pub(crate) struct Segment<'a> {
     model: &'a CpuModel,
     tokens: Vec<u8>,
+    /// The row of the puzzle embedding that each takes.
+    identifiers: Vec<u32>,
     /// The last answer of each sequence.
     last: Vec<Last>,
     /// What it says of every (cell, symbol), where the model has feedback.
@@ -81,17 +87,20 @@ pub(crate) struct Segment<'a> {
 }
 
 impl<'a> Segment<'a> {
-    /// Sequences of tokens side by side with their last answers and their
-    /// states, each `[batch, positions, hidden]`.
+    /// Sequences of tokens side by side with the rows of the puzzle embedding
+    /// that they take, their last answers and their states, each `[batch,
+    /// positions, hidden]`.
     pub(crate) fn new(
         model: &'a CpuModel,
         tokens: Vec<u8>,
+        identifiers: Vec<u32>,
         last: Vec<Last>,
         [z_h, z_l]: [Vec<f32>; 2],
     ) -> Self {
         let mut segment = Self {
             model,
             tokens,
+            identifiers,
             last,
             probabilities: Vec::new(),
             input: Vec::new(),
@@ -110,9 +119,14 @@ impl<'a> Segment<'a> {
         self.probabilities.clear();
         let size = plan.positions * plan.hidden;
         let sequences = self.tokens.chunks_exact(plan.config.seq_len);
-        for ((tokens, last), z_h) in sequences.zip(&self.last).zip(self.z_h.chunks_exact(size)) {
+        let told = self.last.iter().zip(&self.identifiers);
+        for ((tokens, (last, &identifier)), z_h) in
+            sequences.zip(told).zip(self.z_h.chunks_exact(size))
+        {
             let Embedding::Roles(roles) = &plan.embedding else {
-                self.input.extend(input::input(model, tokens, 0, None));
+                let identifier = identifier as usize;
+                self.input
+                    .extend(input::input(model, tokens, identifier, None));
                 continue;
             };
             let probabilities = roles.feedback.map(|_| match last {
@@ -175,10 +189,15 @@ impl<'a> Segment<'a> {
 
     /// The gradients of a loss with these slopes by the answer.
     pub(crate) fn gradients(mut self, logits: &[f32], q: &[f32]) -> Gradients {
+        let rows = match self.model.plan.puzzle_table() {
+            Some(_) => distinct(&self.identifiers),
+            None => Vec::new(),
+        };
         let kept = self.with_slopes([logits, q]);
         let [logits, q] = [logits, q].map(|slopes| rows::keep(slopes, &kept));
         self.keep_rows(&kept);
-        self.backward(&logits, &q)
+        let tensors = self.backward(&rows, &logits, &q);
+        Gradients { tensors, rows }
     }
 
     /// For each row whether it has any slope. One has to be left.
@@ -204,6 +223,7 @@ impl<'a> Segment<'a> {
             return;
         }
         rows::retain(&mut self.tokens, kept);
+        rows::retain(&mut self.identifiers, kept);
         rows::retain(&mut self.probabilities, kept);
         rows::retain(&mut self.z_h, kept);
         for Tracked { calls, y } in &mut self.tape {
@@ -215,7 +235,7 @@ impl<'a> Segment<'a> {
         }
     }
 
-    fn backward(self, logits: &[f32], q: &[f32]) -> Gradients {
+    fn backward(self, rows: &[u32], logits: &[f32], q: &[f32]) -> Tensors {
         let plan = &*self.model.plan;
         let mut backward = Backward {
             model: self.model,
@@ -255,6 +275,8 @@ impl<'a> Segment<'a> {
         let mut gradients = backward.gradients;
         let puzzle = heads::Puzzles {
             tokens: &self.tokens,
+            identifiers: &self.identifiers,
+            rows,
             probabilities: &self.probabilities,
         };
         heads::embedding_backward(self.model, &puzzle, &d_input, &mut gradients);

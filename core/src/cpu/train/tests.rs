@@ -12,7 +12,13 @@ use crate::weights::Weights;
 /// A loss that is linear in the answer, so that its slopes are known.
 fn loss(model: &CpuModel, tokens: &[u8], states: &[Vec<f32>; 2], slopes: &[Vec<f32>; 2]) -> f64 {
     let [h, l] = states.clone();
-    let mut segment = Segment::new(model, tokens.to_vec(), lasts(&model.plan, 2), [h, l]);
+    let mut segment = Segment::new(
+        model,
+        tokens.to_vec(),
+        identifiers_of(&model.plan),
+        lasts(&model.plan, 2),
+        [h, l],
+    );
     let answer = segment.run_tracked(&mut noise_of(3));
     let along = |a: &[f32], b: &[f32]| -> f64 {
         let terms = a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b));
@@ -26,6 +32,12 @@ fn loss(model: &CpuModel, tokens: &[u8], states: &[Vec<f32>; 2], slopes: &[Vec<f
 fn lasts(plan: &Plan, batch: usize) -> Vec<Last> {
     let answer = noise(plan.positions, 11).iter().map(|p| p.abs()).collect();
     [Last::None, Last::Given(answer)][..batch].to_vec()
+}
+
+/// Different ones where the model has them.
+fn identifiers_of(plan: &Plan) -> Vec<u32> {
+    let rows = plan.config.num_puzzle_identifiers as u32;
+    vec![rows - 1, rows / 2]
 }
 
 /// Numbers between -1 and 1 that look random.
@@ -70,9 +82,22 @@ fn check(mut config: ModelConfig) {
         noise(tokens.len() * plan.heads.answers.count, 7),
         noise(batch * plan.heads.q_outputs, 8),
     ];
-    let mut segment = Segment::new(&model, tokens.clone(), lasts(&plan, 2), states.clone());
+    let mut segment = Segment::new(
+        &model,
+        tokens.clone(),
+        identifiers_of(&plan),
+        lasts(&plan, 2),
+        states.clone(),
+    );
     segment.run_tracked(&mut noise_of(3));
     let gradients = segment.gradients(&slopes[0], &slopes[1]);
+    let gradients = match plan.puzzle_table() {
+        Some(table) => {
+            let shape = plan.tensor(table).matrix_shape();
+            gradients.whole(table.index(), shape)
+        }
+        None => gradients.tensors,
+    };
 
     for (i, spec) in plan.tensors.iter().enumerate() {
         if spec.kind == TensorKind::Buffer {
@@ -114,6 +139,11 @@ fn attention_with_rotary_and_learned_positions() {
     };
     check(ModelConfig {
         pos_encodings: PosEncodings::Learned,
+        ..hrm.clone()
+    });
+    check(ModelConfig {
+        num_puzzle_identifiers: 5,
+        puzzle_emb_len: Some(2),
         ..hrm.clone()
     });
     check(hrm);
@@ -218,6 +248,7 @@ fn rows_without_slopes_leave_the_gradients_of_the_others() {
             let mut segment = Segment::new(
                 &model,
                 tokens,
+                vec![0; to - from],
                 vec![Last::Own; to - from],
                 [part(&h), part(&l)],
             );
@@ -229,7 +260,9 @@ fn rows_without_slopes_leave_the_gradients_of_the_others() {
             };
             segment.gradients(&spread(&slopes[0]), &spread(&slopes[1]))
         };
-        for ((a, b), spec) in of(0, 3).iter().zip(&of(1, 2)).zip(&plan.tensors) {
+        let (all, one) = (of(0, 3), of(1, 2));
+        assert_eq!(all.rows, one.rows);
+        for ((a, b), spec) in all.tensors.iter().zip(&one.tensors).zip(&plan.tensors) {
             assert_eq!(a.len(), b.len());
             let largest = a.iter().fold(0.0f32, |m, v| m.max(v.abs()));
             for (a, b) in a.iter().zip(b) {
@@ -240,11 +273,12 @@ fn rows_without_slopes_leave_the_gradients_of_the_others() {
         let mut segment = Segment::new(
             &model,
             tokens.clone(),
+            vec![0; 3],
             vec![Last::Own; 3],
             [h.clone(), l.clone()],
         );
         segment.run_tracked(&mut |_| {});
         let zero = segment.gradients(&vec![0.0; 3 * logits], &vec![0.0; 3 * plan.heads.q_outputs]);
-        assert!(zero.iter().flatten().all(|g| *g == 0.0));
+        assert!(zero.tensors.iter().flatten().all(|g| *g == 0.0));
     }
 }

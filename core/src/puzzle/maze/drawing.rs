@@ -162,7 +162,8 @@ fn dedent(rows: &mut [Vec<char>]) {
 /// something else is left for ways.
 fn spaced(rows: &mut [Vec<char>], separator: char) {
     let between = |row: &Vec<char>| {
-        let end = row.len() - usize::from(row.last() == Some(&separator) && row.len() % 2 == 0);
+        let end =
+            row.len() - usize::from(row.last() == Some(&separator) && row.len().is_multiple_of(2));
         end % 2 == 1
             && row[..end]
                 .iter()

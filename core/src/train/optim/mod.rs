@@ -81,7 +81,8 @@ impl Default for OptimizerSettings {
 pub enum Rule {
     /// Not trained.
     Fixed,
-    /// Sign of the gradient.
+    /// Sign of the gradient, on the rows of the table that are in use; decay on
+    /// those too.
     Sign,
     /// AdamATan2 (arXiv 2407.05872): `atan2(m, sqrt(v))` in place of the
     /// quotient, so that the step does not depend on the gradient's scale.
@@ -112,6 +113,14 @@ impl Rule {
                 (TensorKind::Weight, OptimizerKind::Muon) => Self::AdamW,
             })
             .collect()
+    }
+
+    /// Whether a moving average is kept of what it trains. Of the puzzle
+    /// embedding there is none, as published: its table may be far larger than
+    /// all else, and a step changes a few rows of it.
+    #[must_use]
+    pub fn averages(self) -> bool {
+        self != Self::Sign
     }
 
     /// What it remembers of a tensor, each as large as the tensor itself, by

@@ -78,6 +78,9 @@ pub(crate) fn run(args: &AnalyzeArgs) -> Result<()> {
     match subjects[0].plan().config.puzzle {
         PuzzleKind::Sudoku(_) => analyze::<Board>(&args.what, subjects),
         PuzzleKind::Maze(_) => analyze::<Maze>(&args.what, subjects),
+        kind @ PuzzleKind::Arc(_) => {
+            bail!("{kind}: analyses are of puzzles with rules; of ARC there is hrm eval")
+        }
     }
 }
 

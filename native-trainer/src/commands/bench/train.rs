@@ -292,6 +292,7 @@ impl Draws {
         Example {
             input: symmetry.apply(&puzzle.question).tokens(),
             label: symmetry.apply(&puzzle.answer).tokens(),
+            identifier: 0,
         }
     }
 }

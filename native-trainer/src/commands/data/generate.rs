@@ -163,6 +163,9 @@ pub(super) fn generate(args: &GenerateArgs) -> Result<()> {
             })?;
             write(&args.output, &rows)
         }
+        PuzzleKind::Arc(size) => bail!(
+            "--puzzle {size}: tasks are not generated; hrm data arc makes a data set of published ones"
+        ),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `hrm data`: puzzle files.
 
+mod arc;
 mod build;
 mod generate;
 mod select;
@@ -21,6 +22,9 @@ enum What {
     Sudoku(build::BuildArgs),
     /// The same from published mazes
     Maze(build::BuildArgs),
+    /// Training and test rows from ARC tasks and their rewritings (columns source, question,
+    /// answer, identifier)
+    Arc(arc::ArcArgs),
     /// Sudokus with exactly one solution, or mazes, offline and from a seed
     Generate(generate::GenerateArgs),
     /// A generated training and test file that share no puzzle up to symmetry;
@@ -32,6 +36,7 @@ pub(crate) fn run(args: &DataArgs) -> Result<()> {
     match &args.what {
         What::Sudoku(args) => build::run::<Board>(args),
         What::Maze(args) => build::run::<Maze>(args),
+        What::Arc(args) => arc::run(args),
         What::Generate(args) => generate::generate(args),
         What::Split(args) => generate::split(args),
     }

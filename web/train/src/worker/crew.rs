@@ -45,6 +45,8 @@ pub(crate) struct Sums {
     pub(crate) halted: Vec<bool>,
     /// Lengths of the gradients, which lie one after the other.
     pub(crate) lengths: Vec<usize>,
+    /// The rows of the puzzle embedding among them.
+    pub(crate) table_rows: Vec<u32>,
 }
 
 /// The rows that a follower carries, beside their states.
@@ -128,7 +130,10 @@ impl Crew {
             let sums: Sums = serde_json::from_str(&text).map_err(|e| e.to_string())?;
             let flat: Float32Array = flat.unchecked_into();
             shares.push(Share {
-                gradients: cut(&flat.to_vec(), sums.lengths.into_iter()),
+                gradients: Gradients {
+                    tensors: cut(&flat.to_vec(), sums.lengths.into_iter()),
+                    rows: sums.table_rows,
+                },
                 report: sums.report,
                 rows: sums.rows,
                 halted: sums.halted,

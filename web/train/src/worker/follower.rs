@@ -83,9 +83,10 @@ fn step(trainer: &mut Trainer, orders: &Orders) -> Result<(Array, Array), Sessio
         report: share.report,
         rows: share.rows,
         halted: share.halted,
-        lengths: share.gradients.iter().map(Vec::len).collect(),
+        lengths: share.gradients.tensors.iter().map(Vec::len).collect(),
+        table_rows: share.gradients.rows,
     };
-    let flat = Float32Array::from(share.gradients.concat().as_slice());
+    let flat = Float32Array::from(share.gradients.tensors.concat().as_slice());
     let moved = Array::of1(&flat.buffer());
     let reply = reply(&sums);
     reply.push(&flat);
