@@ -367,7 +367,7 @@ mod tests {
             (
                 "Soo #o  G",
                 State::Solved,
-                "After 2 segments a shortest route is marked: 4 steps.",
+                "Since segment 1 a shortest route is marked: 4 steps.",
             ),
             (
                 "Soo #o oG",

@@ -191,7 +191,7 @@ mod tests {
             ("Soo\n  o\n  G", 6, Some(4)),
             ("S##\n## \n  G", 0, None),
             ("SG \n   \n   ", 1, Some(1)),
-            ("Soo\noo#\nooG", 1, Some(4)),
+            ("Soo\noo#\nooG", 3, Some(4)),
         ] {
             let maze = maze(text);
             assert_eq!(maze.shortest_routes(1000), routes, "{text}");

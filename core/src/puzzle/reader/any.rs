@@ -117,7 +117,7 @@ mod tests {
                 "+--+--+\n|.....|\n|.----+\n|.....|\n+----.+".to_owned(),
                 "maze-7x7",
             ),
-            ("question,answer\nS  G,SooG\n".to_owned(), "maze-2x2"),
+            ("question,answer\nS  G,So G\n".to_owned(), "maze-2x2"),
         ] {
             assert_eq!(kind(&text), expected, "{text}");
         }
