@@ -279,9 +279,32 @@ async fn mazes_are_pasted_linked_to_and_made() -> Result<()> {
             "return document.querySelectorAll('#board .cell').length === 16",
         )
         .await?;
-        page.loaded_model("hrm-4x4").await?;
+        page.loaded_model("relational").await
+    })
+    .await
+}
 
-        Ok(())
+#[tokio::test]
+async fn an_example_that_is_clicked_at_once_is_shown_and_run() -> Result<()> {
+    with_page(Graphics::None, DESKTOP, async |server, browser| {
+        // Before the program listens to the address.
+        let url = format!("{}?device=cpu", server.url());
+        browser.client.goto(&url).await?;
+        let page = Playground::at(&browser.client);
+        page.script("document.querySelector('#mazes a').click()")
+            .await?;
+        page.until(
+            "a maze",
+            "return document.querySelector('svg#board')?.dataset.side === '12'",
+        )
+        .await?;
+        page.loaded_model("relational-maze").await?;
+        page.says("#lengths", "The shortest way has 26 steps.")
+            .await?;
+        let rooms = Rooms::of(&page);
+        rooms.choose("#speed", "3").await?;
+        page.click("#play").await?;
+        page.ended().await
     })
     .await
 }

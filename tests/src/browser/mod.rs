@@ -97,12 +97,21 @@ impl Browser {
         if make.resizes() {
             client.set_window_size(size.0, size.1).await?;
         }
-        Ok(Self {
+        let browser = Self {
             client,
             make,
             _driver: driver,
             profile,
-        })
+        };
+        if make == Make::Chromium {
+            // With a profile that it did not make itself, its window has no focus,
+            // and elements that get it tell nobody.
+            let focus = json!({ "enabled": true });
+            browser
+                .devtools("Emulation.setFocusEmulationEnabled", focus)
+                .await?;
+        }
+        Ok(browser)
     }
 
     /// Ends the browser's GPU process, as a failing driver does. Returns

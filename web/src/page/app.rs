@@ -137,22 +137,14 @@ fn follow(page: Page) {
 
 /// A link clicked or an address typed on the open page.
 fn follow_address(page: Page) {
-    let handle = window_event_listener(leptos::ev::hashchange, move |_| {
-        let address = Address::parse(&dom::fragment());
-        let (model, puzzle) = (address.model.clone(), address.puzzle.clone());
-        let other = |board: &AnyPuzzle| *board != page.state.puzzle();
-        if let Some(model) =
-            model.filter(|id| page.state.model.get_untracked().as_ref() != Some(id))
-        {
-            page.choose_named(&model);
-        }
-        if let Some(puzzle) = puzzle.filter(other) {
-            page.set_puzzle(puzzle);
-        }
-        page.state.place.asked.set(address);
-        page.state.place.problems.set(problems(&dom::fragment()));
-    });
+    let handle = window_event_listener(leptos::ev::hashchange, move |_| go_to_address(page));
     on_cleanup(move || handle.remove());
+    let here = Address::parse(&dom::fragment());
+    let asked = page.state.place.asked;
+    if asked.with_untracked(|asked| *asked != here) {
+        // A link was clicked before anybody listened.
+        go_to_address(page);
+    }
     // Once there is something to show instead.
     let s = page.state;
     effect(move || {
@@ -164,6 +156,27 @@ fn follow_address(page: Page) {
             s.notice.set(Some(problems));
         }
     });
+}
+
+/// Shows what the address names.
+fn go_to_address(page: Page) {
+    let s = page.state;
+    let address = Address::parse(&dom::fragment());
+    let (model, puzzle) = (address.model.clone(), address.puzzle.clone());
+    let other = |board: &AnyPuzzle| *board != s.puzzle();
+    if let Some(model) = model.filter(|id| s.model.get_untracked().as_ref() != Some(id)) {
+        if s.models.with_untracked(Vec::is_empty) {
+            // Chosen as soon as it is known which there are.
+            s.model.set(Some(model));
+        } else {
+            page.choose_named(&model);
+        }
+    }
+    if let Some(puzzle) = puzzle.filter(other) {
+        page.set_puzzle(puzzle);
+    }
+    s.place.asked.set(address);
+    s.place.problems.set(problems(&dom::fragment()));
 }
 
 /// Where one looks, and how far runs go, is part of the address while nothing

@@ -67,10 +67,11 @@ pub(crate) fn CellFacts(page: Page) -> impl IntoView {
             let (digit, share) = shares.iter().enumerate().max_by_key(|(_, share)| **share)?;
             Some(format!(
                 "{} {} with {:.0} %",
+                // Of a maze, what is shown was said already.
                 if kind.sudoku().is_ok() {
                     ":"
                 } else {
-                    "; it is"
+                    "; the network says"
                 },
                 content(kind, digit),
                 f64::from(*share) / 2.55

@@ -49,7 +49,7 @@ const TICKS: [(char, &str, &str); 7] = [
     (
         'c',
         "commit",
-        "commit: write digits in now and then, begin anew when that leads nowhere, until one is verified",
+        "commit: write some cells in now and then, begin anew when that leads nowhere, until one is verified",
     ),
 ];
 
