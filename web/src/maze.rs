@@ -69,7 +69,7 @@ pub fn between(side: usize, from: usize, to: usize) -> Vec<usize> {
 
 /// What the marks of a board mean, each with its drawing in a cell of its own.
 #[must_use]
-pub fn legend() -> [(String, &'static str); 6] {
+pub fn legend() -> [(String, &'static str); 7] {
     let drawn = |class: &str, path: &str| {
         let mut d = Drawing::new();
         d.path(class, path);
@@ -87,7 +87,11 @@ pub fn legend() -> [(String, &'static str); 6] {
         ),
         (
             drawn("maze-route", WHOLE) + &drawn("maze-fault", &format!("M0 0{CROSS}")),
-            "gap, branch or loose",
+            "gap or branch",
+        ),
+        (
+            drawn("maze-route", WHOLE) + &drawn("maze-loose", "M0 5h10"),
+            "not joined to the start",
         ),
         (
             drawn("maze-route", WHOLE) + &drawn("maze-detour", &format!("M0 0{DIAMOND}")),
@@ -128,6 +132,8 @@ struct Sketch<'a> {
     question: &'a Maze,
     answer: Maze,
     faults: Vec<Fault>,
+    /// Cells that marked cells join to the start.
+    joined: Vec<bool>,
     side: usize,
 }
 
@@ -138,6 +144,7 @@ impl<'a> Sketch<'a> {
         let answer = Maze::from_tokens(size, values).unwrap_or_else(|_| question.clone());
         Self {
             faults: answer.faults(question),
+            joined: answer.joined_to_start(),
             question,
             answer,
             side: size.side(),
@@ -187,10 +194,12 @@ impl<'a> Sketch<'a> {
         )
     }
 
-    /// Lines between the middles of neighbouring cells of the route.
-    fn line(&self) -> String {
+    /// Lines between the middles of neighbouring cells of the route: of its parts that are
+    /// joined to the start, or of the others.
+    fn line(&self, joined: bool) -> String {
         let mut path = String::new();
-        for cell in (0..self.question.size().cells()).filter(|&c| self.is_on_route(c)) {
+        let cells = 0..self.question.size().cells();
+        for cell in cells.filter(|&c| self.is_on_route(c) && self.joined[c] == joined) {
             let [x, y] = self.place(cell).map(|at| at + CELL / 2.0);
             if (cell + 1) % self.side != 0 && self.is_on_route(cell + 1) {
                 path.push_str(&format!("M{x} {y}h{CELL}"));
@@ -219,9 +228,10 @@ impl<'a> Sketch<'a> {
         let says_wall = |cell: usize| {
             self.answer.cells()[cell] == Cell::Wall && self.question.cells()[cell] != Cell::Wall
         };
-        let broken =
-            |cell: usize| matches!(self.faults[cell], Fault::Gap | Fault::Branch | Fault::Apart);
-        d.path("maze-line", &self.line())
+        // Loose parts are seen by their lines.
+        let broken = |cell: usize| matches!(self.faults[cell], Fault::Gap | Fault::Branch);
+        d.path("maze-loose", &self.line(false))
+            .path("maze-line", &self.line(true))
             .path("maze-detour", &self.strokes(DIAMOND, fault(Fault::Detour)))
             .path("maze-fault", &self.strokes(CROSS, broken))
             .path("maze-said", &self.strokes(DOT, says_wall))
@@ -433,6 +443,12 @@ mod tests {
             2
         );
         assert!(drawing.contains(">S</text>") && drawing.contains(">G</text>"));
+        // A loose part has a line of its own kind, and crosses at its ends only.
+        let loose = board(&question, &states("S  #   G ", "S o#  oGo", &[]));
+        assert!(
+            loose.contains("class=\"maze-loose\" d=\"M5 25h10M15 25h10\""),
+            "{loose}"
+        );
         let bare = board(
             &question,
             &timeline::cells(&question.clone().into(), &[], 0),

@@ -329,7 +329,7 @@ fn Race(page: Page, puzzle: AnyPuzzle) -> impl IntoView {
         <p id="race-status" class="room-status" role="status">{live(status)}</p>
         <div id="race-boards" class="race">{boards}</div>
         <Caption page picture="race-boards" name="hrm-guesses" runs=race>
-            "Every guess in the asker's own digits; in brackets the segment, tinted what it committed itself to."
+            "Every guess as an answer to the puzzle as it was asked; in brackets the segment, tinted what it committed itself to."
         </Caption>
         <div class="tally">
             <figure class="votes">

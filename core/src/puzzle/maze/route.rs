@@ -95,6 +95,18 @@ impl Maze {
         self.distances(start, on_route)[goal].map(|steps| steps as usize)
     }
 
+    /// The cells that marked cells join to the start, and it itself.
+    #[must_use]
+    pub fn joined_to_start(&self) -> Vec<bool> {
+        match self.find(Cell::Start) {
+            Some(start) => {
+                let steps = self.distances(start, on_route);
+                steps.into_iter().map(|steps| steps.is_some()).collect()
+            }
+            None => vec![false; self.cells().len()],
+        }
+    }
+
     /// Whether the marked cells lead from the start to the goal, no matter what else
     /// is marked.
     #[must_use]
