@@ -349,7 +349,19 @@ async fn where_no_network_plays_mazes_the_page_says_so() -> Result<()> {
         page.says(".notice", "None of the networks here plays mazes of 3×3.")
             .await?;
         assert_eq!(page.board().await?.len(), 16);
-        Ok(())
+
+        // With one that is brought, mazes are shown; there is no other to compare it with.
+        let (_folder, files) = network(12)?;
+        page.drop_paths(&files).await?;
+        page.until(
+            "a maze",
+            "return document.querySelector('svg#board')?.dataset.side === '12'",
+        )
+        .await?;
+        let rooms = Rooms::of(&page);
+        rooms.open("experiments").await?;
+        rooms.press("#experiment-two-models").await?;
+        page.says(".problem", "no second network for mazes").await
     })
     .await
 }
@@ -407,8 +419,10 @@ async fn rooms_work_on_mazes() -> Result<()> {
         .await?;
         rooms.press("#experiment-hints").await?;
         page.says("#experiment-status", "1 of ").await?;
+        // Beside the one that ships.
         rooms.press("#experiment-two-models").await?;
-        page.says(".problem", "no second network for mazes").await
+        rooms.has(".race.two .runner .maze-wall", 2).await?;
+        page.says(".race.two", "in segment ").await
     })
     .await
 }
